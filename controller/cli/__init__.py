@@ -1,0 +1,1 @@
+"""The `bilgepump` command: one module per subcommand."""

@@ -1,0 +1,1 @@
+"""The services we talk to, whatever the platform."""

@@ -1,0 +1,1 @@
+"""Is it a leak? Blocks of memory in, one assessment per container out."""

@@ -1,0 +1,1 @@
+"""What must be kept before it is gone, and what it says."""

@@ -1,0 +1,114 @@
+"""Workloads, their replicas and containers, as both platforms describe them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    """Where a workload runs."""
+
+    KUBERNETES = "Kubernetes"
+    ECS = "ECS"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkloadRef:
+    """Names one workload. `str()` is what people read: `Deployment shop/api`."""
+
+    platform: Platform
+    namespace: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a replica."""
+
+    name: str
+    image: str
+    image_digest: str | None
+    memory_limit_bytes: int | None
+    restart_count: int = 0
+    started_at: datetime | None = None
+    always_pulls: bool = False
+    """The image is pulled at every start, so a mutable tag can bring other code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """A pod or an ECS task."""
+
+    name: str
+    uid: str
+    created_at: datetime
+    ready: bool
+    address: str | None
+    containers: tuple[Container, ...]
+    revision: str = ""
+    """Which version of the template it was made from (a pod-template hash)."""
+    node: str | None = None
+    on_host_network: bool = False
+    terminating: bool = False
+
+    def container(self, name: str) -> Container | None:
+        """The container called `name`, if there is one."""
+        return next((container for container in self.containers if container.name == name), None)
+
+
+class RolloutState(StrEnum):
+    """What the workload's own controller is doing."""
+
+    STEADY = "Steady"
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisruptionBudget:
+    """What a PodDisruptionBudget that covers the workload's replicas allows now."""
+
+    name: str
+    disruptions_allowed: int
+    current: bool = True
+    """False while its status lags behind its spec."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One workload at one moment."""
+
+    ref: WorkloadRef
+    uid: str
+    resource_version: str
+    generation: int
+    created_at: datetime
+    labels: tuple[tuple[str, str], ...]
+    desired_replicas: int
+    ready_replicas: int
+    replicas: tuple[Replica, ...]
+    rollout: RolloutState
+    rollout_message: str = ""
+    template_revision: str = ""
+    """The revision new replicas are made from."""
+    restarted_at: datetime | None = None
+    """When anybody last restarted it through its template."""
+    replaces_before_stopping: bool = True
+    """A rolling restart brings a new replica up before it takes an old one down, or there are others."""
+    restart_refusal: str = ""
+    """Why a rolling restart cannot work here (`OnDelete`, a partition); empty where it can."""
+    disruption_budgets: tuple[DisruptionBudget, ...] = ()
+    paused_by: str = ""
+    """Text of the pause annotation on the workload or its namespace; empty where there is none."""
+    acknowledged: str = ""
+    """Name of the incident a person has acknowledged."""
+
+    @property
+    def all_ready(self) -> bool:
+        """Every desired replica is there and ready."""
+        return self.desired_replicas > 0 and self.ready_replicas >= self.desired_replicas

@@ -1,0 +1,1 @@
+"""Kubernetes: inventory, restarts, record keeping."""

@@ -1,0 +1,1 @@
+"""What the user asked for: which workloads, how to judge them, what may be done."""

@@ -1,0 +1,132 @@
+"""
+Every question asked of the world, as Protocols, on one page.
+
+`wiring.py` answers them with adapters from `clients/` and `platforms/`; tests answer them with fakes.
+Only adapters raise:
+
+    WorldError
+    ├── MetricsUnavailable    the sweep holds what depends on them and says so
+    ├── PlatformUnavailable   the sweep ends early and is tried again
+    └── RemediationRefused    the platform said no: changed revision, forbidden, gone, lease lost
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from controller.evidence.capture_plan import CapturePlan
+from controller.evidence.kept import KeptFile
+from controller.inventory.workload import Workload, WorkloadRef
+from controller.metrics.series import BlockMatrix
+from controller.policy.memory_policy import MemoryPolicy, RequestRate
+from controller.remediation.order import Order, Receipt
+from controller.reporting.incident import Incident
+from controller.reporting.notices import Notice
+from controller.reporting.policy_status import PolicyStatus
+
+
+class WorldError(Exception):
+    """Something outside did not answer as it must."""
+
+
+class MetricsUnavailable(WorldError):
+    """The metrics source cannot be trusted now: unreachable, refused, partial or empty."""
+
+
+class PlatformUnavailable(WorldError):
+    """The platform's API did not answer."""
+
+
+class RemediationRefused(WorldError):
+    """The platform refused the act, or what it would act on has changed. Nothing was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRequest:
+    """Which memory is wanted: all containers of these namespaces, that far back."""
+
+    namespaces: frozenset[str]
+    lookback: timedelta
+    request_rates: tuple[tuple[str, RequestRate], ...] = ()
+    """Pairs of namespace and rate."""
+
+
+class MemorySource(Protocol):
+    """A metrics source, configured by name."""
+
+    async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
+        """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
+        ...
+
+
+class Inventory(Protocol):
+    """What runs."""
+
+    async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
+        """Every workload of these namespaces. Raises PlatformUnavailable."""
+        ...
+
+    async def workload(self, ref: WorkloadRef) -> Workload | None:
+        """A fresh look at one workload; None where it is gone."""
+        ...
+
+
+class Remediator(Protocol):
+    """The only one that changes a workload."""
+
+    async def carry_out(self, order: Order) -> Receipt:
+        """
+        Does what is ordered, at most once; a repeated order finds its own mark and says so.
+
+        Raises RemediationRefused where the workload is not what the order expects.
+        """
+        ...
+
+
+class Profiler(Protocol):
+    """Takes profiles from replicas and keeps them."""
+
+    async def capture(self, plan: CapturePlan, now: datetime) -> tuple[KeptFile, ...]:
+        """Everything the plan could get; what it could not get is told in the file's place."""
+        ...
+
+
+class Records(Protocol):
+    """Where incidents and policy status are written."""
+
+    async def incidents(self) -> tuple[Incident, ...]:
+        """All incidents that are kept."""
+        ...
+
+    async def create(self, incident: Incident) -> Incident:
+        """Writes a new incident; where its name exists already, returns that one instead."""
+        ...
+
+    async def update(self, incident: Incident) -> Incident:
+        """Writes what changed. Raises PlatformUnavailable; a conflict is read again and raised as such."""
+        ...
+
+    async def remove(self, incident: Incident) -> None:
+        """Removes an incident past its retention."""
+        ...
+
+    async def policy_status(self, policy: MemoryPolicy, status: PolicyStatus) -> None:
+        """Writes a policy's status where it differs from what stands there."""
+        ...
+
+
+class Announcer(Protocol):
+    """Tells people in the place they already look."""
+
+    async def announce(self, notices: Sequence[Notice]) -> None:
+        """Posts each notice once; failures are logged, never raised."""
+        ...
+
+
+class Leadership(Protocol):
+    """Whether this process may act."""
+
+    async def confirm(self) -> bool:
+        """A fresh look at the lease: True only while it is ours with time to spare."""
+        ...

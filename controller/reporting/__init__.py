@@ -1,0 +1,1 @@
+"""What people are told: reasons, sentences, conditions, incidents, metrics."""

@@ -1,0 +1,1 @@
+"""Did it help? Facts after a remediation in, recovery out."""
