@@ -1,0 +1,150 @@
+"""
+What to do about one workload: first the table, then the gates.
+
+The table (docs/how-it-decides.md) says what is wanted from the verdict and from how near the threshold is;
+the gates say whether it may be done now.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from controller.decision.gates import GATES, above_critical
+from controller.decision.outcome import Action, Decision, Hold, HoldReason, Reason
+from controller.decision.situation import Captured, Situation
+from controller.decision.windows import next_opening, open_until
+from controller.detection.assessment import Verdict
+from controller.policy.memory_policy import Mode, SuspectAboveCritical
+
+
+class Danger(Enum):
+    """How near the threshold is: the columns of the table."""
+
+    FAR = auto()
+    NEAR = auto()
+    CROSSED = auto()
+    CRITICAL = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the table wants, before any gate."""
+
+    remediate: bool
+    capture: Captured
+    reason: Reason
+
+
+def decide(situation: Situation) -> Decision:
+    """
+    The decision for one workload.
+
+    Evidence comes before the act: while a capture is wanted and possible the answer is `Capture`; once it
+    was tried (`Situation.captured`) the same situation leads on to the act or the hold.
+    """
+    wanted = _table(situation, danger(situation))
+    if _may_capture(situation) and situation.captured < wanted.capture:
+        return Decision(action=Action.CAPTURE, reason=Reason.KEEP_EVIDENCE, message=_what(situation))
+    if situation.judgement.verdict is Verdict.LEAKING and not wanted.remediate:
+        return _not_yet_needed(situation)
+    if not wanted.remediate:
+        return Decision(action=Action.NONE, reason=wanted.reason, message=_what(situation))
+    holds = tuple(hold for gate in GATES if (hold := gate(situation)) is not None)
+    if holds:
+        return _held(holds[0], holds)
+    return Decision(action=Action.REMEDIATE, reason=wanted.reason, message=_what(situation))
+
+
+def danger(situation: Situation) -> Danger:
+    """How near the threshold the worst container is."""
+    worst = situation.judgement.worst
+    if above_critical(situation):
+        return Danger.CRITICAL
+    if worst.used_bytes is not None and worst.threshold_bytes and worst.used_bytes >= worst.threshold_bytes:
+        return Danger.CROSSED
+    if worst.crossing is None or not _act_now(situation, worst.crossing.earliest):
+        return Danger.FAR
+    return Danger.NEAR
+
+
+def _act_now(situation: Situation, earliest: datetime) -> bool:
+    """Whether waiting longer would no longer be safe: within the lead, or in the last window before it."""
+    due = earliest - situation.lead
+    if situation.now >= due:
+        return True
+    windows = situation.policy.remediation.maintenance_windows
+    if not windows or open_until(windows, situation.now) is None:
+        return False
+    following = next_opening(windows, situation.now)
+    return following is None or following > due
+
+
+def _table(situation: Situation, near: Danger) -> _Wanted:
+    match situation.judgement.verdict:
+        case Verdict.LEAKING:
+            return _when_leaking(near)
+        case Verdict.SUSPECT:
+            return _when_suspect(situation, near)
+        case Verdict.HEALTHY:
+            return _Wanted(False, Captured.NOTHING, _high(near, Reason.MEMORY_HIGH))
+        case Verdict.INSUFFICIENT_DATA:
+            return _Wanted(False, Captured.NOTHING, _high(near, Reason.MEMORY_HIGH_UNJUDGED))
+
+
+def _when_leaking(near: Danger) -> _Wanted:
+    match near:
+        case Danger.FAR:
+            return _Wanted(False, Captured.EARLY, Reason.NOTHING_TO_DO)
+        case Danger.NEAR:
+            return _Wanted(True, Captured.LATE, Reason.THRESHOLD_NEAR)
+        case Danger.CROSSED:
+            return _Wanted(True, Captured.LATE, Reason.THRESHOLD_CROSSED)
+        case Danger.CRITICAL:
+            return _Wanted(True, Captured.LATE, Reason.ABOVE_CRITICAL)
+
+
+def _when_suspect(situation: Situation, near: Danger) -> _Wanted:
+    if near is Danger.FAR:
+        return _Wanted(False, Captured.EARLY, Reason.SUSPECTED)
+    remediate = (
+        near is Danger.CRITICAL
+        and situation.policy.remediation.suspect_above_critical is SuspectAboveCritical.REMEDIATE
+    )
+    reason = Reason.ABOVE_CRITICAL if remediate else Reason.MEMORY_HIGH_CAUSE_UNCLEAR
+    return _Wanted(remediate, Captured.LATE, reason)
+
+
+def _high(near: Danger, reason: Reason) -> Reason:
+    return reason if near in (Danger.CROSSED, Danger.CRITICAL) else Reason.NOTHING_TO_DO
+
+
+def _may_capture(situation: Situation) -> bool:
+    return (
+        situation.policy.mode is not Mode.OBSERVE
+        and bool(situation.policy.evidence.pprof)
+        and situation.powers.capture
+        and not situation.powers.suspended_because
+        and not situation.policy.suspend
+        and not situation.workload.paused_by
+        and not situation.conflicting_policies
+    )
+
+
+def _not_yet_needed(situation: Situation) -> Decision:
+    crossing = situation.judgement.worst.crossing
+    retry_at = crossing.earliest - situation.lead if crossing else None
+    when = f"{crossing.earliest:%Y-%m-%d %H:%MZ} at the earliest" if crossing else "not in sight"
+    hold = Hold(
+        reason=HoldReason.NOT_YET_NEEDED, message=f"the threshold is reached {when}", retry_at=retry_at
+    )
+    return _held(hold, (hold,))
+
+
+def _held(first: Hold, holds: tuple[Hold, ...]) -> Decision:
+    return Decision(
+        action=Action.HOLD, reason=first.reason, message=first.message, retry_at=first.retry_at, holds=holds
+    )
+
+
+def _what(situation: Situation) -> str:
+    return situation.judgement.worst.message

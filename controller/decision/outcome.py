@@ -1,0 +1,82 @@
+"""What a decision can be, and the fixed list of reasons."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What is to happen to a workload now."""
+
+    NONE = "None"
+    CAPTURE = "Capture"
+    REMEDIATE = "Remediate"
+    HOLD = "Hold"
+
+
+class HoldReason(StrEnum):
+    """Why nothing is done although something would be. The order is that of the gates."""
+
+    NOT_YET_NEEDED = "NotYetNeeded"
+    CONTROLLER_SUSPENDED = "ControllerSuspended"
+    POLICY_SUSPENDED = "PolicySuspended"
+    WORKLOAD_PAUSED = "WorkloadPaused"
+    POLICY_CONFLICT = "PolicyConflict"
+    METRICS_STALE = "MetricsStale"
+    RESTART_CANNOT_FREE = "RestartCannotFree"
+    BASELINE_ABOVE_THRESHOLD = "BaselineAboveThreshold"
+    AWAITING_ACKNOWLEDGEMENT = "AwaitingAcknowledgement"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    ROLLOUT_IN_PROGRESS = "RolloutInProgress"
+    ROLLOUT_FAILED = "RolloutFailed"
+    RESTART_UNSUPPORTED = "RestartUnsupported"
+    REPLICAS_NOT_READY = "ReplicasNotReady"
+    NO_SPARE_REPLICA = "NoSpareReplica"
+    DISRUPTION_BUDGET_EXHAUSTED = "DisruptionBudgetExhausted"
+    TOO_YOUNG = "TooYoung"
+    COOLING_DOWN = "CoolingDown"
+    BUDGET_SPENT = "BudgetSpent"
+    BLACKOUT = "Blackout"
+    OUTSIDE_MAINTENANCE_WINDOW = "OutsideMaintenanceWindow"
+    IMAGE_MAY_DRIFT = "ImageMayDrift"
+    TOO_MANY_AT_ONCE = "TooManyAtOnce"
+    EVIDENCE_MISSING = "EvidenceMissing"
+    POWER_WITHHELD = "PowerWithheld"
+    CAPTURE_ONLY = "CaptureOnly"
+    OBSERVE_ONLY = "ObserveOnly"
+
+
+class Reason(StrEnum):
+    """Why the other actions are what they are."""
+
+    NOTHING_TO_DO = "NothingToDo"
+    MEMORY_HIGH = "MemoryHigh"
+    MEMORY_HIGH_UNJUDGED = "MemoryHighUnjudged"
+    MEMORY_HIGH_CAUSE_UNCLEAR = "MemoryHighCauseUnclear"
+    KEEP_EVIDENCE = "KeepEvidence"
+    SUSPECTED = "Suspected"
+    THRESHOLD_NEAR = "ThresholdNear"
+    THRESHOLD_CROSSED = "ThresholdCrossed"
+    ABOVE_CRITICAL = "AboveCritical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """One gate's refusal."""
+
+    reason: HoldReason
+    message: str
+    retry_at: datetime | None = None
+    """When it may change, where that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is to happen to one workload now, and why."""
+
+    action: Action
+    reason: Reason | HoldReason
+    message: str
+    retry_at: datetime | None = None
+    holds: tuple[Hold, ...] = ()
+    """The refusal of every gate that refused, in order; the first names the decision's reason."""
