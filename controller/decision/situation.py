@@ -1,6 +1,6 @@
 """Everything a decision may look at. There is nothing else to look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -45,7 +45,7 @@ class Situation:
     workload: Workload
     judgement: Judgement
     now: datetime
-    history: RemediationHistory = RemediationHistory()
+    history: RemediationHistory = field(default_factory=RemediationHistory)
     powers: Powers = Powers()
     fleet: Fleet = Fleet()
     captured: Captured = Captured.NOTHING

@@ -1,0 +1,102 @@
+"""Which replicas to take profiles from, and how."""
+
+from dataclasses import dataclass
+
+from controller.detection.assessment import Verdict
+from controller.detection.judgement import Judgement
+from controller.evidence.endpoint import PprofEndpoint
+from controller.inventory.workload import Replica, Workload
+from controller.policy.memory_policy import PprofRule
+
+ABOVE_THIS_RATIO_NO_COLLECTION = 0.85
+"""`gc=1` makes the target collect first, which needs headroom; above this share of the limit it is not asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturePlan:
+    """One replica's container, where it serves pprof, and under which name the files are kept."""
+
+    folder: str
+    """Where in the evidence store, for example `shop/api-3f2a…` or `baselines/sha256-…`."""
+    label: str
+    """What distinguishes this capture in its folder: `early`, `late`, `baseline`."""
+    replica: str
+    container: str
+    endpoint: PprofEndpoint
+    collect_first: bool
+    """Ask the target for a garbage collection before the heap profile."""
+
+
+def plan_captures(
+    workload: Workload, judgement: Judgement, rules: tuple[PprofRule, ...], folder: str, label: str
+) -> tuple[CapturePlan, ...]:
+    """
+    The captures for one incident: the worst replica, once per container that serves pprof.
+
+    Replicas on the host's network are left out: their address is the node's, and who answers there is
+    not known to be the replica.
+    """
+    replica = _replica(workload, judgement.worst.key.pod)
+    if replica is None:
+        return ()
+    used, limit = judgement.worst.used_bytes, judgement.worst.limit_bytes
+    headroom = not (used and limit) or used < ABOVE_THIS_RATIO_NO_COLLECTION * limit
+    return tuple(
+        _plan(replica, rule, folder=folder, label=label, collect_first=headroom)
+        for rule in rules
+        if replica.container(rule.container)
+    )
+
+
+def plan_baseline(
+    workload: Workload, judgement: Judgement, rule: PprofRule, *, warm_replicas: frozenset[str]
+) -> CapturePlan | None:
+    """
+    The capture of a healthy baseline for the image that runs now: from a young, warm, healthy replica.
+
+    None where no such replica exists or the image has no digest to name the baseline by.
+    """
+    healthy = {item.key.pod for item in judgement.assessments if item.verdict not in _NOT_HEALTHY}
+    for replica in workload.replicas:
+        container = replica.container(rule.container)
+        if replica.name not in (healthy & warm_replicas) or container is None or not container.image_digest:
+            continue
+        if _replica(workload, replica.name) is None:
+            continue
+        return _plan(
+            replica,
+            rule,
+            folder=baseline_folder(workload.ref.namespace, container.image_digest, rule.container),
+            label="baseline",
+            collect_first=True,
+        )
+    return None
+
+
+_NOT_HEALTHY = {Verdict.LEAKING, Verdict.SUSPECT}
+
+
+def baseline_folder(namespace: str, image_digest: str, container: str) -> str:
+    """Where the baseline of an image is kept: one per namespace, digest and container."""
+    return f"baselines/{namespace}/{image_digest.rpartition(':')[2][:24]}-{container}"
+
+
+def _replica(workload: Workload, name: str) -> Replica | None:
+    for replica in workload.replicas:
+        if replica.name == name and replica.address and not replica.on_host_network:
+            return None if replica.terminating else replica
+    return None
+
+
+def _plan(replica: Replica, rule: PprofRule, *, folder: str, label: str, collect_first: bool) -> CapturePlan:
+    assert replica.address is not None  # noqa: S101  (callers pass only replicas with an address)
+    return CapturePlan(
+        folder=folder,
+        label=label,
+        replica=replica.name,
+        container=rule.container,
+        endpoint=PprofEndpoint(
+            address=replica.address, port=rule.port, path=rule.path, scheme=rule.scheme.value.lower()
+        ),
+        collect_first=collect_first,
+    )

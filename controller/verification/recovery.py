@@ -1,0 +1,152 @@
+"""
+Did the remediation help? Facts in, an outcome out; asked again at every sweep until it is final.
+
+Not "the rollout finished" but: finished, ready through the soak, and memory at equal age no higher than
+`maximum_memory_ratio` times what it was before.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from controller.inventory.workload import RolloutState, Workload
+from controller.policy.memory_policy import VerificationRules
+
+
+class RecoveryOutcome(StrEnum):
+    """How far a recovery is."""
+
+    ROLLING_OUT = "RollingOut"
+    SOAKING = "Soaking"
+    RECOVERED = "Recovered"
+    WORKLOAD_GONE = "WorkloadGone"
+    ROLLOUT_STUCK = "RolloutStuck"
+    REPLICAS_NOT_READY = "ReplicasNotReady"
+    CRASH_LOOPING = "CrashLooping"
+    MEMORY_NOT_RECOVERED = "MemoryNotRecovered"
+    MEMORY_UNMEASURED = "MemoryUnmeasured"
+
+    @property
+    def final(self) -> bool:
+        """Nothing more will be found out."""
+        return self not in (RecoveryOutcome.ROLLING_OUT, RecoveryOutcome.SOAKING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryFacts:
+    """What is known after a remediation."""
+
+    issued_at: datetime
+    rolled_out_at: datetime | None
+    """When the rollout was first seen complete; None while it is not."""
+    workload: Workload | None
+    """None where it is gone."""
+    rules: VerificationRules
+    memory_before_bytes: int | None
+    """Floor of the leaking replicas at the age the new ones have now."""
+    memory_after_bytes: int | None
+    """Floor of the fullest new replica now."""
+    container_restarts: int = 0
+    """Restarts of containers of the new replicas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What is said about it."""
+
+    outcome: RecoveryOutcome
+    message: str
+    memory_before_bytes: int | None = None
+    memory_after_bytes: int | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Memory after over memory before, at equal age."""
+        if not self.memory_before_bytes or self.memory_after_bytes is None:
+            return None
+        return self.memory_after_bytes / self.memory_before_bytes
+
+
+CRASHES_ALLOWED = 1
+"""One restart may be bad luck; a second within the soak is a loop."""
+
+
+def rolled_out(workload: Workload, after: datetime) -> bool:
+    """Whether every replica was made after `after`, is ready, and nothing is under way."""
+    living = [replica for replica in workload.replicas if not replica.terminating]
+    return (
+        workload.rollout is RolloutState.STEADY
+        and workload.all_ready
+        and len(living) >= workload.desired_replicas
+        and all(replica.created_at >= after for replica in living)
+    )
+
+
+def check_recovery(facts: RecoveryFacts, now: datetime) -> Recovery:
+    """The recovery as far as it is known at `now`."""
+    if facts.workload is None:
+        return Recovery(outcome=RecoveryOutcome.WORKLOAD_GONE, message="the workload was deleted")
+    if facts.rolled_out_at is None:
+        return _while_rolling_out(facts, facts.workload, now)
+    if facts.container_restarts > CRASHES_ALLOWED:
+        return Recovery(
+            outcome=RecoveryOutcome.CRASH_LOOPING,
+            message=f"containers of the new replicas restarted {facts.container_restarts} times",
+        )
+    soaked_at = facts.rolled_out_at + facts.rules.soak
+    if now < soaked_at:
+        return Recovery(
+            outcome=RecoveryOutcome.SOAKING,
+            message=f"all replicas are new and ready; watched until {soaked_at:%H:%M:%SZ}",
+        )
+    if not facts.workload.all_ready:
+        return _while_not_ready(facts, facts.workload, now, soaked_at)
+    return _memory(facts, now, soaked_at)
+
+
+def _while_rolling_out(facts: RecoveryFacts, workload: Workload, now: datetime) -> Recovery:
+    progress = f"{workload.ready_replicas} of {workload.desired_replicas} replicas are ready"
+    if now < facts.issued_at + facts.rules.progress_deadline:
+        return Recovery(outcome=RecoveryOutcome.ROLLING_OUT, message=f"rolling out: {progress}")
+    return Recovery(
+        outcome=RecoveryOutcome.ROLLOUT_STUCK,
+        message=(
+            f"the rollout is not complete after {_minutes(facts.rules.progress_deadline)}: {progress}; "
+            f"look at it with: kubectl -n {workload.ref.namespace} rollout status "
+            f"{workload.ref.kind.lower()}/{workload.ref.name}"
+        ),
+    )
+
+
+def _while_not_ready(
+    facts: RecoveryFacts, workload: Workload, now: datetime, soaked_at: datetime
+) -> Recovery:
+    progress = f"{workload.ready_replicas} of {workload.desired_replicas} replicas are ready"
+    if now < soaked_at + facts.rules.progress_deadline:
+        return Recovery(outcome=RecoveryOutcome.SOAKING, message=f"waiting for readiness: {progress}")
+    return Recovery(
+        outcome=RecoveryOutcome.REPLICAS_NOT_READY, message=f"after the restart only {progress}"
+    )
+
+
+def _memory(facts: RecoveryFacts, now: datetime, soaked_at: datetime) -> Recovery:
+    before, after = facts.memory_before_bytes, facts.memory_after_bytes
+    if before is None or after is None:
+        if now < soaked_at + facts.rules.progress_deadline:
+            return Recovery(outcome=RecoveryOutcome.SOAKING, message="waiting for memory of the new replicas")
+        return Recovery(
+            outcome=RecoveryOutcome.MEMORY_UNMEASURED,
+            message="memory of the new replicas could not be measured",
+        )
+    numbers = f"{after / 2**20:.0f} MiB now, {before / 2**20:.0f} MiB at the same age before"
+    recovered = after <= before * facts.rules.maximum_memory_ratio
+    return Recovery(
+        outcome=RecoveryOutcome.RECOVERED if recovered else RecoveryOutcome.MEMORY_NOT_RECOVERED,
+        message=f"memory came down: {numbers}" if recovered else f"memory did not come down: {numbers}",
+        memory_before_bytes=before,
+        memory_after_bytes=after,
+    )
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:g} minutes"
