@@ -1,0 +1,10 @@
+"""How names are written: regular expressions, each for the whole text."""
+
+DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DNS_NAME = r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?"
+LABEL_KEY = rf"({DNS_NAME}/)?[A-Za-z0-9]([-_.A-Za-z0-9]{{0,61}}[A-Za-z0-9])?"
+LABEL_VALUE = r"([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?"
+METRIC_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+METRIC_LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
+PPROF_PATH = r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/debug/pprof"
+TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"

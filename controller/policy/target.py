@@ -1,0 +1,76 @@
+"""The `target` of a policy: which workloads, which containers."""
+
+from controller.policy.memory_policy import (
+    LabelExpression,
+    LabelSelector,
+    NamedWorkload,
+    Operator,
+    Target,
+    WorkloadKind,
+)
+from controller.policy.section import Section
+from controller.policy.syntax import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE
+
+MOST_WORKLOADS = 64
+
+
+def parse_target(target: Section) -> Target:
+    """The target that `target` describes; its problems are noted in it."""
+    selector = _selector(target.section("selector")) if "selector" in target else None
+    workloads = tuple(
+        _named_workload(entry) for entry in target.sections("workloads", maximum=MOST_WORKLOADS)
+    )
+    containers = target.names("containers", DNS_LABEL, "names of containers")
+    if "ecs" in target:
+        target.refuse("ecs", "may not be used yet: this version governs Kubernetes workloads only")
+    elif ("selector" in target) == ("workloads" in target):
+        target.refuse("", "must have exactly one of `selector` and `workloads`", _present(target))
+    elif "workloads" in target and not workloads:
+        target.refuse("workloads", "must name at least one workload")
+    if len(set(workloads)) < len(workloads):
+        target.refuse("workloads", "must name each workload once")
+    target.refuse_unknown()
+    return Target(selector=selector, workloads=workloads, containers=containers)
+
+
+def _present(target: Section) -> str:
+    return " and ".join(name for name in ("selector", "workloads") if name in target) or "neither"
+
+
+def _selector(selector: Section) -> LabelSelector:
+    parsed = LabelSelector(
+        match_labels=selector.labels("matchLabels", LABEL_KEY, LABEL_VALUE),
+        match_expressions=tuple(_expression(entry) for entry in selector.sections("matchExpressions")),
+    )
+    if not parsed.match_labels and not parsed.match_expressions:
+        selector.refuse(
+            "", "must have `matchLabels` or `matchExpressions`; an empty one would select every workload"
+        )
+    selector.refuse_unknown()
+    return parsed
+
+
+def _expression(entry: Section) -> LabelExpression:
+    entry.require("key", "operator")
+    expression = LabelExpression(
+        key=entry.text("key", LABEL_KEY, "a label's key", longest=317),
+        operator=entry.choice("operator", Operator.EXISTS),
+        values=entry.names("values", LABEL_VALUE, "label values"),
+    )
+    needs_values = expression.operator in {Operator.IN, Operator.NOT_IN}
+    if needs_values and not expression.values:
+        entry.refuse("values", f"must have at least one entry for operator {expression.operator}")
+    if not needs_values and expression.values:
+        entry.refuse("values", f"must be empty for operator {expression.operator}", expression.values)
+    entry.refuse_unknown()
+    return expression
+
+
+def _named_workload(entry: Section) -> NamedWorkload:
+    entry.require("kind", "name")
+    workload = NamedWorkload(
+        kind=entry.choice("kind", WorkloadKind.DEPLOYMENT),
+        name=entry.text("name", DNS_NAME, "the name of a workload in the policy's own namespace"),
+    )
+    entry.refuse_unknown()
+    return workload
