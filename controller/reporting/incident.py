@@ -1,0 +1,180 @@
+"""
+The durable record of one episode of one workload.
+
+An incident is a value; the steps it can take stand in `controller.reporting.incident_steps`. Its name is
+made from the workload's uid and the time of its last remediation (or its creation), never from an
+estimate, so that a second writer makes the same name and collides instead of acting twice.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from controller.decision.outcome import Hold
+from controller.decision.situation import Captured
+from controller.detection.assessment import GrowthClass, Verdict
+from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.workload import Workload, WorkloadRef
+from controller.remediation.order import Order, Receipt
+from controller.verification.recovery import Recovery
+
+
+class Phase(StrEnum):
+    """The short word for people's tables."""
+
+    DETECTED = "Detected"
+    CAPTURED = "Captured"
+    HELD = "Held"
+    RESTARTING = "Restarting"
+    VERIFYING = "Verifying"
+    RESOLVED = "Resolved"
+    FAILED = "Failed"
+    ESCALATED = "Escalated"
+    OBSERVED = "Observed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRef:
+    """The policy an incident was opened under, and which generation of it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentSpec:
+    """What never changes about an incident."""
+
+    policy: PolicyRef
+    workload: WorkloadRef
+    workload_uid: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessmentRecord:
+    """The numbers of the judgement, as the incident keeps them."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+    growth_class: GrowthClass
+    at: datetime
+    replica: str
+    container: str
+    replicas: int
+    leaking_replicas: int
+    onset: datetime | None = None
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+    threshold_bytes: int | None = None
+    young_floor_bytes: int | None = None
+    growth_bytes_per_hour: int | None = None
+    growth_low_bytes_per_hour: int | None = None
+    growth_high_bytes_per_hour: int | None = None
+    crosses_threshold_earliest: datetime | None = None
+    crosses_threshold_at: datetime | None = None
+    crosses_threshold_latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retainer:
+    """One function that holds memory it did not hold before."""
+
+    function: str
+    file: str = ""
+    line: int = 0
+    inuse_bytes: int = 0
+    delta_bytes: int = 0
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisRecord:
+    """What the evidence says, short enough for a status."""
+
+    summary: str
+    growth_class: str = ""
+    explained_share: float | None = None
+    cause: str = ""
+    top_retainers: tuple[Retainer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """One thing that happened."""
+
+    at: datetime
+    what: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentStatus:
+    """What is known so far."""
+
+    phase: Phase = Phase.DETECTED
+    because: str = ""
+    message: str = ""
+    workload_text: str = ""
+    growth_text: str = ""
+    assessment: AssessmentRecord | None = None
+    evidence: tuple[KeptFile, ...] = ()
+    diagnosis: DiagnosisRecord | None = None
+    gates: tuple[Hold, ...] = ()
+    order: Order | None = None
+    receipt: Receipt | None = None
+    rolled_out_at: datetime | None = None
+    recovery: Recovery | None = None
+    timeline: tuple[TimelineEntry, ...] = ()
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One episode of one workload."""
+
+    name: str
+    namespace: str
+    spec: IncidentSpec
+    status: IncidentStatus
+    resource_version: str = ""
+    uid: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Something may still happen to it."""
+        return self.status.closed_at is None
+
+    @property
+    def ordered(self) -> bool:
+        """A remediation has been ordered; from here on it is finished, whatever the policy says now."""
+        return self.status.order is not None
+
+    @property
+    def replaces_replicas(self) -> bool:
+        """It occupies a slot of concurrency: until the new replicas are ready."""
+        return self.open and self.ordered and self.status.rolled_out_at is None
+
+    @property
+    def captured(self) -> Captured:
+        """How much evidence was tried for."""
+        labels = {kept.label for kept in self.status.evidence}
+        if Captured.LATE.name.lower() in labels:
+            return Captured.LATE
+        return Captured.EARLY if Captured.EARLY.name.lower() in labels else Captured.NOTHING
+
+    @property
+    def kept_heap(self) -> bool:
+        """At least one heap profile is kept."""
+        return any(kept.kind is FileKind.HEAP and kept.uri for kept in self.status.evidence)
+
+
+def incident_name(workload: Workload, last_remediation: datetime | None) -> str:
+    """The one name this episode can have: short, and a valid Kubernetes object name."""
+    since = (last_remediation or workload.created_at).isoformat()
+    digest = hashlib.sha256(f"{workload.uid} {since}".encode()).hexdigest()[:10]
+    return f"{workload.ref.name[:52].rstrip('-.')}-{digest}"

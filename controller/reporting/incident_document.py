@@ -1,0 +1,72 @@
+"""An incident as the `MemoryIncident` document people read, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from controller.reporting.incident import Incident, IncidentSpec, IncidentStatus
+
+API_VERSION = "bilgepump.dev/v1alpha1"
+KIND = "MemoryIncident"
+
+
+class UnreadableIncident(ValueError):
+    """A stored document is not an incident of ours; the message says which field."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    spec: IncidentSpec
+    status: IncidentStatus = IncidentStatus()
+
+
+def to_document(incident: Incident) -> dict[str, Any]:
+    """The whole document; fields without a value are left out."""
+    content = _Document(spec=incident.spec, status=incident.status)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": incident.name,
+            "namespace": incident.namespace,
+            "labels": {"bilgepump.dev/policy": incident.spec.policy.name[:63]},
+        },
+        **content.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> Incident:
+    """
+    The incident in `document`.
+
+    Raises UnreadableIncident where it cannot be read.
+    """
+    try:
+        content = _Document.model_validate(document)
+        metadata = document["metadata"]
+        return Incident(
+            name=metadata["name"],
+            namespace=metadata["namespace"],
+            spec=content.spec,
+            status=content.status,
+            resource_version=metadata.get("resourceVersion", ""),
+            uid=metadata.get("uid", ""),
+        )
+    except (ValidationError, KeyError) as error:
+        raise UnreadableIncident(str(error)) from error
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7396) that turns `old` into `new`; empty where they are equal."""
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if inner := merge_patch(before, value):
+                patch[key] = inner
+        elif value != before:
+            patch[key] = value
+    return patch

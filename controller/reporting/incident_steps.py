@@ -1,0 +1,280 @@
+"""The steps an incident can take. Each returns a new incident; none of them does anything."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from controller.decision.outcome import Action, Decision, HoldReason
+from controller.decision.situation import Captured
+from controller.detection.judgement import Judgement
+from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.workload import Workload
+from controller.policy.memory_policy import MemoryPolicy
+from controller.remediation.order import Order, Receipt
+from controller.reporting.incident import (
+    AssessmentRecord,
+    Incident,
+    IncidentSpec,
+    IncidentStatus,
+    Phase,
+    PolicyRef,
+    TimelineEntry,
+    incident_name,
+)
+from controller.verification.recovery import Recovery, RecoveryOutcome
+
+TIMELINE_LENGTH = 64
+"""Entries kept: the first, and the newest after it."""
+
+MATERIAL_CHANGE = 0.1
+"""Numbers are written again when one moved by a tenth; otherwise every sweep would write."""
+
+
+def open_incident(
+    policy: MemoryPolicy,
+    workload: Workload,
+    judgement: Judgement,
+    last_remediation: datetime | None,
+    now: datetime,
+) -> Incident:
+    """A new incident for `workload`, in the workload's namespace."""
+    incident = Incident(
+        name=incident_name(workload, last_remediation),
+        namespace=workload.ref.namespace,
+        spec=IncidentSpec(
+            policy=PolicyRef(
+                namespace=policy.namespace, name=policy.name, uid=policy.uid, generation=policy.generation
+            ),
+            workload=workload.ref,
+            workload_uid=workload.uid,
+            opened_at=now,
+        ),
+        status=IncidentStatus(workload_text=f"{workload.ref.kind}/{workload.ref.name}"),
+    )
+    return detected(incident, judgement, now)
+
+
+def detected(incident: Incident, judgement: Judgement, now: datetime) -> Incident:
+    """Growth is found: the incident is open (again)."""
+    worst = judgement.worst
+    status = replace(
+        incident.status,
+        phase=Phase.DETECTED,
+        because=worst.verdict.value,
+        message=worst.message,
+        assessment=_record(judgement),
+        growth_text=growth_text(judgement),
+        gates=(),
+        closed_at=None,
+    )
+    return _noted(replace(incident, status=status), now, worst.verdict.value, worst.message)
+
+
+def judged(incident: Incident, judgement: Judgement, now: datetime) -> Incident:
+    """The newest judgement, where it tells something new; the same incident otherwise."""
+    old, new = incident.status.assessment, _record(judgement)
+    if old is not None and not _differs(old, new):
+        return incident
+    told = replace(
+        incident, status=replace(incident.status, assessment=new, growth_text=growth_text(judgement))
+    )
+    if old is not None and old.verdict is new.verdict:
+        return told
+    return _noted(told, now, new.verdict.value, new.message)
+
+
+def captured(incident: Incident, files: tuple[KeptFile, ...], stage: Captured, now: datetime) -> Incident:
+    """What a capture brought, failures included."""
+    kept = [file for file in files if file.uri]
+    what = "ProfilesKept" if kept else "CaptureFailed"
+    message = (
+        f"{stage.name.lower()}: {', '.join(file.kind for file in kept)}"
+        if kept
+        else "; ".join(file.failure for file in files) or "no replica to take a profile from"
+    )
+    status = replace(
+        incident.status,
+        phase=Phase.CAPTURED,
+        because=what,
+        message=message,
+        evidence=_merged(incident, files),
+    )
+    return _noted(replace(incident, status=status), now, what, message)
+
+
+def attempted(judgement: Judgement, stage: Captured, now: datetime) -> tuple[KeptFile, ...]:
+    """The record of a capture for which there was nothing to ask."""
+    return (
+        KeptFile(
+            kind=FileKind.HEAP,
+            label=stage.name.lower(),
+            replica=judgement.worst.key.pod,
+            container=judgement.worst.key.container,
+            captured_at=now,
+            failure="NoEndpoint: no ready replica's container has a pprof port in `evidence.pprof`",
+        ),
+    )
+
+
+def decided(incident: Incident, decision: Decision, now: datetime) -> Incident:
+    """What was decided; the same incident where nothing about it is new."""
+    if decision.action is Action.NONE:
+        return incident
+    phase = _phase_of_hold(decision)
+    old = incident.status
+    same_gates = [hold.reason for hold in old.gates] == [hold.reason for hold in decision.holds]
+    if old.phase is phase and old.because == decision.reason.value and same_gates:
+        return incident
+    status = replace(
+        old, phase=phase, because=decision.reason.value, message=decision.message, gates=decision.holds
+    )
+    return _noted(replace(incident, status=status), now, decision.reason.value, decision.message)
+
+
+def _phase_of_hold(decision: Decision) -> Phase:
+    if decision.reason in (HoldReason.OBSERVE_ONLY, HoldReason.CAPTURE_ONLY):
+        return Phase.OBSERVED
+    return Phase.ESCALATED if decision.reason is HoldReason.BUDGET_SPENT else Phase.HELD
+
+
+def ordered(incident: Incident, order: Order, because: str, now: datetime) -> Incident:
+    """The act is written down, before it is done."""
+    status = replace(
+        incident.status,
+        phase=Phase.RESTARTING,
+        because=because,
+        message=f"{order.mechanism} of {order.workload}",
+        gates=(),
+        order=order,
+        receipt=None,
+    )
+    return _noted(replace(incident, status=status), now, "RestartOrdered", status.message)
+
+
+def order_voided(incident: Incident, message: str, now: datetime) -> Incident:
+    """The ordered act was not done and will not be: it is decided anew."""
+    status = replace(
+        incident.status, phase=Phase.HELD, because="OrderVoided", message=message, order=None, receipt=None
+    )
+    return _noted(replace(incident, status=status), now, "OrderVoided", message)
+
+
+def carried_out(incident: Incident, receipt: Receipt, now: datetime) -> Incident:
+    """The platform has done what was ordered."""
+    status = replace(incident.status, receipt=receipt)
+    return _noted(replace(incident, status=status), now, "RestartStarted", receipt.outcome.value)
+
+
+def rolled_out(incident: Incident, now: datetime) -> Incident:
+    """Every replica is new and ready: from here on it is watched."""
+    status = replace(
+        incident.status,
+        phase=Phase.VERIFYING,
+        because=RecoveryOutcome.SOAKING.value,
+        message="all replicas are new and ready",
+        rolled_out_at=now,
+    )
+    return _noted(replace(incident, status=status), now, "RolledOut", status.message)
+
+
+def recovered(incident: Incident, recovery: Recovery, now: datetime) -> Incident:
+    """The recovery is final: the incident is closed."""
+    succeeded = recovery.outcome is RecoveryOutcome.RECOVERED
+    status = replace(
+        incident.status,
+        phase=Phase.RESOLVED if succeeded else Phase.FAILED,
+        because=recovery.outcome.value,
+        message=recovery.message,
+        recovery=recovery,
+        closed_at=now,
+    )
+    return _noted(replace(incident, status=status), now, recovery.outcome.value, recovery.message)
+
+
+def growth_ended(incident: Incident, message: str, now: datetime) -> Incident:
+    """Nothing grows any more and nothing was done: the incident is closed."""
+    status = replace(
+        incident.status,
+        phase=Phase.RESOLVED,
+        because="GrowthEnded",
+        message=message,
+        gates=(),
+        closed_at=now,
+    )
+    return _noted(replace(incident, status=status), now, "GrowthEnded", message)
+
+
+def growth_text(judgement: Judgement) -> str:
+    """Growth as people read it in a table: `38 MiB/h`."""
+    growth = judgement.worst.growth
+    if growth is None:
+        return ""
+    rate = growth.bytes_per_hour / 2**20
+    return f"{rate:.0f} MiB/h" if rate >= 10 else f"{rate:.1f} MiB/h"
+
+
+def _record(judgement: Judgement) -> AssessmentRecord:
+    worst, growth, crossing = judgement.worst, judgement.worst.growth, judgement.worst.crossing
+    return AssessmentRecord(
+        verdict=worst.verdict,
+        reason=worst.reason,
+        message=worst.message,
+        growth_class=worst.growth_class,
+        at=worst.at,
+        replica=worst.key.pod,
+        container=worst.key.container,
+        replicas=judgement.replicas_of_age,
+        leaking_replicas=len(judgement.leaking_replicas),
+        onset=worst.onset,
+        used_bytes=worst.used_bytes,
+        limit_bytes=worst.limit_bytes,
+        threshold_bytes=worst.threshold_bytes,
+        young_floor_bytes=worst.young_floor_bytes,
+        growth_bytes_per_hour=int(growth.bytes_per_hour) if growth else None,
+        growth_low_bytes_per_hour=int(growth.low_bytes_per_hour) if growth else None,
+        growth_high_bytes_per_hour=int(growth.high_bytes_per_hour) if growth else None,
+        crosses_threshold_earliest=crossing.earliest if crossing else None,
+        crosses_threshold_at=crossing.likely if crossing else None,
+        crosses_threshold_latest=crossing.latest if crossing else None,
+    )
+
+
+def _differs(old: AssessmentRecord, new: AssessmentRecord) -> bool:
+    if (old.verdict, old.container, old.leaking_replicas) != (
+        new.verdict,
+        new.container,
+        new.leaking_replicas,
+    ):
+        return True
+    return _moved(old.used_bytes, new.used_bytes) or _crossing_moved(old, new)
+
+
+def _moved(old: int | None, new: int | None) -> bool:
+    if old is None or new is None:
+        return old is not new
+    return abs(new - old) > MATERIAL_CHANGE * max(old, 1)
+
+
+def _crossing_moved(old: AssessmentRecord, new: AssessmentRecord) -> bool:
+    if old.crosses_threshold_at is None or new.crosses_threshold_at is None:
+        return old.crosses_threshold_at is not new.crosses_threshold_at
+    left = (new.crosses_threshold_at - new.at).total_seconds()
+    shift = (new.crosses_threshold_at - old.crosses_threshold_at).total_seconds()
+    return abs(shift) > MATERIAL_CHANGE * max(left, 60.0)
+
+
+def _merged(incident: Incident, files: tuple[KeptFile, ...]) -> tuple[KeptFile, ...]:
+    """Old files and new; a second try of the same file replaces the first."""
+    new = {(file.label, file.replica, file.container, file.kind) for file in files}
+    old = (
+        file
+        for file in incident.status.evidence
+        if (file.label, file.replica, file.container, file.kind) not in new
+    )
+    return (*old, *files)
+
+
+def _noted(incident: Incident, at: datetime, what: str, message: str) -> Incident:
+    timeline = (*incident.status.timeline, TimelineEntry(at=at, what=what, message=message[:512]))
+    if len(timeline) > TIMELINE_LENGTH:
+        timeline = (timeline[0], *timeline[-(TIMELINE_LENGTH - 1) :])
+    return replace(incident, status=replace(incident.status, timeline=timeline))

@@ -1,0 +1,222 @@
+"""One sentence for what happened, made once; Event, log line and condition take it from here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.decision.outcome import Action, Decision, HoldReason, Reason
+from controller.detection.judgement import Judgement
+from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.workload import Workload, WorkloadRef
+from controller.policy.memory_policy import MemoryPolicy
+from controller.reporting.incident import Incident
+from controller.reporting.reasons import EVENTS, EventReason, Regarding, Tone, hold_event_reason, hold_tone
+from controller.verification.recovery import Recovery, RecoveryOutcome
+
+MESSAGE_LENGTH = 1024
+"""The API server refuses longer Event messages (core/v1 Event validation)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The object a notice is about."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What people are told, on one object."""
+
+    reason: str
+    tone: Tone
+    message: str
+    regarding: Subject
+    related: Subject | None
+    action: str
+    episode: str
+    """What it belongs to: the same reason is told once per episode, later repeats are counted."""
+    at: datetime
+
+
+def leak_detected(
+    incident: Incident, workload: Workload, judgement: Judgement, now: datetime
+) -> tuple[Notice, ...]:
+    """A leak, on the workload and on the replica that shows it most."""
+    message = (
+        f"container {judgement.worst.key.container} leaks in {len(judgement.leaking_replicas)} of "
+        f"{judgement.replicas_of_age} replicas: {judgement.worst.message}"
+    )
+    regarding = [_workload(workload.ref, workload.uid)]
+    for replica in workload.replicas:
+        if replica.name == judgement.worst.key.pod:
+            regarding.append(
+                Subject(kind="Pod", namespace=workload.ref.namespace, name=replica.name, uid=replica.uid)
+            )
+    return tuple(
+        _event(EventReason.MEMORY_LEAK_DETECTED, message, subject, incident, "Judge", now)
+        for subject in regarding
+    )
+
+
+def held(incident: Incident, workload: Workload, decision: Decision, now: datetime) -> tuple[Notice, ...]:
+    """A refusal, with the time it may change."""
+    assert isinstance(decision.reason, HoldReason)  # noqa: S101  (a hold always has one)
+    until = f"; next look after {decision.retry_at:%Y-%m-%d %H:%M:%SZ}" if decision.retry_at else ""
+    more = [hold.reason.value for hold in decision.holds[1:]]
+    also = f"; also: {', '.join(more)}" if more else ""
+    return (
+        Notice(
+            reason=hold_event_reason(decision.reason),
+            tone=hold_tone(decision.reason),
+            message=f"no restart: {decision.message}{until}{also}"[:MESSAGE_LENGTH],
+            regarding=_workload(workload.ref, workload.uid),
+            related=_incident(incident),
+            action=Action.HOLD.value,
+            episode=incident.name,
+            at=now,
+        ),
+    )
+
+
+def warned(workload: Workload, judgement: Judgement, reason: Reason, now: datetime) -> tuple[Notice, ...]:
+    """Memory is high and nothing is done about it."""
+    worst = judgement.worst
+    used, limit = worst.used_bytes or 0, worst.limit_bytes or 0
+    share = f" ({100 * used / limit:.0f} % of the limit)" if limit else ""
+    until = f"; can be judged from {worst.ready_at:%H:%MZ}" if worst.ready_at else ""
+    message = f"container {worst.key.container} uses {used / 2**20:.0f} MiB{share}: {worst.message}{until}"
+    started = worst.started_at.isoformat() if worst.started_at else ""
+    return (
+        Notice(
+            reason=reason.value,
+            tone=Tone.WARNING,
+            message=message[:MESSAGE_LENGTH],
+            regarding=_workload(workload.ref, workload.uid),
+            related=None,
+            action="Judge",
+            episode=f"{workload.uid}{started}",
+            at=now,
+        ),
+    )
+
+
+def evidence_told(
+    incident: Incident, workload: Workload, files: tuple[KeptFile, ...], now: datetime
+) -> tuple[Notice, ...]:
+    """What a capture brought."""
+    subject = _workload(workload.ref, workload.uid)
+    heap = next((file for file in files if file.kind is FileKind.HEAP and file.uri), None)
+    if heap is None:
+        why = "; ".join(file.failure for file in files if file.failure) or "nothing to ask"
+        goes_on = "a restart goes on without it unless `evidence.required` is true"
+        return (
+            _event(EventReason.HEAP_PROFILE_FAILED, f"{why}; {goes_on}", subject, incident, "Capture", now),
+        )
+    others = [file.kind.value for file in files if file.uri and file is not heap]
+    beside = f", with {', '.join(others)}" if others else ""
+    diagnosis = incident.status.diagnosis
+    summary = f"; {diagnosis.summary}" if diagnosis else ""
+    message = f"{heap.size_bytes / 1024:.0f} KiB from {heap.replica} at {heap.uri}{beside}{summary}"
+    return (_event(EventReason.HEAP_PROFILE_KEPT, message, subject, incident, "Capture", now),)
+
+
+def restart_started(incident: Incident, now: datetime) -> tuple[Notice, ...]:
+    """The restart has begun."""
+    message = f"{incident.status.message} because {incident.status.because} (incident {incident.name})"
+    return (
+        _event(EventReason.LEAK_RESTART_STARTED, message, _of_incident(incident), incident, "Restart", now),
+    )
+
+
+def restart_refused(incident: Incident, why: str, now: datetime) -> tuple[Notice, ...]:
+    """The restart was not done."""
+    return (_event(EventReason.LEAK_RESTART_REFUSED, why, _of_incident(incident), incident, "Restart", now),)
+
+
+def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tuple[Notice, ...]:
+    """How it ended."""
+    reason = (
+        EventReason.LEAK_RECOVERY_CONFIRMED
+        if recovery.outcome is RecoveryOutcome.RECOVERED
+        else EventReason.LEAK_RECOVERY_FAILED
+    )
+    order, rolled_out_at = incident.status.order, incident.status.rolled_out_at
+    took = (
+        f"; all replicas were new and ready after {(rolled_out_at - order.issued_at).total_seconds():.0f} s"
+        if order and rolled_out_at
+        else ""
+    )
+    peak = f"; it was {order.memory_before_bytes / 2**20:.0f} MiB at the restart" if _peak(incident) else ""
+    message = f"{recovery.message}{peak}{took}"
+    return (_event(reason, message, _of_incident(incident), incident, "Verify", now),)
+
+
+def _peak(incident: Incident) -> bool:
+    return bool(incident.status.order and incident.status.order.memory_before_bytes)
+
+
+def growth_ended_told(incident: Incident, now: datetime) -> tuple[Notice, ...]:
+    """Nothing grows any more."""
+    return (
+        _event(
+            EventReason.MEMORY_GROWTH_ENDED,
+            incident.status.message,
+            _of_incident(incident),
+            incident,
+            "Judge",
+            now,
+        ),
+    )
+
+
+def policy_told(
+    reason: EventReason, namespace: str, name: str, uid: str, message: str, now: datetime
+) -> Notice:
+    """Something about a policy, on the policy."""
+    row = EVENTS[reason]
+    assert row.regarding is Regarding.POLICY  # noqa: S101  (the catalogue says where each reason belongs)
+    return Notice(
+        reason=reason.value,
+        tone=row.tone,
+        message=message[:MESSAGE_LENGTH],
+        regarding=Subject(kind="MemoryPolicy", namespace=namespace, name=name, uid=uid),
+        related=None,
+        action="Validate",
+        episode=uid,
+        at=now,
+    )
+
+
+def unmet(policy: MemoryPolicy, reason: EventReason, message: str, now: datetime) -> Notice:
+    """Something about a valid policy."""
+    return policy_told(reason, policy.namespace, policy.name, policy.uid, message, now)
+
+
+def _event(
+    reason: EventReason, message: str, subject: Subject, incident: Incident, action: str, now: datetime
+) -> Notice:
+    return Notice(
+        reason=reason.value,
+        tone=EVENTS[reason].tone,
+        message=message.replace("\n", " ")[:MESSAGE_LENGTH],
+        regarding=subject,
+        related=_incident(incident),
+        action=action,
+        episode=incident.name,
+        at=now,
+    )
+
+
+def _workload(ref: WorkloadRef, uid: str) -> Subject:
+    return Subject(kind=ref.kind, namespace=ref.namespace, name=ref.name, uid=uid)
+
+
+def _of_incident(incident: Incident) -> Subject:
+    return _workload(incident.spec.workload, incident.spec.workload_uid)
+
+
+def _incident(incident: Incident) -> Subject:
+    return Subject(kind="MemoryIncident", namespace=incident.namespace, name=incident.name, uid=incident.uid)

@@ -1,0 +1,115 @@
+"""A policy's status: conditions and counts. No per-pod lists, no clock that ticks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from controller.reporting.conditions import Condition, ConditionStatus, ConditionType, carried_over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyStatus:
+    """What `kubectl get mempol` shows."""
+
+    observed_generation: int
+    conditions: tuple[Condition, ...] = ()
+    workloads: int = 0
+    leaking: int = 0
+    suspect: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFacts:
+    """What the sweep found out about one policy."""
+
+    generation: int
+    rejected_because: str = ""
+    metrics_missing_because: str = ""
+    """Empty while metrics are available."""
+    remediating: tuple[str, ...] = ()
+    """Workloads being remediated now."""
+    workloads: int = 0
+    leaking: int = 0
+    suspect: int = 0
+    held: int = 0
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    status: PolicyStatus
+
+
+_Said = tuple[ConditionStatus, str, str]
+
+
+def policy_status(facts: PolicyFacts, now: datetime) -> PolicyStatus:
+    """The status for these facts, with fresh transition times."""
+    if facts.rejected_because:
+        said: dict[ConditionType, _Said] = {
+            ConditionType.ACCEPTED: (ConditionStatus.FALSE, "Invalid", facts.rejected_because)
+        }
+    else:
+        said = {
+            ConditionType.ACCEPTED: (ConditionStatus.TRUE, "Valid", "the policy is in force"),
+            ConditionType.METRICS_AVAILABLE: _metrics(facts),
+            ConditionType.REMEDIATING: _remediating(facts),
+        }
+    return PolicyStatus(
+        observed_generation=facts.generation,
+        conditions=tuple(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=message[:1024],
+                observed_generation=facts.generation,
+                last_transition_time=now,
+            )
+            for kind, (status, reason, message) in said.items()
+        ),
+        workloads=facts.workloads,
+        leaking=facts.leaking,
+        suspect=facts.suspect,
+        held=facts.held,
+    )
+
+
+def _metrics(facts: PolicyFacts) -> _Said:
+    if facts.metrics_missing_because:
+        return ConditionStatus.FALSE, "MetricsUnavailable", facts.metrics_missing_because
+    if not facts.workloads:
+        return ConditionStatus.UNKNOWN, "NothingGoverned", "the policy governs no workload"
+    return ConditionStatus.TRUE, "Answered", "the metrics source answers"
+
+
+def _remediating(facts: PolicyFacts) -> _Said:
+    if facts.remediating:
+        return ConditionStatus.TRUE, "RestartUnderWay", ", ".join(facts.remediating)
+    return ConditionStatus.FALSE, "NothingUnderWay", "nothing is being restarted"
+
+
+def status_document(status: PolicyStatus, before: Mapping[str, Any]) -> dict[str, Any]:
+    """`status` as it stands in the document, keeping the transition times of `before`."""
+    kept = PolicyStatus(
+        observed_generation=status.observed_generation,
+        conditions=carried_over(_conditions(before), status.conditions),
+        workloads=status.workloads,
+        leaking=status.leaking,
+        suspect=status.suspect,
+        held=status.held,
+    )
+    document: dict[str, Any] = _Document(status=kept).model_dump(mode="json", by_alias=True)["status"]
+    return document
+
+
+def _conditions(document: Mapping[str, Any]) -> tuple[Condition, ...]:
+    try:
+        return _Document.model_validate({"status": {"observedGeneration": 0, **document}}).status.conditions
+    except ValidationError:
+        return ()

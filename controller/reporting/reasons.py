@@ -1,0 +1,247 @@
+"""
+The catalogue of Event reasons: type, on which object, when, and what the reader should do.
+
+`docs/events.md` is generated from it (`make generate`); a test fails when they differ.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.decision.outcome import HoldReason
+
+
+class Tone(StrEnum):
+    """The Event's type. A `Warning` is something a person should look at."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+class Regarding(StrEnum):
+    """On which object the Event stands."""
+
+    WORKLOAD = "workload"
+    WORKLOAD_AND_POD = "workload and pod"
+    POLICY = "policy"
+
+
+class EventReason(StrEnum):
+    """Reasons of Events that are not holds. A hold's Event reason is `Held` and its hold reason."""
+
+    MEMORY_LEAK_DETECTED = "MemoryLeakDetected"
+    MEMORY_GROWTH_ENDED = "MemoryGrowthEnded"
+    MEMORY_HIGH = "MemoryHigh"
+    MEMORY_HIGH_UNJUDGED = "MemoryHighUnjudged"
+    MEMORY_HIGH_CAUSE_UNCLEAR = "MemoryHighCauseUnclear"
+    HEAP_PROFILE_KEPT = "HeapProfileKept"
+    HEAP_PROFILE_FAILED = "HeapProfileFailed"
+    LEAK_RESTART_STARTED = "LeakRestartStarted"
+    LEAK_RESTART_REFUSED = "LeakRestartRefused"
+    LEAK_RECOVERY_CONFIRMED = "LeakRecoveryConfirmed"
+    LEAK_RECOVERY_FAILED = "LeakRecoveryFailed"
+    POLICY_INVALID = "PolicyInvalid"
+    POLICY_ACCEPTED = "PolicyAccepted"
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    METRICS_RESTORED = "MetricsRestored"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """What is fixed about an Event reason."""
+
+    tone: Tone
+    regarding: Regarding
+    when: str
+    what_to_do: str
+
+
+EVENTS: dict[EventReason, CatalogueRow] = {
+    EventReason.MEMORY_LEAK_DETECTED: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD_AND_POD,
+        "A governed container is judged `Leaking`. Once per episode.",
+        "Look at the incident (`kubectl get memi`): what grows, and when the threshold is reached.",
+    ),
+    EventReason.MEMORY_GROWTH_ENDED: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "An open incident is closed because nothing grows any more and nothing had to be done.",
+        "Nothing. If a deploy fixed the leak, this is the proof.",
+    ),
+    EventReason.MEMORY_HIGH: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD,
+        "Memory is above the threshold but does not grow. Once, until it is below again.",
+        "A restart would not help for long: raise the limit, or lower what it keeps.",
+    ),
+    EventReason.MEMORY_HIGH_UNJUDGED: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD,
+        "Memory is above the threshold and there is not enough data to judge why.",
+        "Wait for the time the message names, or look yourself: `bilgepump explain`.",
+    ),
+    EventReason.MEMORY_HIGH_CAUSE_UNCLEAR: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD,
+        "Memory is near or above the threshold and grows, but a leak is not proven.",
+        "Look at the kept profile. `suspectAboveCritical: Remediate` would restart in this case.",
+    ),
+    EventReason.HEAP_PROFILE_KEPT: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "Profiles of a leaking or suspect replica were written to the evidence store.",
+        "Open it with the command in the incident, `go tool pprof -diff_base …`.",
+    ),
+    EventReason.HEAP_PROFILE_FAILED: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD,
+        "No heap profile could be taken or kept.",
+        "Check port and path in `spec.evidence.pprof`, and network policies towards the pods.",
+    ),
+    EventReason.LEAK_RESTART_STARTED: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "A rolling restart was begun because of a leak.",
+        "Nothing: the recovery is watched. Fix the leak meanwhile; the incident holds the evidence.",
+    ),
+    EventReason.LEAK_RESTART_REFUSED: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD,
+        "The restart was not done because the workload had changed or the API server refused it.",
+        "If it is refused for lack of rights, see docs/permissions.md; otherwise it is decided anew.",
+    ),
+    EventReason.LEAK_RECOVERY_CONFIRMED: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "After the restart all replicas were ready through the soak and memory at equal age came down.",
+        "Fix the leak: the next restart is a matter of time.",
+    ),
+    EventReason.LEAK_RECOVERY_FAILED: CatalogueRow(
+        Tone.WARNING,
+        Regarding.WORKLOAD,
+        "The rollout got stuck, replicas did not become ready, or memory did not come down.",
+        "Run the command in the message. The workload is held until the incident is acknowledged.",
+    ),
+    EventReason.POLICY_INVALID: CatalogueRow(
+        Tone.WARNING,
+        Regarding.POLICY,
+        "The policy's document cannot be used; nothing it asks for is done.",
+        "Correct the field the message names.",
+    ),
+    EventReason.POLICY_ACCEPTED: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.POLICY,
+        "A policy that was invalid is accepted now.",
+        "Nothing.",
+    ),
+    EventReason.METRICS_UNAVAILABLE: CatalogueRow(
+        Tone.WARNING,
+        Regarding.POLICY,
+        "The policy's metrics source did not answer, answered in part, or answered nothing.",
+        "Check the source; until it is back nothing is judged and nothing is restarted.",
+    ),
+    EventReason.METRICS_RESTORED: CatalogueRow(
+        Tone.NORMAL, Regarding.POLICY, "The metrics source answers again.", "Nothing."
+    ),
+}
+
+_A_PERSON_IS_NEEDED = frozenset(
+    {
+        HoldReason.POLICY_CONFLICT,
+        HoldReason.RESTART_CANNOT_FREE,
+        HoldReason.BASELINE_ABOVE_THRESHOLD,
+        HoldReason.AWAITING_ACKNOWLEDGEMENT,
+        HoldReason.ROLLOUT_FAILED,
+        HoldReason.RESTART_UNSUPPORTED,
+        HoldReason.NO_SPARE_REPLICA,
+        HoldReason.BUDGET_SPENT,
+        HoldReason.IMAGE_MAY_DRIFT,
+        HoldReason.EVIDENCE_MISSING,
+        HoldReason.POWER_WITHHELD,
+    }
+)
+
+HOLDS: dict[HoldReason, tuple[str, str]] = {
+    HoldReason.NOT_YET_NEEDED: (
+        "It leaks, but the threshold is further away than the lead.",
+        "Nothing yet: the message says when it will be needed.",
+    ),
+    HoldReason.CONTROLLER_SUSPENDED: (
+        "The whole controller is suspended.",
+        "Set `suspend: false` in its settings (chart value `suspend`).",
+    ),
+    HoldReason.POLICY_SUSPENDED: ("The policy is suspended.", "Set `spec.suspend: false`."),
+    HoldReason.WORKLOAD_PAUSED: (
+        "Somebody paused the workload or its namespace.",
+        "Ask the person in the annotation `bilgepump.dev/paused`, then remove it.",
+    ),
+    HoldReason.POLICY_CONFLICT: (
+        "Several policies claim the workload with equal right.",
+        "Name the workload in exactly one of them, or narrow the selectors.",
+    ),
+    HoldReason.METRICS_STALE: ("The newest judgement is too old.", "Check the metrics source."),
+    HoldReason.RESTART_CANNOT_FREE: (
+        "What grows (page cache, shared memory, kernel) outlives the process.",
+        "Look at files on tmpfs and in memory-backed volumes, and at what the kernel holds for it.",
+    ),
+    HoldReason.BASELINE_ABOVE_THRESHOLD: (
+        "Soon after a start it already uses nearly as much as the threshold.",
+        "Raise the memory limit or `detection.threshold`.",
+    ),
+    HoldReason.AWAITING_ACKNOWLEDGEMENT: (
+        "An earlier remediation failed.",
+        "Look at that incident, then set the annotation the message names.",
+    ),
+    HoldReason.ROLLOUT_PAUSED: ("Its rollout is paused.", "`kubectl rollout resume` when that is right."),
+    HoldReason.ROLLOUT_IN_PROGRESS: ("A rollout is under way.", "Wait: a new start may change the picture."),
+    HoldReason.ROLLOUT_FAILED: (
+        "Its rollout exceeded its progress deadline.",
+        "`kubectl rollout status`, then fix or undo that rollout.",
+    ),
+    HoldReason.RESTART_UNSUPPORTED: (
+        "Its update strategy would not carry a rolling restart out.",
+        "Change the strategy, or restart by hand.",
+    ),
+    HoldReason.REPLICAS_NOT_READY: ("Not all replicas are ready.", "Find out why with `kubectl get pods`."),
+    HoldReason.NO_SPARE_REPLICA: (
+        "Its only replica would be stopped first.",
+        "Run two replicas, or allow a surge (`maxSurge`).",
+    ),
+    HoldReason.DISRUPTION_BUDGET_EXHAUSTED: (
+        "A PodDisruptionBudget allows no disruption now. Rollouts do not ask it; we do.",
+        "`kubectl get pdb`: it goes on as soon as the budget allows one.",
+    ),
+    HoldReason.TOO_YOUNG: ("It started less than `detection.minimumAge` ago.", "Wait."),
+    HoldReason.COOLING_DOWN: ("It was remediated less than `remediation.cooldown` ago.", "Wait."),
+    HoldReason.BUDGET_SPENT: (
+        "It was remediated as often as `remediation.budget` allows.",
+        "Fix the leak: restarts no longer carry this.",
+    ),
+    HoldReason.BLACKOUT: ("A blackout is on.", "Wait for its end."),
+    HoldReason.OUTSIDE_MAINTENANCE_WINDOW: ("No maintenance window is open.", "Wait for the next one."),
+    HoldReason.IMAGE_MAY_DRIFT: (
+        "A restart could pull other code: a mutable tag that is pulled at every start.",
+        "Pin a digest, or set `remediation.allowImageDrift: true`.",
+    ),
+    HoldReason.TOO_MANY_AT_ONCE: ("Other workloads are being restarted.", "Wait for its turn."),
+    HoldReason.EVIDENCE_MISSING: (
+        "`evidence.required` is true and no heap profile could be kept.",
+        "See why in the incident's evidence; or set `evidence.required: false`.",
+    ),
+    HoldReason.POWER_WITHHELD: (
+        "This controller was installed without the power to restart.",
+        "Install with `remediate.enabled=true`.",
+    ),
+    HoldReason.CAPTURE_ONLY: ("The policy's mode is `Capture`.", "Set `mode: Remediate` to let it act."),
+    HoldReason.OBSERVE_ONLY: ("The policy's mode is `Observe`.", "Set `mode: Remediate` to let it act."),
+}
+
+
+def hold_event_reason(reason: HoldReason) -> str:
+    """The Event reason of a hold."""
+    return f"Held{reason}"
+
+
+def hold_tone(reason: HoldReason) -> Tone:
+    """A hold that only a person can end is a Warning; one that ends by itself is not."""
+    return Tone.WARNING if reason in _A_PERSON_IS_NEEDED else Tone.NORMAL
