@@ -1,0 +1,1 @@
+"""Measurements that judge the controller. They are written apart from the code they judge."""
