@@ -1,0 +1,212 @@
+"""
+Growth that began some time ago and still goes on: the main test.
+
+For several look-backs the floors must have risen straight, without one big step or a fall back, above
+every earlier top; then the time to the threshold is compared with the time it has lasted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.detection.candidates import Candidates
+from controller.detection.growth import Shapes, block_floors, measure
+from controller.detection.rivals import bounded_explains
+from controller.detection.sensitivity import DAY, Caution
+from controller.detection.timeline import Flags, Floats, Indices
+
+LOOK_BACKS = (1.0, 0.8, 0.62, 0.48, 0.37, 0.28, 0.2, 0.14)
+"""Shares of the run's age at which growth may have begun."""
+
+BLOCKS = (24, 14, 8)
+"""How finely an episode is cut: fine for smooth memory, coarse to look through long collection cycles."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Findings:
+    """
+    The best evidence found per container; every array has shape (containers,).
+
+    `urgency` is the time to the threshold over the time allowed: at most 1 where it leaks.
+    """
+
+    leaking: Flags
+    suspect: Flags
+    bounded: Flags
+    """Growth was seen that something bounded explains as well."""
+    urgency: Floats
+    span: Floats
+    slope: Floats
+    gain: Floats
+    crest: Floats
+
+    @classmethod
+    def nothing(cls, count: int) -> "Findings":
+        """No evidence yet for `count` containers."""
+        return cls(
+            leaking=np.zeros(count, dtype=np.bool_),
+            suspect=np.zeros(count, dtype=np.bool_),
+            bounded=np.zeros(count, dtype=np.bool_),
+            urgency=np.full(count, np.inf),
+            span=np.full(count, np.nan),
+            slope=np.full(count, np.nan),
+            gain=np.full(count, np.nan),
+            crest=np.full(count, np.nan),
+        )
+
+    def take(self, rows: Indices, urgency: Floats, shapes: Shapes, crest: Floats, slope: Floats) -> None:
+        """Keeps, for each of `rows`, what is more urgent than what is known."""
+        better = urgency < self.urgency[rows]
+        chosen = rows[better]
+        self.urgency[chosen] = urgency[better]
+        self.span[chosen] = shapes.span[better]
+        self.slope[chosen] = slope[better]
+        self.gain[chosen] = shapes.gain[better]
+        self.crest[chosen] = crest[better]
+
+
+def judge_episodes(candidates: Candidates, caution: Caution) -> Findings:
+    """Looks for growth over every look-back of every container that can be judged."""
+    findings = Findings.nothing(len(candidates.used))
+    rows = np.flatnonzero(candidates.judged)
+    rows = rows[_may_grow(candidates, caution, rows)]
+    for share in LOOK_BACKS:
+        spans = candidates.runs.ages[rows] * share
+        long_enough = spans >= caution.shortest_growth
+        for blocks in BLOCKS:
+            chosen = rows[long_enough]
+            fine_enough = spans[long_enough] >= 1.5 * blocks * caution.block_seconds
+            if fine_enough.any():
+                _judge(
+                    candidates,
+                    caution,
+                    chosen[fine_enough],
+                    spans[long_enough][fine_enough],
+                    blocks,
+                    findings,
+                )
+    return findings
+
+
+def _may_grow(candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
+    """The cheap pre-filter: some later part of the run lies materially above an earlier one."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.bool_)
+    y = block_floors(candidates.timeline, candidates.floor_extremes, rows, candidates.runs.ages[rows], 8)
+    low = np.fmin.accumulate(y, axis=1)
+    with np.errstate(invalid="ignore"):
+        rise = np.nanmax(np.where(np.isnan(y), -np.inf, y - low), axis=1)
+        return np.asarray(rise >= 0.5 * caution.gates.gain_of_floor * low[:, 0])
+
+
+def _judge(
+    candidates: Candidates, caution: Caution, rows: Indices, spans: Floats, blocks: int, findings: Findings
+) -> None:
+    values = block_floors(candidates.timeline, candidates.floor_extremes, rows, spans, blocks)
+    measured = np.mean(~np.isnan(values), axis=1) >= caution.gates.coverage
+    rows, spans, values = rows[measured], spans[measured], values[measured]
+    if not len(rows):
+        return
+    shapes = measure(values, spans)
+    kept = _grows(shapes, candidates, caution, rows)
+    if not kept.any():
+        return
+    rows, spans, values = rows[kept], spans[kept], values[kept]
+    shapes = measure(values, spans)
+    crest = _crest(candidates, caution, rows, spans, shapes.newest)
+    kept = _new_record(candidates, rows, spans, crest, shapes.gain, caution.gates.record)
+    rows, spans, values, crest = rows[kept], spans[kept], values[kept], crest[kept]
+    if len(rows):
+        _weigh(candidates, caution, rows, values, measure(values, spans), crest, findings)
+
+
+def _grows(shapes: Shapes, candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
+    gates = caution.gates
+    first_day = shapes.span < 28 / 24 * DAY
+    limit = np.nan_to_num(candidates.runs.limit[rows])
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (shapes.slope > 0)
+            & (shapes.gain >= np.maximum(gates.gain_of_floor * shapes.first, gates.gain_of_limit * limit))
+            & (shapes.late >= np.where(first_day, gates.late_first_day, gates.late))
+            & (shapes.step <= gates.step)
+            & (shapes.fall <= gates.fall)
+            & (shapes.straightness >= np.where(first_day, gates.straightness_first_day, gates.straightness))
+            & (shapes.walk >= gates.walk)
+        )
+
+
+def _crest(candidates: Candidates, caution: Caution, rows: Indices, spans: Floats, newest: Floats) -> Floats:
+    """The second highest of four tops of the newest sixth: one spike alone does not raise it."""
+    window = np.maximum(spans / 6, caution.share(1 / 32, 4))
+    tops = block_floors(candidates.timeline, candidates.top_extremes, rows, window, 4)
+    tops.sort(axis=1)
+    known = np.sum(~np.isnan(tops), axis=1)
+    second = tops[np.arange(len(rows)), np.maximum(known - 2, 0)]
+    return np.asarray(np.fmax(second, newest))
+
+
+def _new_record(
+    candidates: Candidates, rows: Indices, spans: Floats, crest: Floats, gain: Floats, share: float
+) -> Flags:
+    """Whether the crest lies above (nearly) every top of the run before the episode, by a share of the gain."""
+    timeline, runs = candidates.timeline, candidates.runs
+    begin = np.searchsorted(timeline.starts, -spans - 1e-3)
+    columns = np.arange(timeline.columns)
+    before = (columns < begin[:, None]) & (columns >= runs.first[rows][:, None])
+    tops = np.where(before, candidates.tops[rows], np.nan)
+    known = np.sum(~np.isnan(tops), axis=1)
+    tops.sort(axis=1)
+    place = np.clip(np.floor(0.98 * (known - 1)), 0, None).astype(np.intp)
+    record = tops[np.arange(len(rows)), place]
+    return np.asarray((known < 4) | (crest >= record + share * gain))
+
+
+def _weigh(
+    candidates: Candidates,
+    caution: Caution,
+    rows: Indices,
+    values: Floats,
+    shapes: Shapes,
+    crest: Floats,
+    findings: Findings,
+) -> None:
+    """Compares the time to the threshold with the time the growth has lasted."""
+    gates = caution.gates
+    danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
+    slope = np.minimum(shapes.slope, shapes.late_slope)
+    goal = goal_of(candidates, rows, shapes.first)
+    left = np.maximum(goal - danger, 0) / slope
+    straight = (shapes.straightness >= gates.straight) & (shapes.late >= 0.85)
+    allowed = caution.allowed(shapes.span, candidates.runs.ages[rows], straight, shapes.late)
+    since_change = -candidates.runs.limit_changed[rows]
+    allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        urgency = np.where(allowed > 0, left / (allowed * shapes.span), np.inf)
+    bounded = bounded_explains(values, shapes, candidates.runs.limit[rows])
+    material = shapes.gain >= gates.leak_gain_of_goal * np.where(np.isnan(goal), 0, goal)
+    leaking = (urgency <= 1) & material & ~bounded & ~np.isnan(goal)
+    suspect = (np.isnan(goal) | (left <= 3 * shapes.span)) & (shapes.span >= caution.short_growth)
+    findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
+    findings.suspect[rows] |= leaking | suspect
+    findings.bounded[rows] |= bounded
+    findings.take(rows, np.where(leaking, urgency, 1 + left / shapes.span), shapes, danger, slope)
+
+
+def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:
+    window = np.maximum(shapes.span / 6, caution.share(1 / 32, 4))
+    tops = block_floors(candidates.timeline, candidates.danger_extremes, rows, window, 4)
+    tops.sort(axis=1)
+    known = np.sum(~np.isnan(tops), axis=1)
+    return np.asarray(tops[np.arange(len(rows)), np.maximum(known - 2, 0)])
+
+
+def goal_of(candidates: Candidates, rows: Indices, began_at: Floats) -> Floats:
+    """
+    The line the growth runs towards: the threshold, or the limit where it began above the threshold.
+
+    Haste buys nothing once the threshold lies behind.
+    """
+    threshold = candidates.threshold[rows]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(began_at >= threshold, 0.95 * candidates.runs.limit[rows], threshold))

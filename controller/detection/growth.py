@@ -1,0 +1,106 @@
+"""
+The shape of growth over several look-backs: is it straight, does it go on, was it ever given back?
+
+One question per number, all of them for many containers at once. The gates on these numbers stand in
+`controller.detection.sensitivity`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.detection.timeline import Floats, Indices, RangeExtremes, Timeline
+
+LATE_SHARE = 0.4
+"""The newest share of an episode whose own slope says whether growth goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shapes:
+    """
+    Numbers of one look-back per row; every array has shape (rows,).
+
+    `gain` is the fitted growth over the episode; `late` the slope of its newest part over the whole slope;
+    `step` the largest single rise and `fall` the largest fall below an earlier floor, as shares of the gain;
+    `walk` the growth in standard errors of a random walk with the same increments.
+    """
+
+    span: Floats
+    slope: Floats
+    gain: Floats
+    straightness: Floats
+    late: Floats
+    late_slope: Floats
+    step: Floats
+    fall: Floats
+    walk: Floats
+    first: Floats
+    newest: Floats
+    coverage: Floats
+
+
+def block_floors(
+    timeline: Timeline, floors: RangeExtremes, rows: Indices, spans: Floats, blocks: int
+) -> Floats:
+    """
+    The lowest floor in each of `blocks` equal parts of the last `spans` seconds; shape (rows, blocks).
+
+    Works for any extreme: pass tops to get tops.
+    """
+    bounds = -spans[:, None] * np.linspace(1.0, 0.0, blocks + 1)
+    columns = np.searchsorted(timeline.starts, bounds.ravel() - 1e-3).reshape(bounds.shape).astype(np.intp)
+    columns[:, -1] = timeline.columns
+    return floors.between(rows[:, None], columns[:, :-1], columns[:, 1:])
+
+
+def fill_gaps(values: Floats) -> Floats:
+    """Bridges unmeasured blocks of each row linearly, and repeats the outermost measured ones."""
+    count = values.shape[1]
+    known = ~np.isnan(values)
+    if known.all():
+        return values
+    steps = np.arange(count)
+    before = np.maximum.accumulate(np.where(known, steps, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, steps, count)[:, ::-1], axis=1)[:, ::-1]
+    left = np.where(before < 0, np.minimum(after, count - 1), before)
+    right = np.where(after >= count, np.maximum(before, 0), after)
+    low = np.take_along_axis(values, left, axis=1)
+    high = np.take_along_axis(values, right, axis=1)
+    share = (steps - left) / np.maximum(right - left, 1)
+    return np.asarray(low + (high - low) * np.clip(share, 0.0, 1.0))
+
+
+def measure(values: Floats, spans: Floats) -> Shapes:
+    """The shape of `values` (rows, blocks), each row spread evenly over its `spans` seconds (rows,)."""
+    coverage = np.mean(~np.isnan(values), axis=1)
+    y = fill_gaps(values)
+    count = y.shape[1]
+    u = np.arange(count) - (count - 1) / 2
+    centred = y - y.mean(axis=1, keepdims=True)
+    slope = centred @ u / (u @ u)
+    gain = slope * (count - 1)
+    residuals = centred - slope[:, None] * u
+    total = np.einsum("ij,ij->i", centred, centred)
+    newest = max(3, round(LATE_SHARE * count))
+    v = np.arange(newest) - (newest - 1) / 2
+    late_slope = y[:, -newest:] @ v / (v @ v)
+    rises = np.diff(y, axis=1)
+    # The spread around the mean rise: a leak's own growth must not count as roughness.
+    roughness = rises.std(axis=1)
+    doubles = (y[:, 2:] - y[:, :-2]).std(axis=1) / np.sqrt(2)
+    spread = np.minimum(roughness, 1.2 * doubles) * np.sqrt(count - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Shapes(
+            span=spans,
+            slope=slope * count / spans,
+            gain=gain,
+            straightness=1 - np.einsum("ij,ij->i", residuals, residuals) / total,
+            late=late_slope / slope,
+            late_slope=late_slope * count / spans,
+            step=rises.max(axis=1) / gain,
+            fall=(np.maximum.accumulate(y, axis=1) - y).max(axis=1) / gain,
+            walk=(y[:, -1] - y[:, 0]) / np.maximum(spread, 1e-9 * np.abs(y[:, 0]) + 1e-9),
+            first=y[:, 0],
+            newest=y[:, -1],
+            coverage=coverage,
+        )

@@ -1,0 +1,133 @@
+"""
+When each container's present run began, and where earlier runs were cut.
+
+A run is cut only where a container really started (a start time or a restart count says so), never at a
+fall of memory: a collection and a restart look the same in memory alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.detection.timeline import Flags, Floats, Indices, Timeline
+from controller.metrics.series import Matrix, Signal
+
+SAME_START_SECONDS = 2.0
+"""Start times closer than this are one start (cAdvisor rounds to the second)."""
+
+LIMIT_CHANGE = 0.01
+"""A limit that moves by more than this share was changed; less is rounding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Runs:
+    """
+    The present run of each container. All times are seconds relative to the timeline's end.
+
+    Shapes are (containers,): `started` is -inf where no start is known; `begins` is where evidence begins
+    (start, first sample or limit change, the latest of them, after warm-up); `first` is the first column
+    that lies wholly after `begins`; `newest` is the end of the newest measured block; `limit_changed` is
+    -inf where the limit never changed.
+    """
+
+    started: Floats
+    begins: Floats
+    first: Indices
+    newest: Floats
+    coverage: Floats
+    limit: Floats
+    limit_changed: Floats
+    cuts: tuple[tuple[float, ...], ...]
+    """Every known start inside the timeline, oldest first."""
+
+    @property
+    def ages(self) -> Floats:
+        """Seconds of evidence in the present run."""
+        return -self.begins
+
+
+def last_known(matrix: Matrix) -> Floats:
+    """The newest measured value of each row; NaN where there is none."""
+    measured = ~np.isnan(matrix)
+    if not matrix.shape[1]:
+        return np.full(matrix.shape[0], np.nan)
+    place = matrix.shape[1] - 1 - np.argmax(measured[:, ::-1], axis=1)
+    found = matrix[np.arange(matrix.shape[0]), place].astype(np.float64)
+    found[~measured.any(axis=1)] = np.nan
+    return np.asarray(found)
+
+
+def changes(matrix: Matrix, tolerance: Floats) -> Flags:
+    """
+    Where a row's value differs from its last measured one by more than `tolerance` (one per row).
+
+    Shape like `matrix`; the first measured column is no change.
+    """
+    count = matrix.shape[1]
+    measured = ~np.isnan(matrix)
+    place = np.where(measured, np.arange(count), -1)
+    before = np.maximum.accumulate(place, axis=1)
+    before = np.concatenate([np.full((matrix.shape[0], 1), -1), before[:, :-1]], axis=1)
+    previous = np.take_along_axis(matrix, np.maximum(before, 0), axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(measured & (before >= 0) & (np.abs(matrix - previous) > tolerance[:, None]))
+
+
+def find_runs(timeline: Timeline, memory: Matrix, warm_up_seconds: float) -> Runs:
+    """Cuts every row of `memory` (containers, columns) at its starts and limit changes."""
+    started, cuts = _starts(timeline)
+    limit, limit_changed = _limits(timeline)
+    measured = ~np.isnan(memory)
+    any_measured = measured.any(axis=1)
+    first_measured = np.where(any_measured, timeline.starts[np.argmax(measured, axis=1)], 0.0)
+    newest = np.where(
+        any_measured, timeline.stops[timeline.columns - 1 - np.argmax(measured[:, ::-1], axis=1)], -np.inf
+    )
+    event = np.maximum(started, limit_changed)
+    warm_up = np.minimum(warm_up_seconds, -0.1 * np.maximum(event, first_measured))
+    begins = np.minimum(np.maximum(first_measured, event + warm_up), 0.0)
+    first = np.searchsorted(timeline.starts, begins - 1e-3).astype(np.intp)
+    seen = np.arange(timeline.columns) >= first[:, None]
+    width = timeline.stops - timeline.starts
+    coverage = np.where(
+        first < timeline.columns, (measured & seen) @ width / np.maximum(seen @ width, 1e-9), 0.0
+    )
+    return Runs(
+        started=started,
+        begins=begins,
+        first=first,
+        newest=newest,
+        coverage=coverage,
+        limit=limit,
+        limit_changed=limit_changed,
+        cuts=cuts,
+    )
+
+
+def _starts(timeline: Timeline) -> tuple[Floats, tuple[tuple[float, ...], ...]]:
+    count = len(timeline.keys)
+    matrix = timeline.signal(Signal.START_TIME)
+    started = last_known(matrix)
+    moved = changes(matrix, np.full(count, SAME_START_SECONDS))
+    at = matrix
+    if Signal.RESTARTS in timeline.signals:
+        restarted = changes(timeline.signals[Signal.RESTARTS], np.full(count, 0.5))
+        silent = np.isnan(started)
+        moved = np.where(silent[:, None], restarted, moved)
+        at = np.where(silent[:, None], timeline.stops[None, :].astype(np.float32), matrix)
+        newest = timeline.columns - 1 - np.argmax(restarted[:, ::-1], axis=1)
+        last = np.where(restarted.any(axis=1), timeline.stops[newest], np.nan)
+        started = np.where(silent, last, started)
+    cuts: list[tuple[float, ...]] = [()] * count
+    for row in np.flatnonzero(moved.any(axis=1)):
+        cuts[row] = tuple(sorted({float(value) for value in at[row, moved[row]]}))
+    return np.where(np.isnan(started), -np.inf, np.minimum(started, 0.0)), tuple(cuts)
+
+
+def _limits(timeline: Timeline) -> tuple[Floats, Floats]:
+    matrix = timeline.signal(Signal.LIMIT)
+    limit = last_known(matrix)
+    limit[~(limit > 0)] = np.nan
+    moved = changes(matrix, LIMIT_CHANGE * np.nan_to_num(limit, nan=np.inf))
+    newest_move = timeline.starts[timeline.columns - 1 - np.argmax(moved[:, ::-1], axis=1)]
+    return limit, np.where(moved.any(axis=1), newest_move, -np.inf)

@@ -1,0 +1,157 @@
+"""Puts what was found into words and times: one assessment per container."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from controller.detection.assessment import Assessment, Crossing, Growth, GrowthClass, Verdict
+from controller.detection.candidates import Candidates
+from controller.detection.episodes import Findings
+from controller.detection.growth import block_floors
+from controller.detection.projection import Projection, project
+from controller.detection.reasons import AssessmentReason
+from controller.detection.sensitivity import Caution
+from controller.detection.timeline import Floats
+
+MIB = 2.0**20
+HOUR = 3600.0
+FURTHEST = timedelta(days=3650)
+"""Beyond this a projection is no date any more."""
+
+
+def state(
+    candidates: Candidates, findings: Findings, caution: Caution, now: datetime
+) -> Iterator[Assessment]:
+    """The assessment of every container of `candidates`, in order."""
+    grown = np.flatnonzero(np.isfinite(findings.urgency) & (findings.leaking | findings.suspect))
+    projection = project(candidates, grown, findings.span[grown], findings.crest[grown])
+    place = {int(row): index for index, row in enumerate(grown)}
+    young = _young_floors(candidates)
+    for row in range(len(candidates.used)):
+        verdict, reason = _verdict(candidates, findings, row)
+        told = verdict in (Verdict.LEAKING, Verdict.SUSPECT) and row in place
+        growth = _growth(projection, place[row]) if told else None
+        crossing = _crossing(projection, place[row], now) if told else None
+        threshold = candidates.threshold[row]
+        yield Assessment(
+            key=candidates.timeline.keys[row],
+            at=now,
+            verdict=verdict,
+            reason=reason,
+            message=_message(reason, growth, crossing, findings.span[row]),
+            growth_class=GrowthClass.UNKNOWN,
+            growth=growth,
+            crossing=crossing,
+            onset=now - timedelta(seconds=float(findings.span[row]) + candidates.lag) if told else None,
+            used_bytes=_whole(candidates.used[row]),
+            limit_bytes=_whole(candidates.runs.limit[row]),
+            threshold_bytes=_whole(threshold),
+            young_floor_bytes=_whole(young[row]),
+            started_at=_started(candidates, row, now),
+            ready_at=_ready_at(candidates, caution, reason, row, now),
+            tests=_tests(findings, row) if told else (),
+        )
+
+
+def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verdict, AssessmentReason]:
+    if not candidates.measured[row]:
+        return Verdict.INSUFFICIENT_DATA, AssessmentReason.NO_DATA
+    if candidates.stale[row]:
+        return Verdict.INSUFFICIENT_DATA, AssessmentReason.STALE
+    if candidates.too_young[row]:
+        return Verdict.INSUFFICIENT_DATA, AssessmentReason.RUN_TOO_YOUNG
+    if candidates.gappy[row]:
+        return Verdict.INSUFFICIENT_DATA, AssessmentReason.GAPS
+    if findings.leaking[row]:
+        return Verdict.LEAKING, AssessmentReason.STEADY_GROWTH
+    if not findings.suspect[row]:
+        return Verdict.HEALTHY, AssessmentReason.NOTHING_KEPT
+    return Verdict.SUSPECT, _doubt(candidates, findings, row)
+
+
+def _doubt(candidates: Candidates, findings: Findings, row: int) -> AssessmentReason:
+    if candidates.only_working_set[row]:
+        return AssessmentReason.ONLY_WORKING_SET
+    if np.isnan(candidates.threshold[row]):
+        return AssessmentReason.NO_LIMIT
+    if findings.bounded[row]:
+        return AssessmentReason.COULD_BE_BOUNDED
+    return AssessmentReason.CROSSING_FAR
+
+
+def _growth(projection: Projection, index: int) -> Growth:
+    return Growth(
+        bytes_per_hour=float(projection.slope[index]) * HOUR,
+        low_bytes_per_hour=float(projection.low[index]) * HOUR,
+        high_bytes_per_hour=float(projection.high[index]) * HOUR,
+    )
+
+
+def _crossing(projection: Projection, index: int, now: datetime) -> Crossing | None:
+    earliest = _moment(float(projection.earliest[index]), now)
+    likely = _moment(float(projection.likely[index]), now)
+    if earliest is None or likely is None:
+        return None
+    return Crossing(earliest=earliest, likely=likely, latest=_moment(float(projection.latest[index]), now))
+
+
+def _moment(seconds: float, now: datetime) -> datetime | None:
+    if not seconds < FURTHEST.total_seconds():
+        return None
+    return now + timedelta(seconds=round(seconds))
+
+
+def _message(
+    reason: AssessmentReason, growth: Growth | None, crossing: Crossing | None, span_seconds: float
+) -> str:
+    if growth is None:
+        return reason.sentence
+    pace = f"grows {growth.bytes_per_hour / MIB:.3g} MiB/h over {_duration(span_seconds)}"
+    until = f"; meets the threshold at about {crossing.likely:%Y-%m-%d %H:%MZ}" if crossing else ""
+    return f"{pace}{until}. {reason.sentence}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * HOUR:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / HOUR:.0f} h" if seconds < 72 * HOUR else f"{seconds / HOUR / 24:.1f} d"
+
+
+def _young_floors(candidates: Candidates) -> Floats:
+    """The lowest floor of the first tenth of each run that began inside the timeline."""
+    rows = np.arange(len(candidates.used))
+    floors = block_floors(
+        candidates.timeline, candidates.floor_extremes, rows, np.maximum(candidates.runs.ages, 1.0), 10
+    )[:, 0]
+    return np.asarray(np.where(candidates.runs.started >= candidates.timeline.starts[0], floors, np.nan))
+
+
+def _started(candidates: Candidates, row: int, now: datetime) -> datetime | None:
+    started = float(candidates.runs.started[row])
+    if not np.isfinite(started):
+        return None
+    return now + timedelta(seconds=round(started - candidates.lag))
+
+
+def _ready_at(
+    candidates: Candidates, caution: Caution, reason: AssessmentReason, row: int, now: datetime
+) -> datetime | None:
+    if reason not in (AssessmentReason.RUN_TOO_YOUNG, AssessmentReason.GAPS):
+        return None
+    lasting = max(float(candidates.runs.ages[row]) + candidates.lag, 0.0)
+    wait = caution.shortest_run - lasting if reason is AssessmentReason.RUN_TOO_YOUNG else lasting / 2
+    return now + timedelta(seconds=max(round(wait), round(caution.block_seconds)))
+
+
+def _whole(value: float) -> int | None:
+    return None if np.isnan(value) else int(value)
+
+
+def _tests(findings: Findings, row: int) -> tuple[tuple[str, float], ...]:
+    return (
+        ("timeToThresholdOverAllowed", float(findings.urgency[row])),
+        ("grownForSeconds", float(findings.span[row])),
+        ("grownBytes", float(findings.gain[row])),
+        ("crestBytes", float(findings.crest[row])),
+    )
