@@ -1,1 +1,1 @@
-"""What must be kept before it is gone, and what it says."""
+"""Profiles read, compared and explained: what leaks, what only churns, and which cause fits."""

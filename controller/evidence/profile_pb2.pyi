@@ -1,3 +1,20 @@
+# Generated from profile.proto beside this file, which is google/pprof's proto/profile.proto
+# (Go module github.com/google/pprof v0.0.0-20261016150608-1facf8f91b50), by
+#   python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. controller/evidence/profile.proto
+#
+# Copyright 2016 Google Inc. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -1,0 +1,138 @@
+"""
+Who holds the memory that grew.
+
+A profile tells where blocks were allocated, not who keeps them. The leaf is most often plumbing
+(`bytes.growSlice`, `encoding/json.Marshal`): true and useless. The answer people can act on is the nearest
+frame of their own code above it; where the growth has none (a connection's own goroutine, say), the nearest
+library or standard-library subsystem that holds on to things. Both ends are named.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.evidence.comparison import Comparison, Indices
+from controller.evidence.origin import Origin
+from controller.evidence.profile import Frame
+
+SMALLEST_SHARE = 0.01
+"""Of the growth: below it a function is noise on the page."""
+MOST_RETAINERS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retainer:
+    """A function whose allocations grew and are still in use."""
+
+    function: str
+    file: str
+    line: int
+    inuse_bytes: float
+    delta_bytes: float
+    share: float
+    """Of the growth (of the bytes in use, without a baseline)."""
+    stack: tuple[Frame, ...]
+    """The heaviest stack, the allocating function first."""
+    allocator: str
+    """Where the largest part was allocated: the leaf."""
+    via: str
+    """What the function called to get there; its own name where it allocated itself."""
+    origin: Origin
+    kept_ratio: float
+    """Of the bytes allocated there since the baseline, how much was never freed (by stack and block size)."""
+
+
+def owner_position(stack: Indices, origins: tuple[Origin, ...]) -> int:
+    """
+    The place in the stack of the function that answers for its allocations.
+
+    The nearest application frame; not one beyond a router or a middleware chain, and not `main.main` across
+    a library, because these are above everything. Otherwise the nearest library frame, then the nearest
+    subsystem of the standard library, then the leaf.
+    """
+    best, best_origin = 0, Origin.RUNTIME
+    for position, frame in enumerate(stack.tolist()):
+        origin = origins[frame]
+        if origin is Origin.APPLICATION:
+            return position
+        if origin is Origin.DISPATCH:
+            break
+        if origin is Origin.ENTRY:
+            return position if best_origin < Origin.LIBRARY else best
+        if origin > best_origin:
+            best, best_origin = position, origin
+    return best
+
+
+def owners(comparison: Comparison) -> Indices:
+    """The position of the owner in each stack (stacks,)."""
+    return np.array([owner_position(each, comparison.origins) for each in comparison.stacks], dtype=np.int32)
+
+
+def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Retainer, ...]:
+    """The functions that hold what grew, largest first."""
+    growth = _positive_growth(comparison)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row in np.flatnonzero((comparison.inuse_bytes != 0) | (comparison.inuse_delta_bytes != 0)).tolist():
+        stack = int(comparison.stack_of[row])
+        owner = comparison.stacks[stack][owner_positions[stack]]
+        rows_of[comparison.frames[owner].function].append(row)
+    found = [
+        _retainer(comparison, owner_positions, np.array(rows), growth)
+        for rows in rows_of.values()
+        if comparison.inuse_delta_bytes[rows].sum() > max(growth * SMALLEST_SHARE, 0)
+    ]
+    return tuple(sorted(found, key=lambda each: -each.delta_bytes)[:MOST_RETAINERS])
+
+
+def _positive_growth(comparison: Comparison) -> float:
+    """
+    The growth that shares refer to: net of what shrank, but never less than a tenth of what rose.
+
+    The floor keeps shares finite where one function's growth is offset by another's shrinking.
+    """
+    rose = float(np.maximum(comparison.inuse_delta_bytes, 0).sum())
+    return max(comparison.growth_bytes, rose / 10)
+
+
+def _retainer(
+    comparison: Comparison,
+    owner_positions: Indices,
+    rows: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    growth: float,
+) -> Retainer:
+    delta = comparison.inuse_delta_bytes[rows]
+    heaviest = int(comparison.stack_of[rows[int(delta.argmax())]])
+    position = int(owner_positions[heaviest])
+    stack = tuple(comparison.frames[each] for each in comparison.stacks[heaviest].tolist())
+    owner = stack[position]
+    total = float(delta.sum())
+    return Retainer(
+        function=owner.function,
+        file=owner.file,
+        line=owner.line,
+        inuse_bytes=float(comparison.inuse_bytes[rows].sum()),
+        delta_bytes=total,
+        share=total / growth if growth > 0 else 0.0,
+        stack=stack,
+        allocator=stack[0].function,
+        via=stack[max(position - 1, 0)].function,
+        origin=comparison.origins[int(comparison.stacks[heaviest][position])],
+        kept_ratio=kept_ratio(comparison, rows),
+    )
+
+
+def kept_ratio(comparison: Comparison, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> float:
+    """
+    Of the bytes allocated by these rows, how much is still in use; each row weighs what it added.
+
+    Exact within the sample: a block counts as allocated and as in use, or was freed. A leak keeps nearly
+    everything of the block size it keeps at all; a cache at its bound frees one for each it takes in.
+    """
+    kept = comparison.inuse_delta_bytes if comparison.same_process else comparison.inuse_bytes
+    added = np.maximum(kept[rows], 0)
+    allocated = np.maximum(comparison.alloc_bytes[rows], 1)
+    if not added.any():
+        return 0.0
+    return float(np.average(np.minimum(added / allocated, 1.0), weights=added))
