@@ -10,8 +10,8 @@ Only adapters raise:
     └── RemediationRefused    the platform said no: changed revision, forbidden, gone, lease lost
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,11 +19,11 @@ from controller.evidence.capture_plan import CapturePlan
 from controller.evidence.kept import KeptFile
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix
-from controller.policy.memory_policy import MemoryPolicy, RequestRate
+from controller.policy.memory_policy import RequestRate
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import Incident
 from controller.reporting.notices import Notice
-from controller.reporting.policy_status import PolicyStatus
+from controller.reporting.policy_status import PolicyFacts
 
 
 class WorldError(Exception):
@@ -48,8 +48,14 @@ class MemoryRequest:
 
     namespaces: frozenset[str]
     lookback: timedelta
+    blocks: int = 576
+    """How many blocks the lookback is cut into; a block is never shorter than the source's samples."""
     request_rates: tuple[tuple[str, RequestRate], ...] = ()
     """Pairs of namespace and rate."""
+
+    def longer(self) -> "MemoryRequest":
+        """The same for five times as long in wide blocks: the `history` of `detection.assess`."""
+        return replace(self, lookback=5 * self.lookback, blocks=240)
 
 
 class MemorySource(Protocol):
@@ -75,6 +81,10 @@ class Inventory(Protocol):
 class Remediator(Protocol):
     """The only one that changes a workload."""
 
+    async def find(self, order: Order) -> Receipt | None:
+        """The receipt of an order that was carried out already; None where there is no mark of it."""
+        ...
+
     async def carry_out(self, order: Order) -> Receipt:
         """
         Does what is ordered, at most once; a repeated order finds its own mark and says so.
@@ -87,8 +97,12 @@ class Remediator(Protocol):
 class Profiler(Protocol):
     """Takes profiles from replicas and keeps them."""
 
-    async def capture(self, plan: CapturePlan, now: datetime) -> tuple[KeptFile, ...]:
+    async def capture(self, plan: CapturePlan) -> tuple[KeptFile, ...]:
         """Everything the plan could get; what it could not get is told in the file's place."""
+        ...
+
+    async def holds(self, folder: str) -> bool:
+        """Whether anything is kept in `folder`."""
         ...
 
 
@@ -111,7 +125,7 @@ class Records(Protocol):
         """Removes an incident past its retention."""
         ...
 
-    async def policy_status(self, policy: MemoryPolicy, status: PolicyStatus) -> None:
+    async def policy_status(self, namespace: str, name: str, facts: PolicyFacts, now: datetime) -> None:
         """Writes a policy's status where it differs from what stands there."""
         ...
 
@@ -119,7 +133,7 @@ class Records(Protocol):
 class Announcer(Protocol):
     """Tells people in the place they already look."""
 
-    async def announce(self, notices: Sequence[Notice]) -> None:
+    async def announce(self, notices: Sequence[Notice], /) -> None:
         """Posts each notice once; failures are logged, never raised."""
         ...
 
@@ -130,3 +144,57 @@ class Leadership(Protocol):
     async def confirm(self) -> bool:
         """A fresh look at the lease: True only while it is ours with time to spare."""
         ...
+
+
+class Telemetry(Protocol):
+    """Our own metrics; the catalogue is `controller.reporting.telemetry`."""
+
+    def held(self, namespace: str, reason: str) -> None:
+        """A hold has begun."""
+
+    def remediated(self, namespace: str, mechanism: str) -> None:
+        """A remediation was carried out."""
+
+    def recovered(self, namespace: str, outcome: str) -> None:
+        """A recovery is known."""
+
+    def captured(self, kind: str, outcome: str) -> None:
+        """A profile was asked for."""
+
+    def failed(self, part: str) -> None:
+        """Part of a sweep ended in an error."""
+
+    def swept(self, census: "Census", duration_seconds: float, now: datetime) -> None:
+        """A sweep has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """What one sweep found, counted."""
+
+    accepted_policies: int = 0
+    rejected_policies: int = 0
+    workloads: Mapping[tuple[str, str], int]
+    """By namespace and verdict."""
+    holds: Mapping[tuple[str, str], int]
+    """By namespace and reason."""
+    incidents: Mapping[tuple[str, str], int]
+    """By namespace and phase."""
+    threshold_seconds: Mapping[tuple[str, str, str], float]
+    """By namespace, kind and name of workloads that leak."""
+    sources: Mapping[str, bool]
+    """By name: whether the metrics source answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside, as one value."""
+
+    memory_sources: Mapping[str, MemorySource]
+    inventory: Inventory
+    remediator: Remediator
+    profiler: Profiler
+    records: Records
+    announcer: Announcer
+    leadership: Leadership
+    telemetry: Telemetry

@@ -1,0 +1,214 @@
+"""
+Memory from Prometheus, or whatever answers like it: Thanos, Mimir, VictoriaMetrics.
+
+A thin layer over prometheus-api-client that closes its gaps: it waits for ever by default, drops the
+warnings with which an engine says that an answer is partial, and reads a body of any size. Here a partial
+answer is a failure, because a tool that restarts things must not judge half of what there is.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from controller.clients.prometheus_session import AnswerRefused, PrometheusSettings, open_session
+from controller.metrics.floors import FloorRing
+from controller.metrics.queries import HISTORY_SIGNALS, SIGNALS, query, request_rate_query
+from controller.metrics.series import BlockMatrix, Signal
+from controller.policy.memory_policy import RequestRate
+from controller.ports import MemoryRequest, MetricsUnavailable
+
+BLOCKS_PER_QUERY = 96
+"""Blocks asked for at once while a ring is first filled: bounds the size of an answer."""
+
+MEMORY_SIGNALS = (Signal.RSS_FLOOR, Signal.WORKING_SET_TOP)
+"""At least one of these must be there and fresh."""
+
+FRESH_BLOCKS = 3
+"""A source whose newest block is older than this many blocks is blind."""
+
+_Series = list[dict[str, Any]]
+
+
+@dataclass(slots=True, eq=False)
+class _Holding:
+    """A ring and how far each namespace's signals have been fetched into it."""
+
+    ring: FloorRing
+    fetched: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+class PrometheusMemorySource:
+    """
+    A `ports.MemorySource`: fills a ring once, then asks only for what is new.
+
+    All requests run in one thread of its own, so that the event loop never waits for them and one session
+    is used by one thread only.
+    """
+
+    def __init__(self, settings: PrometheusSettings) -> None:
+        self.settings = settings
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"metrics-{settings.name}")
+        self._client = PrometheusConnect(
+            url=settings.url.rstrip("/"),
+            session=open_session(settings),
+            retry=Retry(total=2, read=0, backoff_factor=0.2, status_forcelist=(429, 502, 504)),
+            timeout=settings.timeout_seconds,
+        )
+        self._holdings: dict[tuple[int, int], _Holding] = {}
+
+    async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
+        """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._refresh, request, now)
+
+    def close(self) -> None:
+        """Ends the thread and the session."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def block_seconds(self, request: MemoryRequest) -> int:
+        """The block width of `request`: its share of the lookback, but at least one sample."""
+        share = request.lookback.total_seconds() / request.blocks
+        return max(ceil(share), ceil(self.settings.sample_interval_seconds), 1)
+
+    def _refresh(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
+        if not request.namespaces:
+            raise MetricsUnavailable(f"{self} was asked about no namespace")
+        width = self.block_seconds(request)
+        blocks = max(1, int(request.lookback.total_seconds()) // width)
+        holding = self._holdings.setdefault(
+            (width, blocks), _Holding(FloorRing(blocks=blocks, block_seconds=width))
+        )
+        end = int(now.timestamp()) // width * width
+        holding.ring.advance(end)
+        for signal in SIGNALS if request.blocks > HISTORY_BLOCKS else HISTORY_SIGNALS:
+            self._fetch_signal(holding, signal, request.namespaces)
+        for namespace, rate in request.request_rates:
+            self._fetch_rate(holding, namespace, rate)
+        self._check_fresh(holding.ring, request)
+        holding.ring.forget_vanished()
+        return holding.ring.matrix()
+
+    def _fetch_signal(self, holding: _Holding, signal: Signal, namespaces: Iterable[str]) -> None:
+        """Asks for all namespaces with the same gap at once."""
+        groups: dict[int, list[str]] = {}
+        for namespace in sorted(namespaces):
+            groups.setdefault(self._first_missing(holding, signal, namespace), []).append(namespace)
+        for first, names in groups.items():
+            self._fetch(holding.ring, signal, names, first)
+            for namespace in names:
+                holding.fetched[signal, namespace] = holding.ring.end
+
+    def _fetch_rate(self, holding: _Holding, namespace: str, rate: RequestRate) -> None:
+        ring = holding.ring
+        mark = f"{rate.metric}{rate.match_labels}"
+        first = self._first_missing(holding, mark, namespace)
+        window = max(ring.block_seconds, ceil(4 * self.settings.sample_interval_seconds))
+        text = request_rate_query(rate, namespace, window)
+        for start, stop in _spans(first, ring.end, ring.block_seconds):
+            self._fold(ring, Signal.REQUEST_RATE, self._ask(text, start, stop, ring.block_seconds))
+        holding.fetched[mark, namespace] = ring.end
+
+    def _first_missing(self, holding: _Holding, mark: str, namespace: str) -> int:
+        """The end of the first block to ask for: the newest one held is asked for again."""
+        ring = holding.ring
+        oldest = ring.end - (ring.blocks - 1) * ring.block_seconds
+        return max(oldest, holding.fetched.get((mark, namespace), oldest))
+
+    def _fetch(self, ring: FloorRing, signal: Signal, namespaces: list[str], first: int) -> None:
+        for start, stop in _spans(first, ring.end, ring.block_seconds):
+            self._fetch_chunk(ring, signal, namespaces, start, stop)
+
+    def _fetch_chunk(
+        self, ring: FloorRing, signal: Signal, namespaces: list[str], start: int, stop: int
+    ) -> None:
+        """One query; halved by time, then by namespace, while the source refuses its size."""
+        width = ring.block_seconds
+        try:
+            series = self._ask(query(signal, namespaces, width), start, stop, width)
+        except AnswerRefused as refused:
+            if stop > start:
+                middle = start + (stop - start) // width // 2 * width
+                self._fetch_chunk(ring, signal, namespaces, start, middle)
+                self._fetch_chunk(ring, signal, namespaces, middle + width, stop)
+            elif len(namespaces) > 1:
+                half = len(namespaces) // 2
+                self._fetch_chunk(ring, signal, namespaces[:half], start, stop)
+                self._fetch_chunk(ring, signal, namespaces[half:], start, stop)
+            else:
+                raise MetricsUnavailable(
+                    f"{self} refused even one block of namespace '{namespaces[0]}': {refused}"
+                ) from refused
+            return
+        self._fold(ring, signal, series)
+
+    def _fold(self, ring: FloorRing, signal: Signal, series: _Series) -> None:
+        try:
+            ring.fold(signal, series)
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+            raise MetricsUnavailable(
+                f"{self} answered something that is no matrix of numbers: {error}"
+            ) from error
+
+    def _ask(self, text: str, start: int, stop: int, step: int) -> _Series:
+        """One range query. Raises AnswerRefused where a smaller one may succeed, else MetricsUnavailable."""
+        try:
+            result: Any = self._client.custom_query_range(
+                query=text,
+                start_time=datetime.fromtimestamp(start, UTC),
+                end_time=datetime.fromtimestamp(stop, UTC),
+                step=str(step),
+            )
+        except requests.ReadTimeout as error:
+            raise AnswerRefused(f"no answer within {self.settings.timeout_seconds:g} s") from error
+        except PrometheusApiClientException as error:
+            raise MetricsUnavailable(f"{self}: {short(error)}") from error
+        except (requests.RequestException, OSError, ValueError, KeyError, TypeError) as error:
+            raise MetricsUnavailable(f"{self} could not be read: {short(error)}") from error
+        if not isinstance(result, list) or not all(isinstance(one, Mapping) for one in result):
+            raise MetricsUnavailable(f"{self} answered a range query with something that is no matrix")
+        return result
+
+    def _check_fresh(self, ring: FloorRing, request: MemoryRequest) -> None:
+        newest = ring.newest(MEMORY_SIGNALS)
+        names = ", ".join(sorted(request.namespaces))
+        if newest is None:
+            raise MetricsUnavailable(
+                f"{self} knows no container memory (container_memory_rss or "
+                f"container_memory_working_set_bytes) in {names}; is the kubelet's cAdvisor scraped?"
+            )
+        behind = ring.end - newest
+        if behind > FRESH_BLOCKS * ring.block_seconds:
+            last = datetime.fromtimestamp(newest, UTC)
+            raise MetricsUnavailable(f"{self} has no memory of {names} newer than {last:%Y-%m-%dT%H:%M:%SZ}")
+
+    def __str__(self) -> str:
+        return f"metrics source '{self.settings.name}' at {self.settings.url}"
+
+
+HISTORY_BLOCKS = 240
+"""Requests of so few blocks are for the time before the lookback, of which fewer signals are needed."""
+
+
+def short(error: Exception) -> str:
+    """An error's text, without the page of HTML that a proxy may have put into it."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+def _spans(first: int, last: int, width: int) -> Iterable[tuple[int, int]]:
+    """Cuts the block ends from `first` to `last` into spans that one query may ask for."""
+    start = first
+    while start <= last:
+        stop = min(start + (BLOCKS_PER_QUERY - 1) * width, last)
+        yield start, stop
+        start = stop + width

@@ -1,0 +1,87 @@
+"""
+The text of every query: one per signal, for all governed namespaces at once.
+
+The metrics engine reduces each block to one number (`min_over_time(...[5m])`), so that what travels is the
+ring's own resolution. `max by (namespace, pod, container)` and never `sum`: after a restart the series of the
+old container lingers for minutes, and a sum would double (cAdvisor issue 2844, kubernetes-mixin issue 1091).
+"""
+
+import re
+from collections.abc import Iterable
+
+from controller.metrics.series import Signal
+from controller.policy.memory_policy import RequestRate
+
+BY_CONTAINER = "max by (namespace, pod, container)"
+RESTARTS = "kube_pod_container_status_restarts_total"
+
+_REDUCED: dict[Signal, tuple[str, str]] = {
+    Signal.RSS_FLOOR: ("min_over_time", "container_memory_rss"),
+    Signal.RSS_TOP: ("max_over_time", "container_memory_rss"),
+    Signal.WORKING_SET_FLOOR: ("min_over_time", "container_memory_working_set_bytes"),
+    Signal.WORKING_SET_TOP: ("max_over_time", "container_memory_working_set_bytes"),
+    Signal.START_TIME: ("last_over_time", "container_start_time_seconds"),
+    Signal.RESTARTS: ("last_over_time", RESTARTS),
+    Signal.CACHE_FLOOR: ("min_over_time", "container_memory_cache"),
+    Signal.ACTIVE_FILE: ("last_over_time", "container_memory_total_active_file_bytes"),
+    Signal.HEAP_FLOOR: ("min_over_time", "go_memstats_heap_inuse_bytes"),
+    Signal.NEXT_GC_FLOOR: ("min_over_time", "go_memstats_next_gc_bytes"),
+    Signal.GOROUTINES_FLOOR: ("min_over_time", "go_goroutines"),
+}
+
+_RUNTIME = {Signal.HEAP_FLOOR, Signal.NEXT_GC_FLOOR, Signal.GOROUTINES_FLOOR}
+"""Told by the process itself: its series may lack a container label."""
+
+SIGNALS: tuple[Signal, ...] = (*_REDUCED, Signal.LIMIT)
+"""Every signal that a query is made for whatever the policies say."""
+
+HISTORY_SIGNALS: tuple[Signal, ...] = (
+    Signal.RSS_FLOOR,
+    Signal.RSS_TOP,
+    Signal.WORKING_SET_FLOOR,
+    Signal.WORKING_SET_TOP,
+    Signal.START_TIME,
+    Signal.LIMIT,
+    Signal.HEAP_FLOOR,
+    Signal.GOROUTINES_FLOOR,
+)
+"""What is asked of the time before the lookback."""
+
+
+def query(signal: Signal, namespaces: Iterable[str], block_seconds: int) -> str:
+    """PromQL for one number per container and block of `signal`, in `namespaces` (at least one)."""
+    inside = namespace_matcher(namespaces)
+    window = f"[{block_seconds}s]"
+    if signal is Signal.LIMIT:
+        cadvisor = f"last_over_time(container_spec_memory_limit_bytes{{{inside},{_real()}}}{window})"
+        declared = f'last_over_time(kube_pod_container_resource_limits{{{inside},resource="memory"}}{window})'
+        return f"{BY_CONTAINER} ({cadvisor} > 0) or {BY_CONTAINER} ({declared})"
+    function, metric = _REDUCED[signal]
+    chosen = inside if signal in _RUNTIME else f"{inside},{_real()}"
+    return f"{BY_CONTAINER} ({function}({metric}{{{chosen}}}{window}))"
+
+
+def request_rate_query(rate: RequestRate, namespace: str, window_seconds: int) -> str:
+    """PromQL for the requests per second of every pod of `namespace`, as `rate` names them."""
+    labels = [namespace_matcher([namespace])]
+    labels += [f"{key}={quoted(value)}" for key, value in rate.match_labels]
+    return f"sum by (namespace, pod) (rate({rate.metric}{{{','.join(labels)}}}[{window_seconds}s]))"
+
+
+def namespace_matcher(namespaces: Iterable[str]) -> str:
+    """A label matcher for exactly these namespaces."""
+    names = sorted(set(namespaces))
+    if len(names) == 1:
+        return f"namespace={quoted(names[0])}"
+    return f"namespace=~{quoted('|'.join(re.escape(name) for name in names))}"
+
+
+def quoted(text: str) -> str:
+    """A PromQL string literal that means exactly `text`."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _real() -> str:
+    """Leaves out the pod's own group and its pause container."""
+    return 'container!="",container!="POD"'

@@ -1,0 +1,243 @@
+"""The metrics client against a real HTTP server that misbehaves in the ways real engines do."""
+
+import gzip
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from controller.clients.prometheus import PrometheusMemorySource
+from controller.clients.prometheus_session import PrometheusSettings
+from controller.metrics.series import ContainerKey, Signal
+from controller.policy.memory_policy import RequestRate
+from controller.ports import MemoryRequest, MetricsUnavailable
+
+NOW = datetime(2026, 3, 1, 12, 0, 7, tzinfo=UTC)
+MIB = 2**20
+Answer = tuple[int, bytes]
+
+
+@dataclass
+class Engine:
+    """What the server says, and what it was asked."""
+
+    url: str = ""
+    answer: Callable[[str, int, int, int], Answer] | None = None
+    queries: list[tuple[str, int, int]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+
+def matrix(series: list[dict[str, object]], **more: object) -> Answer:
+    document = {"status": "success", "data": {"resultType": "matrix", "result": series}, **more}
+    return 200, json.dumps(document).encode()
+
+
+def one_container(query: str, start: int, stop: int, step: int) -> Answer:
+    if "container_memory_rss" not in query:
+        return matrix([])
+    labels = {"namespace": "shop", "pod": "api-1", "container": "app"}
+    values = [[at, str((100 + (at // step) % 50) * MIB)] for at in range(start, stop + 1, step)]
+    return matrix([{"metric": labels, "values": values}])
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    state = Engine()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+            state.headers.append(dict(self.headers))
+            state.queries.append((asked["query"], int(asked["start"]), int(asked["end"])))
+            assert state.answer is not None
+            status, body = state.answer(
+                asked["query"], int(asked["start"]), int(asked["end"]), int(asked["step"])
+            )
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if body[:2] == b"\x1f\x8b":
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/"
+    state.answer = one_container
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+def source(engine: Engine, **changes: object) -> PrometheusMemorySource:
+    return PrometheusMemorySource(PrometheusSettings(name="default", url=engine.url, **changes))
+
+
+SHOP = MemoryRequest(namespaces=frozenset({"shop"}), lookback=timedelta(hours=48))
+
+
+async def test_first_fill_holds_the_whole_lookback_in_blocks(engine: Engine) -> None:
+    held = await source(engine).memory(SHOP, NOW)
+
+    assert held.keys == (ContainerKey("shop", "api-1", "app"),)
+    assert (held.blocks, held.block_seconds) == (576, 300.0)
+    assert held.end == datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
+    assert not np.isnan(held.signals[Signal.RSS_FLOOR]).any()
+    newest = (100 + (int(held.end) // 300) % 50) * MIB
+    assert held.signals[Signal.RSS_FLOOR][0, -1] == newest
+
+
+async def test_second_look_asks_only_for_what_is_new(engine: Engine) -> None:
+    asked = source(engine)
+    await asked.memory(SHOP, NOW)
+    engine.queries.clear()
+
+    held = await asked.memory(SHOP, NOW + timedelta(minutes=10))
+
+    assert all(stop - start == 600 for _, start, stop in engine.queries)
+    assert not np.isnan(held.signals[Signal.RSS_FLOOR]).any()
+
+
+async def test_new_namespace_is_filled_from_the_beginning(engine: Engine) -> None:
+    asked = source(engine)
+    await asked.memory(SHOP, NOW)
+    engine.queries.clear()
+
+    both = MemoryRequest(namespaces=frozenset({"shop", "till"}), lookback=timedelta(hours=48))
+    await asked.memory(both, NOW + timedelta(minutes=5))
+
+    till = [(start, stop) for text, start, stop in engine.queries if "till" in text and "rss" in text]
+    assert min(start for start, _ in till) == int(NOW.timestamp()) // 300 * 300 + 300 - 575 * 300
+
+
+async def test_refused_query_is_halved_until_the_engine_accepts_it(engine: Engine) -> None:
+    def few_samples(query: str, start: int, stop: int, step: int) -> Answer:
+        if (stop - start) // step >= 20:
+            return 422, b'{"status":"error","error":"query processing would load too many samples"}'
+        return one_container(query, start, stop, step)
+
+    engine.answer = few_samples
+
+    held = await source(engine).memory(SHOP, NOW)
+
+    assert not np.isnan(held.signals[Signal.RSS_FLOOR]).any()
+
+
+async def test_refusal_of_a_single_block_is_told_with_its_cause(engine: Engine) -> None:
+    engine.answer = lambda *_: (422, b'{"status":"error","error":"too many samples"}')
+
+    with pytest.raises(MetricsUnavailable, match=r"namespace 'shop': HTTP 422: too many samples"):
+        await source(engine).memory(SHOP, NOW)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        pytest.param(matrix([], warnings=["2 stores did not answer"]), "in part only", id="warnings"),
+        pytest.param(matrix([], isPartial=True), "in part only", id="partial answer of VictoriaMetrics"),
+        pytest.param((200, b"<html>login</html>"), "not JSON", id="a login page"),
+        pytest.param(
+            (200, b'{"status":"error","error":"x"}'), "status: success", id="an error with code 200"
+        ),
+        pytest.param((200, b'{"status":"success","data":{}}'), "data.result", id="no result"),
+        pytest.param(matrix([]), "knows no container memory", id="empty"),
+        pytest.param((401, b"unauthorized " * 500), "HTTP Status Code 401", id="no credentials"),
+        pytest.param(
+            matrix([{"metric": {"namespace": "shop", "pod": "p", "container": "c"}, "values": [[1, "x"]]}]),
+            "no matrix of numbers",
+            id="a word where a number belongs",
+        ),
+    ],
+)
+async def test_untrustworthy_answer_is_no_answer(engine: Engine, answer: Answer, says: str) -> None:
+    engine.answer = lambda *_: answer
+
+    with pytest.raises(MetricsUnavailable, match=re.escape(says)) as raised:
+        await source(engine).memory(SHOP, NOW)
+
+    assert len(str(raised.value)) < 600
+
+
+async def test_stale_memory_is_no_memory(engine: Engine) -> None:
+    old = int((NOW - timedelta(hours=1)).timestamp())
+    engine.answer = lambda query, start, stop, step: one_container(query, start, min(stop, old), step)
+
+    with pytest.raises(MetricsUnavailable, match="newer than 2026-03-01T11:00:00Z"):
+        await source(engine).memory(SHOP, NOW)
+
+
+async def test_small_compressed_answer_that_unfolds_to_a_huge_one_is_refused(engine: Engine) -> None:
+    engine.answer = lambda *_: (200, gzip.compress(b" " * 3_000_000))
+
+    with pytest.raises(MetricsUnavailable, match="larger than 1000000 bytes"):
+        await source(engine, maximum_response_bytes=1_000_000).memory(SHOP, NOW)
+
+
+async def test_unreachable_source_is_told_by_name(engine: Engine) -> None:
+    settings = PrometheusSettings(name="thanos", url="http://127.0.0.1:9", timeout_seconds=1)
+
+    with pytest.raises(MetricsUnavailable, match="metrics source 'thanos'"):
+        await PrometheusMemorySource(settings).memory(SHOP, NOW)
+
+
+async def test_rotated_token_and_tenant_are_sent_with_every_request(engine: Engine, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    asked = source(engine, bearer_token_file=token, headers=(("X-Scope-OrgID", "team-a"),))
+    await asked.memory(SHOP, NOW)
+    token.write_text("second\n")
+    await asked.memory(SHOP, NOW + timedelta(minutes=5))
+
+    assert engine.headers[0]["Authorization"] == "Bearer first"
+    assert engine.headers[-1]["Authorization"] == "Bearer second"
+    assert {headers["X-Scope-OrgID"] for headers in engine.headers} == {"team-a"}
+
+
+async def test_request_rate_belongs_to_every_container_of_its_pod(engine: Engine) -> None:
+    def with_rate(query: str, start: int, stop: int, step: int) -> Answer:
+        if "http_requests_total" in query:
+            values = [[at, "12.5"] for at in range(start, stop + 1, step)]
+            return matrix([{"metric": {"namespace": "shop", "pod": "api-1"}, "values": values}])
+        return one_container(query, start, stop, step)
+
+    engine.answer = with_rate
+    rate = RequestRate(metric="http_requests_total", match_labels=(("code", '2"0'),))
+    request = MemoryRequest(
+        namespaces=SHOP.namespaces, lookback=SHOP.lookback, request_rates=(("shop", rate),)
+    )
+
+    held = await source(engine).memory(request, NOW)
+
+    assert (held.signals[Signal.REQUEST_RATE] == 12.5).all()
+    assert any('code="2\\"0"' in text for text, _, _ in engine.queries)
+
+
+async def test_longer_request_gives_wide_blocks_of_a_longer_time(engine: Engine) -> None:
+    held = await source(engine).memory(SHOP.longer(), NOW)
+
+    assert (held.blocks, held.block_seconds) == (240, 3600.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"url": "ftp://x"}, "`url`", id="other scheme"),
+        pytest.param({"url": "http://me:secret@host"}, "`url`", id="password in the address"),
+        pytest.param({"username": "me"}, "`passwordFile`", id="name without password"),
+        pytest.param({"timeout_seconds": 0.0}, "`timeoutSeconds`", id="no time"),
+    ],
+)
+def test_wrong_settings_are_named(changes: dict[str, object], says: str) -> None:
+    settings = PrometheusSettings(**{"name": "default", "url": "http://host", **changes})
+
+    assert any(says in problem for problem in settings.problems())
