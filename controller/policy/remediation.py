@@ -62,7 +62,7 @@ def _days(entry: Section) -> tuple[Day, ...]:
     if "days" not in entry:
         return tuple(Day)
     names = entry.entries("days")
-    if not names or len(set(map(str, names))) < len(names) or any(name not in set(Day) for name in names):
+    if not names or len(set(map(str, names))) < len(names) or any(name not in tuple(Day) for name in names):
         entry.refuse("days", f"must be one or more of {', '.join(Day)}, each once", entry.raw("days"))
         return tuple(Day)
     return tuple(day for day in Day if day in names)

@@ -38,7 +38,12 @@ class Section:
             self.refuse("", "must be a mapping of field names to values", value)
 
     def __contains__(self, name: str) -> bool:
-        return self._fields.get(name) is not None
+        return self.raw(name) is not None
+
+    @property
+    def says_nothing(self) -> bool:
+        """No field, known or not, holds anything."""
+        return not any(self._fields.values())
 
     def path_of(self, name: str) -> str:
         """The path of the field called `name`."""

@@ -42,7 +42,7 @@ def _selector(selector: Section) -> LabelSelector:
         match_labels=selector.labels("matchLabels", LABEL_KEY, LABEL_VALUE),
         match_expressions=tuple(_expression(entry) for entry in selector.sections("matchExpressions")),
     )
-    if not parsed.match_labels and not parsed.match_expressions:
+    if selector.says_nothing:
         selector.refuse(
             "", "must have `matchLabels` or `matchExpressions`; an empty one would select every workload"
         )
@@ -60,7 +60,7 @@ def _expression(entry: Section) -> LabelExpression:
     needs_values = expression.operator in {Operator.IN, Operator.NOT_IN}
     if needs_values and not expression.values:
         entry.refuse("values", f"must have at least one entry for operator {expression.operator}")
-    if not needs_values and expression.values:
+    if entry.raw("operator") == expression.operator and not needs_values and expression.values:
         entry.refuse("values", f"must be empty for operator {expression.operator}", expression.values)
     entry.refuse_unknown()
     return expression
