@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.detection.case import Case, Family, family_named
 from tests.benchmarks.detection.families import ALL
+from tests.benchmarks.detection.real import FAMILIES as REAL
 from tests.benchmarks.detection.recording import matrix
 
 TUNING_SEEDS = range(1000)
@@ -22,7 +23,7 @@ metadata:
 spec:
   mode: Remediate
   target:
-    selector: {}
+    selector: {matchLabels: {app: bench}}
   metrics:
     requestRate:
       metric: http_requests_total
@@ -45,7 +46,7 @@ class Draw:
         return f"{self.family}{'-hostile' if self.hostile else ''}-{self.seed}"
 
     def case(self) -> Case:
-        return family_named(ALL, self.family).case(self.seed, hostile=self.hostile)
+        return family_named((*ALL, *REAL), self.family).case(self.seed, hostile=self.hostile)
 
 
 def draws(

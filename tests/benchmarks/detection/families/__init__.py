@@ -1,4 +1,4 @@
-"""Kinds of memory behaviour, each drawn from wide ranges; `ALL` is every one of them."""
+"""Kinds of memory behaviour, each drawn from wide ranges; `ALL` is every one that is generated."""
 
 from tests.benchmarks.detection.families import (
     fleets,
