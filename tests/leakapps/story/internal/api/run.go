@@ -53,7 +53,7 @@ func run(ctx context.Context, name string, leaks bool, arguments []string) error
 	}
 	onThisPod := settings.leakPods != "" && chosen.MatchString(settings.podName)
 	leakSwitch := leak.NewSwitch(settings.leaks || onThisPod)
-	upstream, err := upstreamURL(ctx, settings)
+	upstream, err := upstreamURL(settings)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func run(ctx context.Context, name string, leaks bool, arguments []string) error
 			[]string{"method", "route", "code"},
 		),
 	}
-	if err := debugserver.Start(ctx, settings.debugListen, leakSwitch.Register); err != nil {
+	if err := debugserver.Start(settings.debugListen, leakSwitch.Register); err != nil {
 		return err
 	}
 	server := serving.New(settings.listen, settings.drainDelay)
@@ -116,14 +116,14 @@ func parse(name string, leaks bool, arguments []string) (settings, error) {
 	return s, nil
 }
 
-func upstreamURL(ctx context.Context, s settings) (string, error) {
+func upstreamURL(s settings) (string, error) {
 	if s.pricingURL != "" {
 		return s.pricingURL, nil
 	}
 	if found := options.ServiceURL(s.pricingName); found != "" {
 		return found, nil
 	}
-	return pricing.StartLoopback(ctx)
+	return pricing.StartLoopback()
 }
 
 func newAEAD() (cipher.AEAD, error) {

@@ -2,7 +2,6 @@
 package debugserver
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -22,8 +21,8 @@ func Flag(flags *flag.FlagSet) *string {
 	return flags.String("debug-listen", ":6060", "address of /debug/pprof and /debug/memory")
 }
 
-// Start listens, then serves until the context ends; register adds further routes and may be nil.
-func Start(ctx context.Context, address string, register func(*http.ServeMux)) error {
+// Start listens, then serves until the process ends, while it drains too; register adds further routes and may be nil.
+func Start(address string, register func(*http.ServeMux)) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -40,7 +39,6 @@ func Start(ctx context.Context, address string, register func(*http.ServeMux)) e
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
 	go func() { _ = server.Serve(listener) }()
-	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return nil
 }
 

@@ -42,15 +42,14 @@ func quoteFor(user string) Quote {
 	return quote
 }
 
-// StartLoopback serves quotes on a free loopback port until the context ends, and gives their base URL.
-func StartLoopback(ctx context.Context) (string, error) {
+// StartLoopback serves quotes on a free loopback port until the process ends, and gives their base URL.
+func StartLoopback() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("listen for quotes: %w", err)
 	}
 	server := &http.Server{Handler: Handler(), IdleTimeout: idleTimeout, ReadHeaderTimeout: idleTimeout}
 	go func() { _ = server.Serve(listener) }()
-	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return "http://" + listener.Addr().String(), nil
 }
 
@@ -68,7 +67,7 @@ func RunUpstream(ctx context.Context, arguments []string) error {
 	mux := http.NewServeMux()
 	server.RegisterProbes(mux)
 	mux.Handle("/", Handler())
-	if err := debugserver.Start(ctx, *debug, nil); err != nil {
+	if err := debugserver.Start(*debug, nil); err != nil {
 		return err
 	}
 	return server.Run(ctx, mux)

@@ -35,7 +35,7 @@ func newService(name string) *service {
 
 // run serves and calls step every tick until the context ends.
 func (s *service) run(ctx context.Context, step func()) error {
-	if err := debugserver.Start(ctx, *s.debug, nil); err != nil {
+	if err := debugserver.Start(*s.debug, nil); err != nil {
 		return err
 	}
 	server := serving.New(*s.listen, *s.drainDelay)
