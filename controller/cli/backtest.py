@@ -1,0 +1,197 @@
+"""`bilgepump backtest`: what a policy would have said and done over recorded history."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import yaml
+
+from controller.cli.replay import BacktestResult, ContainerResult, block_seconds_for, run_backtest
+from controller.decision.outcome import Action
+from controller.detection.assessment import Verdict
+from controller.metrics.blocks import CADVISOR, RecordedMemory, block_recordings
+from controller.metrics.recording import RecordedSeries, RecordingUnreadable, parse_answer
+from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.parsing import parse_policy
+
+LARGEST_FILE_BYTES = 2**30
+"""Unpacked. A recording of ten days of a hundred containers has a tenth of that."""
+
+GZIP = b"\x1f\x8b"
+
+
+def read_policy(path: Path) -> MemoryPolicy:
+    """The policy in a YAML file. Raises click.UsageError with everything that is wrong with it."""
+    try:
+        document = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path} could not be read as YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise click.UsageError(f"{path} must hold one MemoryPolicy document")
+    parsed = parse_policy(document, allow_short_lookback=True)
+    if isinstance(parsed, MemoryPolicy):
+        return parsed
+    raise click.UsageError(
+        "\n".join([f"{path} is no valid policy:", *(f"  {problem}" for problem in parsed)])
+    )
+
+
+def read_recording(path: Path) -> tuple[RecordedSeries, ...]:
+    """The series of one file, plain or gzip. Raises click.ClickException where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            body = file.read(LARGEST_FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise click.ClickException(f"{path} could not be read: {error}") from error
+    if len(body) > LARGEST_FILE_BYTES:
+        raise click.ClickException(f"{path} unpacks to more than {LARGEST_FILE_BYTES // 2**20} MiB; split it")
+    try:
+        return parse_answer(json.loads(body))
+    except RecordingUnreadable as error:
+        raise click.ClickException(f"{path} is no query_range answer: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{path} is no JSON: {error}") from error
+
+
+def sample_interval(recorded: Iterable[RecordedSeries]) -> float:
+    """The usual distance of memory samples in seconds."""
+    gaps = [
+        float(np.median(np.diff(series.times)))
+        for series in recorded
+        if series.name in CADVISOR and len(series.times) > 1
+    ]
+    return float(np.median(gaps)) if gaps else 60.0
+
+
+def blocks_of(policy: MemoryPolicy, recorded: Sequence[RecordedSeries]) -> tuple[RecordedMemory, ...]:
+    """The recording in the blocks the controller would hold; empty where no container's memory is in it."""
+    width = block_seconds_for(policy, sample_interval(recorded))
+    try:
+        apart = 5 * policy.detection.lookback.total_seconds()
+        return block_recordings(recorded, width, apart, policy.metrics.request_rate)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def result_document(result: BacktestResult) -> dict[str, Any]:
+    """The JSON contract of `-o json`."""
+    return {
+        "results": [
+            {
+                "namespace": one.key.namespace,
+                "pod": one.key.pod,
+                "container": one.key.container,
+                "workload": None if one.workload is None else f"{one.workload.kind}/{one.workload.name}",
+                "transitions": list(_transitions(one)),
+            }
+            for one in result.results
+        ],
+        "summary": summary(result),
+    }
+
+
+def _transitions(result: ContainerResult) -> Iterable[dict[str, Any]]:
+    for transition in result.transitions:
+        said = transition.assessment
+        crossing = said.crossing
+        yield {
+            "time": _rfc3339(transition.at),
+            "verdict": said.verdict.value,
+            "reason": said.reason,
+            "message": said.message,
+            "class": said.growth_class.value,
+            "growthBytesPerHour": None if said.growth is None else round(said.growth.bytes_per_hour),
+            "crossesThresholdAt": _rfc3339(crossing.likely) if crossing else None,
+            "crossesThresholdEarliest": _rfc3339(crossing.earliest) if crossing else None,
+            "crossesThresholdLatest": _rfc3339(crossing.latest) if crossing and crossing.latest else None,
+            "action": transition.action.value,
+            "actionReason": str(transition.action_reason),
+        }
+
+
+def summary(result: BacktestResult) -> dict[str, Any]:
+    """Counts over the whole recording."""
+    ever = dict.fromkeys(Verdict, 0)
+    for one in result.results:
+        for verdict in {transition.assessment.verdict for transition in one.transitions}:
+            ever[verdict] += 1
+    actions = [transition.action for one in result.results for transition in one.transitions]
+    return {
+        "containers": len(result.results),
+        "evaluations": result.evaluations,
+        "from": _rfc3339(result.begin) if result.begin else None,
+        "to": _rfc3339(result.end) if result.end else None,
+        "everLeaking": ever[Verdict.LEAKING],
+        "everSuspect": ever[Verdict.SUSPECT],
+        "onlyInsufficientData": sum(_only_insufficient(one) for one in result.results),
+        "remediations": actions.count(Action.REMEDIATE),
+        "captures": actions.count(Action.CAPTURE),
+        "crossedUnremediated": sum(_crossed_unremediated(one) for one in result.results),
+    }
+
+
+def _only_insufficient(result: ContainerResult) -> bool:
+    return all(one.assessment.verdict is Verdict.INSUFFICIENT_DATA for one in result.transitions)
+
+
+def _crossed_unremediated(result: ContainerResult) -> bool:
+    """Whether a transition shows the container above its threshold before anything was done."""
+    for transition in result.transitions:
+        if transition.action is Action.REMEDIATE:
+            return False
+        said = transition.assessment
+        if said.used_bytes is not None and said.threshold_bytes and said.used_bytes >= said.threshold_bytes:
+            return True
+    return False
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@click.command()
+@click.option(
+    "--policy",
+    "policy_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A MemoryPolicy document (YAML).",
+)
+@click.option(
+    "--from-file",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A query_range answer, plain or gzip; may be given several times.",
+)
+@click.option("--every", default=10, show_default=True, type=click.IntRange(1), help="Minutes between looks.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def backtest(policy_file: Path, files: tuple[Path, ...], every: int, output: str) -> None:
+    """
+    Replay a policy over recorded history with the controller's own code.
+
+    \b
+    Example: bilgepump backtest --policy policy.yaml --from-file memory.json.gz -o json
+    Exit codes: 0 replayed, 1 a recording could not be read, 2 wrong usage.
+    """
+    if not files:
+        raise click.UsageError("give at least one --from-file")
+    policy = read_policy(policy_file)
+    recorded = [series for path in files for series in read_recording(path)]
+    memory = blocks_of(policy, recorded)
+    if not memory:
+        raise click.ClickException(
+            "no container's memory is in these files: container_memory_rss or "
+            "container_memory_working_set_bytes with the labels namespace, pod and container is needed"
+        )
+    result = run_backtest(policy, memory, timedelta(minutes=every))
+    if output == "json":
+        click.echo(json.dumps(result_document(result), indent=1))

@@ -1,0 +1,258 @@
+"""
+A policy over recorded memory, as if the controller had been running: the same detection, the same decision.
+
+What cannot be replayed is the effect of an act: the recording goes on as it did. So the cooldown and the
+budget hold after a remediation, and the memory keeps growing.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from controller.decision.decide import decide
+from controller.decision.history import RemediationHistory
+from controller.decision.outcome import Action, Decision, Reason
+from controller.decision.situation import Captured, Powers, Situation
+from controller.detection.assess import assess
+from controller.detection.assessment import Assessment, Verdict
+from controller.detection.judgement import judge
+from controller.detection.timeline import Indices
+from controller.inventory.coverage import governs_container
+from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
+from controller.metrics.blocks import RecordedMemory
+from controller.metrics.series import ContainerKey
+from controller.policy.memory_policy import MemoryPolicy
+from controller.ports import MemoryRequest
+
+_POD_OF_DEPLOYMENT = re.compile(
+    r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
+)
+"""Names that only a Deployment's pods have: the alphabet of Kubernetes' safe random strings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of verdict or action of one container."""
+
+    at: datetime
+    assessment: Assessment
+    action: Action
+    action_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerResult:
+    """Everything that would have been said about one container."""
+
+    key: ContainerKey
+    workload: WorkloadRef | None
+    transitions: tuple[Transition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestResult:
+    """Everything that would have been said and done."""
+
+    results: tuple[ContainerResult, ...]
+    evaluations: int
+    begin: datetime | None
+    end: datetime | None
+
+
+@dataclass(slots=True)
+class _Track:
+    """What one container was last told."""
+
+    verdict: Verdict | None = None
+    action: Action | None = None
+    transitions: list[Transition] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Episode:
+    """What was done to one workload so far."""
+
+    remediated_at: list[datetime] = field(default_factory=list)
+    captured: Captured = Captured.NOTHING
+
+
+def block_seconds_for(policy: MemoryPolicy, sample_interval_seconds: float) -> int:
+    """The block width the controller would use for these samples."""
+    request = MemoryRequest(namespaces=frozenset(), lookback=policy.detection.lookback)
+    share = request.lookback.total_seconds() / request.blocks
+    return max(int(np.ceil(share)), int(np.ceil(sample_interval_seconds)), 1)
+
+
+def run_backtest(
+    policy: MemoryPolicy, recordings: Sequence[RecordedMemory], step: timedelta
+) -> BacktestResult:
+    """Evaluates each recording every `step` of recorded time, from its first sample to its last."""
+    seconds = max(int(step.total_seconds()), 1)
+    results: list[ContainerResult] = []
+    evaluations = 0
+    for recorded in recordings:
+        replay = _Replay(policy, recorded)
+        first = -(-int(recorded.first.min()) // seconds) * seconds
+        for moment in range(first, int(recorded.last.max()) + seconds, seconds):
+            replay.evaluate(moment, seconds)
+            evaluations += 1
+        results.extend(replay.results())
+    begins = [float(recorded.first.min()) for recorded in recordings]
+    ends = [float(recorded.last.max()) for recorded in recordings]
+    return BacktestResult(
+        results=tuple(results),
+        evaluations=evaluations,
+        begin=datetime.fromtimestamp(min(begins), UTC) if begins else None,
+        end=datetime.fromtimestamp(max(ends), UTC) if ends else None,
+    )
+
+
+def workload_of(key: ContainerKey) -> WorkloadRef | None:
+    """The Deployment a pod's name can only belong to; None where the name does not prove one."""
+    match = _POD_OF_DEPLOYMENT.match(key.pod)
+    if match is None:
+        return None
+    return WorkloadRef(
+        platform=Platform.KUBERNETES, namespace=key.namespace, kind="Deployment", name=match["name"]
+    )
+
+
+class _Replay:
+    def __init__(self, policy: MemoryPolicy, recorded: RecordedMemory) -> None:
+        self.policy = policy
+        self.recorded = recorded
+        request = MemoryRequest(namespaces=frozenset(), lookback=policy.detection.lookback)
+        lookback = request.lookback.total_seconds()
+        self.blocks = max(int(lookback) // recorded.block_seconds, 1)
+        longer = request.longer()
+        wide = longer.lookback.total_seconds() / longer.blocks
+        self.history = recorded.widened(max(round(wide / recorded.block_seconds), 1))
+        self.history_blocks = max(int(longer.lookback.total_seconds()) // self.history.block_seconds, 1)
+        self.workloads = [workload_of(key) for key in recorded.keys]
+        self.tracks = [_Track() for _ in recorded.keys]
+        self.episodes: dict[str, _Episode] = {}
+
+    def evaluate(self, moment: int, step: int) -> None:
+        """One look at everything that runs at `moment`."""
+        recorded = self.recorded
+        rows = np.flatnonzero((recorded.first <= moment) & (recorded.last + step > moment))
+        if not len(rows):
+            return
+        now = datetime.fromtimestamp(moment, UTC)
+        width = recorded.block_seconds
+        matrix = recorded.until(moment // width * width, self.blocks, rows)
+        wide = self.history.block_seconds
+        history = self.history.until(moment // wide * wide, self.history_blocks, rows)
+        groups = [self._group(int(row)) for row in rows]
+        said = assess(matrix, self.policy.detection, now, history=history, peer_groups=groups)
+        for members in self._by_workload(rows):
+            assessments = [said[index] for _, index in members]
+            decision, cause = self._decide(members[0][0], assessments, now)
+            for (row, _), assessment in zip(members, assessments, strict=True):
+                self._track(row, assessment, decision if assessment.key in cause else None)
+
+    def results(self) -> Iterator[ContainerResult]:
+        """One entry per container, in the order of their names."""
+        for row, key in enumerate(self.recorded.keys):
+            yield ContainerResult(
+                key=key, workload=self.workloads[row], transitions=tuple(self.tracks[row].transitions)
+            )
+
+    def _group(self, row: int) -> str | None:
+        workload = self.workloads[row]
+        return None if workload is None else f"{workload}/{self.recorded.keys[row].container}"
+
+    def _by_workload(self, rows: Indices) -> list[list[tuple[int, int]]]:
+        """Pairs of row and place in `rows`; a container whose workload is unknown stands alone."""
+        grouped: dict[object, list[tuple[int, int]]] = {}
+        for index, row in enumerate(rows):
+            grouped.setdefault(self.workloads[row] or self.recorded.keys[row], []).append((int(row), index))
+        return list(grouped.values())
+
+    def _decide(
+        self, row: int, assessments: Sequence[Assessment], now: datetime
+    ) -> tuple[Decision | None, frozenset[ContainerKey]]:
+        """The workload's decision, and the containers that are its cause."""
+        governed = [one for one in assessments if governs_container(self.policy, one.key.container)]
+        workload = _workload(self.workloads[row], self.recorded.keys[row], assessments, now)
+        judgement = judge(workload, governed)
+        if judgement is None:
+            return None, frozenset()
+        episode = self.episodes.setdefault(str(self.workloads[row] or self.recorded.keys[row]), _Episode())
+        decision = decide(
+            Situation(
+                policy=self.policy,
+                workload=workload,
+                judgement=judgement,
+                now=now,
+                history=RemediationHistory(remediated_at=tuple(episode.remediated_at)),
+                powers=Powers(),
+                captured=episode.captured,
+                kept_heap=episode.captured is not Captured.NOTHING,
+            )
+        )
+        if decision.action is Action.REMEDIATE:
+            episode.remediated_at.append(now)
+            episode.captured = Captured.NOTHING
+        elif decision.action is Action.CAPTURE:
+            episode.captured = Captured(min(episode.captured + 1, Captured.LATE))
+        worst = judgement.worst
+        cause = {one.key for one in governed if one.verdict is worst.verdict is Verdict.LEAKING}
+        return decision, frozenset(cause | {worst.key})
+
+    def _track(self, row: int, assessment: Assessment, decision: Decision | None) -> None:
+        action = Action.NONE if decision is None else decision.action
+        reason = Reason.NOTHING_TO_DO if decision is None else decision.reason
+        track = self.tracks[row]
+        if track.verdict is assessment.verdict and track.action is action:
+            return
+        track.verdict, track.action = assessment.verdict, action
+        track.transitions.append(
+            Transition(at=assessment.at, assessment=assessment, action=action, action_reason=reason)
+        )
+
+
+def _workload(
+    ref: WorkloadRef | None, key: ContainerKey, assessments: Sequence[Assessment], now: datetime
+) -> Workload:
+    """The workload as its recordings show it: its replicas run, are ready, and nothing is rolled out."""
+    pods = sorted({assessment.key.pod for assessment in assessments})
+    replicas = tuple(
+        Replica(
+            name=pod,
+            uid=pod,
+            created_at=now,
+            ready=True,
+            address=None,
+            containers=tuple(
+                Container(
+                    name=one.key.container,
+                    image="",
+                    image_digest=None,
+                    memory_limit_bytes=one.limit_bytes,
+                    started_at=one.started_at,
+                )
+                for one in assessments
+                if one.key.pod == pod
+            ),
+        )
+        for pod in pods
+    )
+    stand_in = WorkloadRef(
+        platform=Platform.KUBERNETES, namespace=key.namespace, kind="Pod", name=f"{key.pod}/{key.container}"
+    )
+    return Workload(
+        ref=ref or stand_in,
+        uid=str(ref or key),
+        resource_version="",
+        generation=0,
+        created_at=now,
+        labels=(),
+        desired_replicas=len(pods),
+        ready_replicas=len(pods),
+        replicas=replicas,
+        rollout=RolloutState.STEADY,
+    )

@@ -1,0 +1,107 @@
+"""
+Recorded series: what a `query_range` answer holds, without what is no measurement.
+
+Files come from anywhere. A file that is no matrix is refused with a sentence; a sample that is no number is
+left out and counted, because half of a bad file is still evidence about the other half.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.metrics.floors import IMPOSSIBLE
+from controller.metrics.series import Seconds
+
+EARLIEST, LATEST = 0.0, 4102444800.0
+"""1970 and 2100: a time outside is a mistake of units."""
+
+
+class RecordingUnreadable(ValueError):
+    """The document is no `query_range` answer. The text says what was expected and what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedSeries:
+    """One series: `times` (unix seconds, ascending, no duplicates) and `values`, both of shape (samples,)."""
+
+    name: str
+    labels: Mapping[str, str]
+    times: Seconds
+    values: NDArray[np.float64]
+    ignored: int
+    """Samples left out: no number, not finite, negative, impossibly large, or a time that is none."""
+
+
+def parse_answer(document: Any) -> tuple[RecordedSeries, ...]:
+    """
+    The series of a `query_range` answer. Raises RecordingUnreadable where it is none.
+
+    Of samples with the same time the larger is kept: after a restart the old container's series lingers.
+    """
+    if not isinstance(document, Mapping):
+        raise RecordingUnreadable(f"the document must be a JSON object (is {_kind(document)})")
+    if document.get("status", "success") != "success":
+        raise RecordingUnreadable(f"`status` must be 'success' (is '{str(document.get('status'))[:80]}')")
+    data = document.get("data")
+    if not isinstance(data, Mapping):
+        raise RecordingUnreadable(f"`data` must be an object (is {_kind(data)})")
+    if data.get("resultType") != "matrix":
+        raise RecordingUnreadable(
+            "`data.resultType` must be 'matrix', as query_range answers "
+            f"(is '{str(data.get('resultType'))[:80]}')"
+        )
+    result = data.get("result")
+    if not isinstance(result, list):
+        raise RecordingUnreadable(f"`data.result` must be a list (is {_kind(result)})")
+    return tuple(series for entry in result if (series := _series(entry)) is not None)
+
+
+def _series(entry: Any) -> RecordedSeries | None:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), Mapping):
+        return None
+    labels = {str(key): str(value) for key, value in entry["metric"].items()}
+    points = entry.get("values")
+    points = points if isinstance(points, list) else []
+    times, values = _numbers(points)
+    good = np.isfinite(values) & (values >= 0) & (values < IMPOSSIBLE) & (times > EARLIEST) & (times < LATEST)
+    times, values = times[good], values[good]
+    order = np.lexsort((values, times))
+    times, values = times[order], values[order]
+    newest = np.r_[times[1:] != times[:-1], True][: len(times)]
+    return RecordedSeries(
+        name=labels.get("__name__", ""),
+        labels=labels,
+        times=times[newest],
+        values=values[newest],
+        ignored=len(points) - int(good.sum()),
+    )
+
+
+def _numbers(points: list[Any]) -> tuple[Seconds, NDArray[np.float64]]:
+    try:
+        times = np.array([point[0] for point in points], dtype=np.float64)
+        values = np.array([point[1] for point in points], dtype=np.float64)
+    except (TypeError, ValueError, LookupError, OverflowError):
+        return _readable_numbers(points)
+    if times.ndim == 1 and values.ndim == 1:
+        return times, values
+    return _readable_numbers(points)
+
+
+def _readable_numbers(points: Iterable[Any]) -> tuple[Seconds, NDArray[np.float64]]:
+    """One by one, for series in which something is no number."""
+    pairs: list[tuple[float, float]] = []
+    for point in points:
+        try:
+            pairs.append((float(point[0]), float(point[1])))
+        except (TypeError, ValueError, LookupError, OverflowError):
+            continue
+    array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    return array[:, 0], array[:, 1]
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else type(value).__name__
