@@ -21,6 +21,7 @@ from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import RequestRate
 from controller.remediation.order import Order, Receipt
+from controller.reporting.census import Census
 from controller.reporting.incident import Incident
 from controller.reporting.notices import Notice
 from controller.reporting.policy_status import PolicyFacts
@@ -164,26 +165,8 @@ class Telemetry(Protocol):
     def failed(self, part: str) -> None:
         """Part of a sweep ended in an error."""
 
-    def swept(self, census: "Census", duration_seconds: float, now: datetime) -> None:
+    def swept(self, census: Census, duration_seconds: float, now: datetime) -> None:
         """A sweep has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Census:
-    """What one sweep found, counted."""
-
-    accepted_policies: int = 0
-    rejected_policies: int = 0
-    workloads: Mapping[tuple[str, str], int]
-    """By namespace and verdict."""
-    holds: Mapping[tuple[str, str], int]
-    """By namespace and reason."""
-    incidents: Mapping[tuple[str, str], int]
-    """By namespace and phase."""
-    threshold_seconds: Mapping[tuple[str, str, str], float]
-    """By namespace, kind and name of workloads that leak."""
-    sources: Mapping[str, bool]
-    """By name: whether the metrics source answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

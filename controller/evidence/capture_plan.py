@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from controller.detection.assessment import Verdict
 from controller.detection.judgement import Judgement
-from controller.evidence.endpoint import PprofEndpoint
+from controller.evidence.endpoint import EndpointRefused, PprofEndpoint, Scheme, replica_endpoint
 from controller.inventory.workload import Replica, Workload
 from controller.policy.memory_policy import PprofRule
 
 ABOVE_THIS_RATIO_NO_COLLECTION = 0.85
-"""`gc=1` makes the target collect first, which needs headroom; above this share of the limit it is not asked."""
+"""`gc=1` makes the target collect first, which needs headroom: above this share of the limit not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +33,20 @@ def plan_captures(
     """
     The captures for one incident: the worst replica, once per container that serves pprof.
 
-    Replicas on the host's network are left out: their address is the node's, and who answers there is
-    not known to be the replica.
+    Replicas on the host's network are left out (their address is the node's, and who answers there is not
+    known to be the replica), and so are addresses that no replica has of its own.
     """
     replica = _replica(workload, judgement.worst.key.pod)
     if replica is None:
         return ()
     used, limit = judgement.worst.used_bytes, judgement.worst.limit_bytes
     headroom = not (used and limit) or used < ABOVE_THIS_RATIO_NO_COLLECTION * limit
-    return tuple(
+    plans = (
         _plan(replica, rule, folder=folder, label=label, collect_first=headroom)
         for rule in rules
         if replica.container(rule.container)
     )
+    return tuple(plan for plan in plans if plan is not None)
 
 
 def plan_baseline(
@@ -88,15 +89,20 @@ def _replica(workload: Workload, name: str) -> Replica | None:
     return None
 
 
-def _plan(replica: Replica, rule: PprofRule, *, folder: str, label: str, collect_first: bool) -> CapturePlan:
-    assert replica.address is not None  # noqa: S101  (callers pass only replicas with an address)
+def _plan(
+    replica: Replica, rule: PprofRule, *, folder: str, label: str, collect_first: bool
+) -> CapturePlan | None:
+    try:
+        endpoint = replica_endpoint(
+            address=replica.address or "", port=rule.port, path=rule.path, scheme=Scheme(rule.scheme.value)
+        )
+    except EndpointRefused:
+        return None
     return CapturePlan(
         folder=folder,
         label=label,
         replica=replica.name,
         container=rule.container,
-        endpoint=PprofEndpoint(
-            address=replica.address, port=rule.port, path=rule.path, scheme=rule.scheme.value.lower()
-        ),
+        endpoint=endpoint,
         collect_first=collect_first,
     )

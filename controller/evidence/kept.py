@@ -11,7 +11,7 @@ class FileKind(StrEnum):
     HEAP = "heap"
     GOROUTINE = "goroutine"
     GOROUTINE_LEAK = "goroutineleak"
-    MEMSTATS = "memstats"
+    MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

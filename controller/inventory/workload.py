@@ -96,8 +96,8 @@ class Workload:
     rollout_message: str = ""
     template_revision: str = ""
     """The revision new replicas are made from."""
-    restarted_at: datetime | None = None
-    """When anybody last restarted it through its template."""
+    remediated_at: datetime | None = None
+    """When its template says that we last restarted it."""
     replaces_before_stopping: bool = True
     """A rolling restart brings a new replica up before it takes an old one down, or there are others."""
     restart_refusal: str = ""

@@ -4,7 +4,7 @@ Memory of many containers as matrices: one row per container, one column per blo
 Everything that is judged together is held together, because detection works on whole matrices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,3 +81,13 @@ class BlockMatrix:
     def blocks(self) -> int:
         """Number of columns."""
         return next((matrix.shape[1] for matrix in self.signals.values()), 0)
+
+    def of_rows(self, rows: Sequence[int]) -> "BlockMatrix":
+        """The same blocks for only these rows, in this order."""
+        chosen = np.asarray(rows, dtype=np.intp)
+        return BlockMatrix(
+            keys=tuple(self.keys[row] for row in rows),
+            end=self.end,
+            block_seconds=self.block_seconds,
+            signals={signal: matrix[chosen] for signal, matrix in self.signals.items()},
+        )

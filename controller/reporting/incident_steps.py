@@ -203,6 +203,15 @@ def growth_ended(incident: Incident, message: str, now: datetime) -> Incident:
     return _noted(replace(incident, status=status), now, "GrowthEnded", message)
 
 
+def abandoned(incident: Incident, now: datetime) -> Incident:
+    """No policy governs the workload any more: the incident is closed as it stands."""
+    message = "no accepted policy governs the workload any more"
+    status = replace(
+        incident.status, phase=Phase.OBSERVED, because="NotGoverned", message=message, gates=(), closed_at=now
+    )
+    return _noted(replace(incident, status=status), now, "NotGoverned", message)
+
+
 def growth_text(judgement: Judgement) -> str:
     """Growth as people read it in a table: `38 MiB/h`."""
     growth = judgement.worst.growth

@@ -25,6 +25,9 @@ class Subject:
     name: str
     uid: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -49,15 +52,14 @@ def leak_detected(
         f"container {judgement.worst.key.container} leaks in {len(judgement.leaking_replicas)} of "
         f"{judgement.replicas_of_age} replicas: {judgement.worst.message}"
     )
-    regarding = [_workload(workload.ref, workload.uid)]
-    for replica in workload.replicas:
-        if replica.name == judgement.worst.key.pod:
-            regarding.append(
-                Subject(kind="Pod", namespace=workload.ref.namespace, name=replica.name, uid=replica.uid)
-            )
+    pods = (
+        Subject(kind="Pod", namespace=workload.ref.namespace, name=replica.name, uid=replica.uid)
+        for replica in workload.replicas
+        if replica.name == judgement.worst.key.pod
+    )
     return tuple(
         _event(EventReason.MEMORY_LEAK_DETECTED, message, subject, incident, "Judge", now)
-        for subject in regarding
+        for subject in (_workload(workload.ref, workload.uid), *pods)
     )
 
 
@@ -144,18 +146,14 @@ def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tupl
         else EventReason.LEAK_RECOVERY_FAILED
     )
     order, rolled_out_at = incident.status.order, incident.status.rolled_out_at
-    took = (
-        f"; all replicas were new and ready after {(rolled_out_at - order.issued_at).total_seconds():.0f} s"
-        if order and rolled_out_at
-        else ""
-    )
-    peak = f"; it was {order.memory_before_bytes / 2**20:.0f} MiB at the restart" if _peak(incident) else ""
+    peak, took = "", ""
+    if order and order.memory_before_bytes:
+        peak = f"; it was {order.memory_before_bytes / 2**20:.0f} MiB at the restart"
+    if order and rolled_out_at:
+        seconds = (rolled_out_at - order.issued_at).total_seconds()
+        took = f"; all replicas were new and ready after {seconds:.0f} s"
     message = f"{recovery.message}{peak}{took}"
     return (_event(reason, message, _of_incident(incident), incident, "Verify", now),)
-
-
-def _peak(incident: Incident) -> bool:
-    return bool(incident.status.order and incident.status.order.memory_before_bytes)
 
 
 def growth_ended_told(incident: Incident, now: datetime) -> tuple[Notice, ...]:

@@ -1,8 +1,10 @@
 """Memory of one container at a given age, so that before and after can be compared fairly."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from controller.metrics.series import BlockMatrix, ContainerKey, Signal
+from controller.metrics.series import BlockMatrix, ContainerKey, Matrix, Seconds, Signal
 
 
 def memory_at_age(matrix: BlockMatrix, key: ContainerKey, age_seconds: float) -> int | None:
@@ -12,6 +14,17 @@ def memory_at_age(matrix: BlockMatrix, key: ContainerKey, age_seconds: float) ->
     The median of the floors of the three blocks around that age; None where the run's start or that age
     lies outside what was measured. Working set stands in where resident memory is not measured.
     """
+    run = _newest_run(matrix, key)
+    if run is None:
+        return None
+    floors, ages = run
+    near = (np.abs(ages - age_seconds) <= 1.5 * matrix.block_seconds) & np.isfinite(floors)
+    near &= ages >= matrix.block_seconds
+    return int(np.median(floors[near])) if near.any() else None
+
+
+def _newest_run(matrix: BlockMatrix, key: ContainerKey) -> tuple[Matrix, Seconds] | None:
+    """Floors of `key` in bytes and the age of its newest run in seconds, both of shape (blocks,)."""
     floors = matrix.signals.get(Signal.RSS_FLOOR, matrix.signals.get(Signal.WORKING_SET_FLOOR))
     starts = matrix.signals.get(Signal.START_TIME)
     if floors is None or starts is None or key not in matrix.keys:
@@ -20,11 +33,34 @@ def memory_at_age(matrix: BlockMatrix, key: ContainerKey, age_seconds: float) ->
     known = np.flatnonzero(np.isfinite(starts[row]))
     if known.size == 0:
         return None
-    started = float(starts[row, known[-1]])
-    block_ends = -matrix.block_seconds * np.arange(matrix.blocks - 1, -1, -1)
-    ages = block_ends - started
-    near = (np.abs(ages - age_seconds) <= 1.5 * matrix.block_seconds) & np.isfinite(floors[row])
-    near &= ages >= matrix.block_seconds
-    if not near.any():
+    block_ends = -matrix.block_seconds * np.arange(matrix.blocks - 1, -1, -1, dtype=np.float64)
+    return floors[row], block_ends - float(starts[row, known[-1]])
+
+
+def compare_at_equal_age(
+    matrix: BlockMatrix, *, before: ContainerKey, after: Sequence[ContainerKey], young_floor_bytes: int | None
+) -> tuple[int, int] | None:
+    """
+    Memory of `before` and of the fullest of `after`, in bytes, both at the age that one has now.
+
+    Where `before` was not measured at that age its young floor stands in. None where either is unknown.
+    """
+    newest = [pair for key in after if (pair := _newest(matrix, key)) is not None]
+    if not newest:
         return None
-    return int(np.median(floors[row, near]))
+    memory, age_seconds = max(newest)
+    was = memory_at_age(matrix, before, age_seconds) or young_floor_bytes
+    return (was, memory) if was else None
+
+
+def _newest(matrix: BlockMatrix, key: ContainerKey) -> tuple[int, float] | None:
+    """Newest floor of `key` in bytes, and how old it was then in seconds."""
+    run = _newest_run(matrix, key)
+    if run is None:
+        return None
+    floors, ages = run
+    measured = np.flatnonzero(np.isfinite(floors) & (ages >= matrix.block_seconds))
+    if measured.size == 0:
+        return None
+    last = measured[-1]
+    return int(floors[last]), float(ages[last])

@@ -124,9 +124,7 @@ def _while_not_ready(
     progress = f"{workload.ready_replicas} of {workload.desired_replicas} replicas are ready"
     if now < soaked_at + facts.rules.progress_deadline:
         return Recovery(outcome=RecoveryOutcome.SOAKING, message=f"waiting for readiness: {progress}")
-    return Recovery(
-        outcome=RecoveryOutcome.REPLICAS_NOT_READY, message=f"after the restart only {progress}"
-    )
+    return Recovery(outcome=RecoveryOutcome.REPLICAS_NOT_READY, message=f"after the restart only {progress}")
 
 
 def _memory(facts: RecoveryFacts, now: datetime, soaked_at: datetime) -> Recovery:

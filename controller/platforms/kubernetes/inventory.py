@@ -1,0 +1,82 @@
+"""Deployments, StatefulSets and DaemonSets with their pods and budgets, as workloads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from controller.inventory.workload import Platform, Workload, WorkloadRef
+from controller.platforms.kubernetes import paths
+from controller.platforms.kubernetes.api import Document, KubernetesApi
+from controller.platforms.kubernetes.reading import budgets_of, owner_of, replica, workload
+
+NEVER_GOVERNED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+"""Namespaces of the cluster itself."""
+
+
+class KubernetesInventory:
+    """What runs in the cluster. Lists once per namespace and kind, not per workload."""
+
+    def __init__(self, api: KubernetesApi, *, excluded: frozenset[WorkloadRef] = frozenset()) -> None:
+        """`excluded` workloads are never governed: the controller itself and its metrics source."""
+        self._api = api
+        self._excluded = excluded
+
+    async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
+        """Every workload of these namespaces. Raises PlatformUnavailable."""
+        found: list[Workload] = []
+        for namespace in sorted(namespaces - NEVER_GOVERNED):
+            found += await self._of_namespace(namespace)
+        return tuple(found)
+
+    async def workload(self, ref: WorkloadRef) -> Workload | None:
+        """A fresh look at one workload; None where it is gone. Raises PlatformUnavailable."""
+        document = await self._api.find(paths.of_workload(ref))
+        if document is None:
+            return None
+        return next(iter(await self._read(ref.namespace, [(ref.kind, document)])), None)
+
+    async def _of_namespace(self, namespace: str) -> list[Workload]:
+        documents = [
+            (kind, document)
+            for kind, plural in paths.PLURALS.items()
+            for document in await self._api.items(paths.in_namespace(paths.APPS, namespace, plural))
+        ]
+        return await self._read(namespace, documents) if documents else []
+
+    async def _read(self, namespace: str, documents: Sequence[tuple[str, Document]]) -> list[Workload]:
+        core, apps = paths.CORE, paths.APPS
+        pods = await self._api.items(paths.in_namespace(core, namespace, "pods"))
+        sets = await self._api.items(paths.in_namespace(apps, namespace, "replicasets"))
+        budgets = await self._api.items(
+            paths.in_namespace(paths.POLICY_V1, namespace, "poddisruptionbudgets")
+        )
+        annotations = (await self._api.get(f"{core}/namespaces/{namespace}"))["metadata"].get("annotations")
+        by_owner = _pods_by_owner(pods, sets)
+        read = []
+        for kind, document in documents:
+            metadata = document["metadata"]
+            ref = WorkloadRef(Platform.KUBERNETES, namespace, kind, metadata["name"])
+            if ref in self._excluded:
+                continue
+            mine = by_owner.get(metadata["uid"], [])
+            read.append(
+                workload(
+                    ref,
+                    document,
+                    replicas=tuple(replica(pod) for pod in mine),
+                    budgets=budgets_of(mine, document, budgets),
+                    namespace_annotations=annotations or {},
+                    replica_sets=sets,
+                )
+            )
+        return read
+
+
+def _pods_by_owner(pods: Iterable[Document], sets: Iterable[Document]) -> Mapping[str, list[Document]]:
+    """Pods by the uid of the workload they belong to: through their ReplicaSet where they have one."""
+    above = {item["metadata"]["uid"]: owner_of(item) for item in sets}
+    owned: dict[str, list[Document]] = {}
+    for pod in pods:
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            continue
+        owner = owner_of(pod)
+        owned.setdefault(above.get(owner, owner), []).append(pod)
+    return owned

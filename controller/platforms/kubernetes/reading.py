@@ -1,0 +1,238 @@
+"""From documents of the API server to values of ours. Pure: what is missing there is None or empty here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from controller.inventory.workload import (
+    Container,
+    DisruptionBudget,
+    Replica,
+    RolloutState,
+    Workload,
+    WorkloadRef,
+)
+from controller.policy.memory_policy import LabelExpression, LabelSelector, Operator
+from controller.policy.units import parse_bytes
+
+Document = Mapping[str, Any]
+
+PAUSED = "bilgepump.dev/paused"
+ACKNOWLEDGED = "bilgepump.dev/acknowledged"
+INCIDENT = "bilgepump.dev/incident"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+"""What `kubectl rollout restart` sets on the pod template; so do we."""
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of the API server; None where there is none or it cannot be read."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def owner_of(document: Document) -> str:
+    """The uid of the controlling owner; empty where there is none."""
+    for owner in document["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return str(owner.get("uid", ""))
+    return ""
+
+
+def replica(pod: Document) -> Replica:
+    """A pod as a replica."""
+    metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    statuses = {item["name"]: item for item in status.get("containerStatuses") or ()}
+    labels = metadata.get("labels") or {}
+    created_at = moment(metadata["creationTimestamp"])
+    assert created_at is not None  # noqa: S101  (the API server sets it on every object)
+    return Replica(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        created_at=created_at,
+        ready=_condition(status, "Ready").get("status") == "True",
+        address=status.get("podIP"),
+        containers=tuple(
+            _container(item, statuses.get(item["name"], {})) for item in spec.get("containers") or ()
+        ),
+        revision=labels.get("pod-template-hash") or labels.get("controller-revision-hash") or "",
+        node=spec.get("nodeName"),
+        on_host_network=bool(spec.get("hostNetwork")),
+        terminating="deletionTimestamp" in metadata,
+    )
+
+
+def _container(spec: Document, status: Document) -> Container:
+    image_id = str(status.get("imageID") or "")
+    limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
+    running = (status.get("state") or {}).get("running") or {}
+    return Container(
+        name=spec["name"],
+        image=str(spec.get("image", "")),
+        image_digest=image_id.rpartition("@")[2] if "sha256:" in image_id else None,
+        memory_limit_bytes=_bytes(limit),
+        restart_count=int(status.get("restartCount") or 0),
+        started_at=moment(running.get("startedAt")),
+        always_pulls=spec.get("imagePullPolicy") == "Always",
+    )
+
+
+def _bytes(quantity: str | None) -> int | None:
+    if quantity is None:
+        return None
+    try:
+        return parse_bytes(quantity)
+    except ValueError:
+        return None
+
+
+def budgets_of(
+    pods: Sequence[Document], document: Document, budgets: Iterable[Document]
+) -> tuple[DisruptionBudget, ...]:
+    """The PodDisruptionBudgets that cover the workload's pods, or would cover those of its template."""
+    template = (document.get("spec") or {}).get("template") or {}
+    labels = [(pod["metadata"].get("labels") or {}) for pod in pods]
+    labels.append((template.get("metadata") or {}).get("labels") or {})
+    return tuple(
+        _budget(budget)
+        for budget in budgets
+        if any(_selects(budget["spec"].get("selector"), one) for one in labels)
+    )
+
+
+def _budget(budget: Document) -> DisruptionBudget:
+    status = budget.get("status") or {}
+    return DisruptionBudget(
+        name=budget["metadata"]["name"],
+        disruptions_allowed=int(status.get("disruptionsAllowed") or 0),
+        current=status.get("observedGeneration", 0) >= budget["metadata"].get("generation", 0),
+    )
+
+
+def _selects(selector: Document | None, labels: dict[str, str]) -> bool:
+    """A missing selector selects nothing, an empty one everything (policy/v1)."""
+    if selector is None:
+        return False
+    return LabelSelector(
+        match_labels=tuple((selector.get("matchLabels") or {}).items()),
+        match_expressions=tuple(
+            LabelExpression(
+                key=item["key"], operator=Operator(item["operator"]), values=tuple(item.get("values") or ())
+            )
+            for item in selector.get("matchExpressions") or ()
+        ),
+    ).matches(labels)
+
+
+def workload(
+    ref: WorkloadRef,
+    document: Document,
+    *,
+    replicas: tuple[Replica, ...],
+    budgets: tuple[DisruptionBudget, ...],
+    namespace_annotations: Mapping[str, str],
+    replica_sets: Sequence[Document] = (),
+) -> Workload:
+    """A workload from its document and what belongs to it."""
+    metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
+    annotations = metadata.get("annotations") or {}
+    template = ((spec.get("template") or {}).get("metadata") or {}).get("annotations") or {}
+    rollout, message = _rollout(ref.kind, metadata, spec, status)
+    created_at = moment(metadata["creationTimestamp"])
+    assert created_at is not None  # noqa: S101  (the API server sets it on every object)
+    return Workload(
+        ref=ref,
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=int(metadata.get("generation") or 0),
+        created_at=created_at,
+        labels=tuple(sorted((metadata.get("labels") or {}).items())),
+        desired_replicas=_desired(ref.kind, spec, status),
+        ready_replicas=int(status.get("readyReplicas") or status.get("numberReady") or 0),
+        replicas=replicas,
+        rollout=rollout,
+        rollout_message=message,
+        template_revision=_template_revision(metadata["uid"], status, replica_sets),
+        remediated_at=moment(template.get(RESTARTED_AT)) if INCIDENT in template else None,
+        replaces_before_stopping=_replaces_before_stopping(ref.kind, spec),
+        restart_refusal=_restart_refusal(ref.kind, spec),
+        disruption_budgets=budgets,
+        paused_by=str(annotations.get(PAUSED) or namespace_annotations.get(PAUSED) or ""),
+        acknowledged=str(annotations.get(ACKNOWLEDGED) or ""),
+    )
+
+
+def _desired(kind: str, spec: Document, status: Document) -> int:
+    if kind == "DaemonSet":
+        return int(status.get("desiredNumberScheduled") or 0)
+    replicas = spec.get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _rollout(kind: str, metadata: Document, spec: Document, status: Document) -> tuple[RolloutState, str]:
+    if kind == "Deployment" and spec.get("paused"):
+        return RolloutState.PAUSED, "its rollout is paused (`spec.paused`)"
+    progressing = _condition(status, "Progressing")
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        return RolloutState.FAILED, f"its rollout failed: {progressing.get('message', '')}"
+    if int(status.get("observedGeneration") or 0) < int(metadata.get("generation") or 0):
+        return RolloutState.PROGRESSING, "its newest change has not been taken up yet"
+    updated, wanted = _updated(kind, spec, status)
+    if updated < wanted:
+        return RolloutState.PROGRESSING, f"{updated} of {wanted} replicas are updated"
+    surplus = int(status.get("replicas") or 0) - wanted if kind == "Deployment" else 0
+    if surplus > 0:
+        return RolloutState.PROGRESSING, f"{surplus} old replicas are still there"
+    return RolloutState.STEADY, ""
+
+
+def _updated(kind: str, spec: Document, status: Document) -> tuple[int, int]:
+    """How many replicas are of the newest template, of how many."""
+    if kind == "DaemonSet":
+        return int(status.get("updatedNumberScheduled") or 0), _desired(kind, spec, status)
+    wanted = _desired(kind, spec, status)
+    if kind == "StatefulSet" and status.get("currentRevision") == status.get("updateRevision"):
+        # Once complete, a StatefulSet reports its replicas as current and no longer as updated.
+        return wanted, wanted
+    return int(status.get("updatedReplicas") or 0), wanted
+
+
+def _template_revision(uid: str, status: Document, replica_sets: Sequence[Document]) -> str:
+    if "updateRevision" in status:
+        return str(status["updateRevision"])
+    mine = [item for item in replica_sets if owner_of(item) == uid]
+    newest = max(mine, key=_revision_number, default=None)
+    return str((newest["metadata"].get("labels") or {}).get("pod-template-hash", "")) if newest else ""
+
+
+def _revision_number(replica_set: Document) -> int:
+    annotations = replica_set["metadata"].get("annotations") or {}
+    return int(annotations.get("deployment.kubernetes.io/revision") or 0)
+
+
+def _replaces_before_stopping(kind: str, spec: Document) -> bool:
+    """Whether a new replica is up before an old one goes. A surge of 0 with one replica means an outage."""
+    if kind == "Deployment":
+        rolling = ((spec.get("strategy") or {}).get("rollingUpdate")) or {}
+        return rolling.get("maxSurge", "25%") not in (0, "0", "0%")
+    if kind == "DaemonSet":
+        rolling = ((spec.get("updateStrategy") or {}).get("rollingUpdate")) or {}
+        return rolling.get("maxSurge", 0) not in (0, "0", "0%")
+    return False
+
+
+def _restart_refusal(kind: str, spec: Document) -> str:
+    strategy = spec.get("strategy" if kind == "Deployment" else "updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return "its update strategy is OnDelete: a restart would replace no pod"
+    if strategy.get("type") == "Recreate":
+        return "its strategy is Recreate: a restart would stop every replica at once"
+    if (strategy.get("rollingUpdate") or {}).get("partition"):
+        return "its rolling update has a partition: a restart would replace only some of its pods"
+    return ""
+
+
+def _condition(status: Document, kind: str) -> Document:
+    conditions: Sequence[Document] = status.get("conditions") or ()
+    return next((item for item in conditions if item.get("type") == kind), {})

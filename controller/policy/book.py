@@ -1,0 +1,52 @@
+"""All policies as they stand: those in force, and those that cannot be used, with the reasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.parsing import parse_policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedPolicy:
+    """A document that is not a usable policy."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    problems: str
+    """Every problem with its field, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyBook:
+    """The policies at one moment."""
+
+    accepted: tuple[MemoryPolicy, ...] = ()
+    rejected: tuple[RejectedPolicy, ...] = ()
+    complete: bool = field(default=False)
+    """Every policy that exists has been seen; before that, absence means nothing."""
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Where workloads can be governed."""
+        return frozenset(policy.namespace for policy in self.accepted)
+
+
+def read_policy(
+    document: Mapping[str, Any], *, allow_short_lookback: bool = False
+) -> MemoryPolicy | RejectedPolicy:
+    """The policy in a document from the API server, or why there is none. Never raises."""
+    read = parse_policy(document, allow_short_lookback=allow_short_lookback)
+    if isinstance(read, MemoryPolicy):
+        return read
+    metadata = document.get("metadata") or {}
+    return RejectedPolicy(
+        namespace=str(metadata.get("namespace", "")),
+        name=str(metadata.get("name", "")),
+        uid=str(metadata.get("uid", "")),
+        generation=int(metadata.get("generation") or 0),
+        problems="; ".join(str(problem) for problem in read),
+    )

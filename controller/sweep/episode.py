@@ -1,0 +1,326 @@
+"""
+One workload's part of a sweep: open its incident, keep evidence, act, check, tell.
+
+Every side effect is written into the incident before it is caused, and every step can be taken again: after
+a crash at any line the next sweep finds the incident where it stands and goes on from there.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from controller.decision.decide import decide
+from controller.decision.outcome import Action, Decision, Reason
+from controller.decision.situation import Captured, Situation
+from controller.detection.assessment import Verdict
+from controller.evidence.capture_plan import plan_captures
+from controller.inventory.workload import Workload
+from controller.metrics.series import BlockMatrix, ContainerKey
+from controller.policy.memory_policy import MemoryPolicy, Mode, VerificationRules
+from controller.ports import RemediationRefused, World
+from controller.remediation.order import Order, order_restart
+from controller.reporting import incident_steps as steps
+from controller.reporting import notices
+from controller.reporting.incident import Incident
+from controller.verification.equal_age import compare_at_equal_age
+from controller.verification.recovery import RecoveryFacts, check_recovery, rolled_out
+
+ORDER_VALIDITY = timedelta(minutes=2)
+"""An order that was not carried out for so long is decided anew: what it was based on has passed."""
+
+CAPTURE_RETRY = timedelta(minutes=5)
+"""How long after a failed capture another is tried, where evidence is required."""
+
+GROWTH_ENDED_FRACTION = 1 / 48
+"""An incident without a remediation is closed when nothing has grown for this share of the lookback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attended:
+    """What one workload's part of the sweep came to."""
+
+    decision: Decision | None
+    incident: Incident | None
+
+
+class Attendant:
+    """Carries one workload through its episode. Holds only what may be forgotten."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._last_growing: dict[str, datetime] = {}
+        self._warned: dict[str, Reason] = {}
+
+    def forget_all_but(self, uids: frozenset[str]) -> None:
+        """Drops what is remembered about workloads that are gone."""
+        for remembered in (self._last_growing, self._warned):
+            for uid in set(remembered) - uids:
+                del remembered[uid]
+
+    async def attend(self, situation: Situation, incident: Incident | None) -> Attended:
+        """
+        One workload that is not being remediated.
+
+        `incident` is the newest of the workload's incidents that is open or could be opened again.
+        """
+        growing = situation.judgement.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+        decision = decide(situation)
+        if not growing:
+            return Attended(decision=decision, incident=await self._calm(situation, incident, decision))
+        self._last_growing[situation.workload.uid] = situation.now
+        if not _worth_an_incident(situation, incident, decision):
+            await self._warn(situation, decision)
+            return Attended(decision=decision, incident=None)
+        incident = await self._opened(situation, incident)
+        incident = await self._update(steps.judged(incident, situation.judgement, situation.now), incident)
+        return await self._follow(situation, incident)
+
+    async def _follow(self, situation: Situation, incident: Incident) -> Attended:
+        situation = _with_evidence(situation, incident)
+        decision = decide(situation)
+        if decision.action is Action.CAPTURE:
+            incident = await self._capture(situation, incident)
+            situation = _with_evidence(situation, incident)
+            decision = decide(situation)
+        if decision.action is Action.REMEDIATE:
+            incident = await self._remediate(situation, incident, decision)
+        elif decision.action is Action.HOLD:
+            incident = await self._hold(situation, incident, decision)
+        else:
+            await self._warn(situation, decision)
+        return Attended(decision=decision, incident=incident)
+
+    async def _opened(self, situation: Situation, incident: Incident | None) -> Incident:
+        world, now = self._world, situation.now
+        if incident is not None and incident.open:
+            return incident
+        if incident is not None:
+            opened = await self._update(steps.detected(incident, situation.judgement, now), incident)
+        else:
+            opened = await world.records.create(
+                steps.open_incident(
+                    situation.policy, situation.workload, situation.judgement, situation.history.last, now
+                )
+            )
+        if situation.judgement.verdict is Verdict.LEAKING:
+            await world.announcer.announce(
+                notices.leak_detected(opened, situation.workload, situation.judgement, now)
+            )
+        return opened
+
+    async def _capture(self, situation: Situation, incident: Incident) -> Incident:
+        world, now = self._world, situation.now
+        stage = Captured(situation.captured + 1) if situation.captured else _stage(situation)
+        folder = f"{incident.namespace}/{incident.name}"
+        plans = plan_captures(
+            situation.workload,
+            situation.judgement,
+            situation.policy.evidence.pprof,
+            folder,
+            stage.name.lower(),
+        )
+        files = tuple([file for plan in plans for file in await world.profiler.capture(plan)])
+        files = files or steps.attempted(situation.judgement, stage, now)
+        kept = await self._update(steps.captured(incident, files, stage, now), incident)
+        await world.announcer.announce(notices.evidence_told(kept, situation.workload, files, now))
+        return kept
+
+    async def _hold(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
+        told = steps.decided(incident, decision, situation.now)
+        if told is incident:
+            return incident
+        changed = incident.status.because != decision.reason.value
+        told = await self._update(told, incident)
+        if changed:
+            self._world.telemetry.held(incident.namespace, decision.reason.value)
+            await self._world.announcer.announce(
+                notices.held(told, situation.workload, decision, situation.now)
+            )
+        return told
+
+    async def _remediate(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
+        order = order_restart(
+            situation.workload,
+            incident=incident.name,
+            memory_before_bytes=situation.judgement.worst.used_bytes,
+            now=situation.now,
+        )
+        written = await self._update(
+            steps.ordered(incident, order, decision.reason.value, situation.now), incident
+        )
+        return await self._carry_out(written, situation.now)
+
+    async def _carry_out(self, incident: Incident, now: datetime) -> Incident:
+        """Does what is ordered, unless somebody else may be doing it."""
+        order = incident.status.order
+        if order is None or not await self._world.leadership.confirm():
+            return incident
+        try:
+            receipt = await self._world.remediator.carry_out(order)
+        except RemediationRefused as refused:
+            voided = await self._update(steps.order_voided(incident, str(refused), now), incident)
+            await self._world.announcer.announce(notices.restart_refused(voided, str(refused), now))
+            return voided
+        done = await self._update(steps.carried_out(incident, receipt, now), incident)
+        self._world.telemetry.remediated(done.namespace, order.mechanism.value)
+        await self._world.announcer.announce(notices.restart_started(done, now))
+        return done
+
+    async def finish(
+        self,
+        incident: Incident,
+        workload: Workload | None,
+        policy: MemoryPolicy | None,
+        memory: BlockMatrix | None,
+        now: datetime,
+    ) -> Incident:
+        """
+        One step further with an incident whose remediation has been ordered: it is always finished.
+
+        `workload` and `policy` are None where they are gone, `memory` while it cannot be read.
+        """
+        if incident.status.receipt is None:
+            return await self._resume(incident, workload, policy, now)
+        order = incident.status.order
+        if order and workload and not incident.status.rolled_out_at and rolled_out(workload, order.issued_at):
+            incident = await self._update(steps.rolled_out(incident, now), incident)
+        recovery = check_recovery(_recovery_facts(incident, workload, policy, memory), now)
+        if not recovery.outcome.final:
+            return incident
+        closed = await self._update(steps.recovered(incident, recovery, now), incident)
+        self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
+        await self._world.announcer.announce(notices.recovery_told(closed, recovery, now))
+        return closed
+
+    async def _resume(
+        self, incident: Incident, workload: Workload | None, policy: MemoryPolicy | None, now: datetime
+    ) -> Incident:
+        """After a crash between order and receipt: find out, then finish or void it."""
+        order = incident.status.order
+        if order is None:
+            return incident
+        if workload is not None and await self._world.remediator.find(order) is not None:
+            return await self._carry_out(incident, now)
+        if why := _why_void(order, workload, policy, now):
+            return await self._update(steps.order_voided(incident, why, now), incident)
+        return await self._carry_out(incident, now)
+
+    async def abandon(self, incident: Incident, now: datetime) -> None:
+        """Closes an incident of a workload that no policy governs any more."""
+        await self._update(steps.abandoned(incident, now), incident)
+
+    async def _calm(
+        self, situation: Situation, incident: Incident | None, decision: Decision
+    ) -> Incident | None:
+        """Nothing grows: warn where memory is high all the same, and close an incident that is over."""
+        await self._warn(situation, decision)
+        if incident is None or not incident.open:
+            return None
+        last = self._last_growing.setdefault(situation.workload.uid, situation.now)
+        quiet = situation.now - last
+        enough = situation.policy.detection.lookback * GROWTH_ENDED_FRACTION
+        if situation.judgement.verdict is not Verdict.HEALTHY or quiet < enough:
+            return incident
+        closed = await self._update(
+            steps.growth_ended(incident, situation.judgement.worst.message, situation.now), incident
+        )
+        await self._world.announcer.announce(notices.growth_ended_told(closed, situation.now))
+        return closed
+
+    async def _warn(self, situation: Situation, decision: Decision) -> None:
+        """High memory without an act, once until it changes."""
+        uid = situation.workload.uid
+        high = decision.reason in _WARNINGS
+        if not high:
+            self._warned.pop(uid, None)
+            return
+        assert isinstance(decision.reason, Reason)  # noqa: S101  (`_WARNINGS` holds nothing else)
+        if self._warned.get(uid) is decision.reason:
+            return
+        self._warned[uid] = decision.reason
+        await self._world.announcer.announce(
+            notices.warned(situation.workload, situation.judgement, decision.reason, situation.now)
+        )
+
+    async def _update(self, new: Incident, old: Incident) -> Incident:
+        return old if new is old else await self._world.records.update(new)
+
+
+_WARNINGS = frozenset({Reason.MEMORY_HIGH, Reason.MEMORY_HIGH_UNJUDGED, Reason.MEMORY_HIGH_CAUSE_UNCLEAR})
+
+
+def _worth_an_incident(situation: Situation, incident: Incident | None, decision: Decision) -> bool:
+    """A leak always is; a suspicion only where it goes on or a profile is to be kept for it."""
+    if situation.judgement.verdict is Verdict.LEAKING:
+        return True
+    return decision.action is Action.CAPTURE or (incident is not None and incident.open)
+
+
+def _with_evidence(situation: Situation, incident: Incident) -> Situation:
+    """
+    The situation with what this episode has kept.
+
+    Where evidence is required and none is kept, a failed capture is forgotten after a while, so that it is
+    tried again instead of holding for ever.
+    """
+    captured = incident.captured
+    tried = max((file.captured_at for file in incident.status.evidence), default=None)
+    if situation.policy.evidence.required and not incident.kept_heap and tried is not None:
+        captured = captured if situation.now - tried < CAPTURE_RETRY else Captured.NOTHING
+    return replace(situation, captured=captured, kept_heap=incident.kept_heap)
+
+
+def _stage(situation: Situation) -> Captured:
+    """Late where an act may follow at once, early otherwise."""
+    early = replace(situation, captured=Captured.EARLY)
+    return Captured.LATE if decide(early).action is Action.CAPTURE else Captured.EARLY
+
+
+def _why_void(order: Order, workload: Workload | None, policy: MemoryPolicy | None, now: datetime) -> str:
+    """Why an order that was not carried out must not be any more; empty where it may."""
+    if workload is None:
+        return "the workload is gone"
+    if policy is None or policy.suspend or policy.mode is not Mode.REMEDIATE:
+        return "the policy no longer allows it"
+    return "it was not carried out in time" if now - order.issued_at > ORDER_VALIDITY else ""
+
+
+def _recovery_facts(
+    incident: Incident, workload: Workload | None, policy: MemoryPolicy | None, memory: BlockMatrix | None
+) -> RecoveryFacts:
+    status = incident.status
+    before, after = _memory_before_and_after(incident, workload, memory)
+    return RecoveryFacts(
+        issued_at=status.order.issued_at if status.order else incident.spec.opened_at,
+        rolled_out_at=status.rolled_out_at,
+        workload=workload,
+        rules=policy.verification if policy else VerificationRules(),
+        memory_before_bytes=before,
+        memory_after_bytes=after,
+        container_restarts=_restarts(workload),
+    )
+
+
+def _memory_before_and_after(
+    incident: Incident, workload: Workload | None, memory: BlockMatrix | None
+) -> tuple[int | None, int | None]:
+    assessment = incident.status.assessment
+    if workload is None or memory is None or assessment is None:
+        return None, None
+    namespace, container = incident.spec.workload.namespace, assessment.container
+    pair = compare_at_equal_age(
+        memory,
+        before=ContainerKey(namespace, assessment.replica, container),
+        after=[
+            ContainerKey(namespace, replica.name, container)
+            for replica in workload.replicas
+            if not replica.terminating
+        ],
+        young_floor_bytes=assessment.young_floor_bytes,
+    )
+    return pair or (None, None)
+
+
+def _restarts(workload: Workload | None) -> int:
+    if workload is None:
+        return 0
+    return sum(container.restart_count for replica in workload.replicas for container in replica.containers)

@@ -1,0 +1,157 @@
+"""
+One pass over everything: gather, judge, decide, act, check, tell.
+
+There is one sweep for all policies and no timer per object: one budget of restarts, few queries for many
+containers, and nothing to clean up on anybody's objects when the controller is gone.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.decision.situation import Fleet, Powers, Situation
+from controller.detection.judgement import Judgement
+from controller.inventory.workload import Workload
+from controller.policy.book import PolicyBook
+from controller.ports import World
+from controller.reporting.census import Census, Seen, census
+from controller.reporting.incident import Incident
+from controller.reporting.past import current_incident, last_duration, remediation_history
+from controller.sweep.baselines import Baselines
+from controller.sweep.episode import Attendant, Attended
+from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
+from controller.sweep.retention import Retention
+from controller.sweep.telling import PolicyTelling
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepLimits:
+    """What the controller's own settings allow."""
+
+    powers: Powers = field(default_factory=Powers)
+    concurrent_remediations: int = 1
+
+
+class Sweeper:
+    """Runs sweeps. What it remembers between them may be lost at any time."""
+
+    def __init__(self, world: World, limits: SweepLimits, retention: Retention) -> None:
+        self._world = world
+        self._limits = limits
+        self._retention = retention
+        self._attendant = Attendant(world)
+        self._baselines = Baselines(world.profiler)
+        self._telling = PolicyTelling(world)
+
+    async def sweep(self, book: PolicyBook, now: datetime) -> Census:
+        """One pass. Raises PlatformUnavailable where the platform cannot be read."""
+        world = self._world
+        workloads = await world.inventory.workloads(book.namespaces)
+        incidents = await world.records.incidents()
+        covered = tuple(cover(book.accepted, workloads))
+        gathered = await gather(world.memory_sources, covered, now)
+        judged = judge_all(covered, gathered, now)
+        seen = await self._attend_all(judged, incidents, gathered, now)
+        await self._finish_ungoverned(book, covered, workloads, incidents, now)
+        await self._telling.tell(book, seen, gathered.missing, now)
+        await self._retention.prune(world.records, incidents, now)
+        self._attendant.forget_all_but(frozenset(item.workload.uid for item in covered))
+        return census(book, seen, incidents, gathered.missing)
+
+    async def _attend_all(
+        self,
+        judged: Sequence[tuple[Covered, Judgement | None]],
+        incidents: Sequence[Incident],
+        gathered: Gathered,
+        now: datetime,
+    ) -> list[Seen]:
+        """Every workload in turn; one's failure is not another's."""
+        seen: list[Seen] = []
+        under_way = {
+            one.spec.workload_uid: str(one.spec.workload) for one in incidents if one.replaces_replicas
+        }
+        for item, judgement in judged:
+            uid = item.workload.uid
+            mine = [incident for incident in incidents if incident.spec.workload_uid == uid]
+            try:
+                attended = await self._attend(item, judgement, mine, under_way, gathered, now)
+            except Exception:
+                # Whatever it was: the others go on, and this one is tried again in the next sweep.
+                logger.exception("workload failed", extra={"workload": str(item.workload.ref)})
+                self._world.telemetry.failed("workload")
+                attended = Attended(decision=None, incident=None)
+            if attended.incident is not None and attended.incident.replaces_replicas:
+                under_way[uid] = str(item.workload.ref)
+            elif attended.incident is not None:
+                under_way.pop(uid, None)
+            seen.append(
+                Seen(
+                    policy=item.policy,
+                    workload=item.workload,
+                    judgement=judgement,
+                    decision=attended.decision,
+                    incident=attended.incident,
+                )
+            )
+        return seen
+
+    async def _attend(
+        self,
+        item: Covered,
+        judgement: Judgement | None,
+        incidents: Sequence[Incident],
+        under_way: Mapping[str, str],
+        gathered: Gathered,
+        now: datetime,
+    ) -> Attended:
+        ordered = next((one for one in incidents if one.open and one.ordered), None)
+        if ordered is not None:
+            memory = gathered.of(item.policy)
+            finished = await self._attendant.finish(ordered, item.workload, item.policy, memory, now)
+            return Attended(decision=None, incident=finished)
+        if judgement is None:
+            return Attended(decision=None, incident=None)
+        history = remediation_history(item.workload, incidents)
+        situation = Situation(
+            policy=item.policy,
+            workload=item.workload,
+            judgement=judgement,
+            now=now,
+            history=history,
+            powers=self._limits.powers,
+            fleet=Fleet(
+                remediations_in_progress=tuple(sorted(under_way.values())),
+                concurrent_remediations=self._limits.concurrent_remediations,
+            ),
+            conflicting_policies=item.rivals,
+            remediation_duration=last_duration(incidents),
+        )
+        await self._baselines.keep(situation)
+        return await self._attendant.attend(situation, current_incident(item.workload, incidents, history))
+
+    async def _finish_ungoverned(
+        self,
+        book: PolicyBook,
+        covered: Sequence[Covered],
+        workloads: Sequence[Workload],
+        incidents: Sequence[Incident],
+        now: datetime,
+    ) -> None:
+        """Incidents whose workload or policy is gone: what had acted is finished, the rest is closed."""
+        if not book.complete:
+            return
+        governed = {item.workload.uid for item in covered}
+        living = {workload.uid: workload for workload in workloads}
+        for incident in incidents:
+            uid = incident.spec.workload_uid
+            if not incident.open or uid in governed:
+                continue
+            if not incident.ordered:
+                await self._attendant.abandon(incident, now)
+                continue
+            workload = living.get(uid) or await self._world.inventory.workload(incident.spec.workload)
+            same = workload if workload is not None and workload.uid == uid else None
+            await self._attendant.finish(incident, same, None, None, now)

@@ -1,0 +1,131 @@
+"""From policies and workloads to judgements: which policy governs what, and what its memory does."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from controller.detection.assess import assess
+from controller.detection.assessment import Assessment
+from controller.detection.judgement import Judgement, judge
+from controller.inventory.coverage import Conflict, Governed, governing, governs_container
+from controller.inventory.workload import Workload
+from controller.metrics.series import BlockMatrix, ContainerKey
+from controller.policy.memory_policy import DetectionRules, MemoryPolicy
+from controller.ports import MemoryRequest, MemorySource, MetricsUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A workload and the policy that governs it, with the names of those that claim it too."""
+
+    workload: Workload
+    policy: MemoryPolicy
+    rivals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the metrics sources answered."""
+
+    memory: dict[tuple[str, timedelta], BlockMatrix] = field(default_factory=dict)
+    """By source and lookback."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """By source: why it cannot be read."""
+
+    def of(self, policy: MemoryPolicy) -> BlockMatrix | None:
+        """The memory that `policy` is judged by; None where it is missing."""
+        return self.memory.get((policy.metrics.source, policy.detection.lookback))
+
+
+def cover(policies: Sequence[MemoryPolicy], workloads: Sequence[Workload]) -> Iterable[Covered]:
+    """Every workload that is governed, or that several policies claim."""
+    for workload in workloads:
+        match governing(policies, workload):
+            case Governed(policy=policy):
+                yield Covered(workload, policy)
+            case Conflict(policies=claims):
+                yield Covered(workload, claims[0], tuple(claim.key for claim in claims[1:]))
+
+
+async def gather(sources: Mapping[str, MemorySource], covered: Sequence[Covered], now: datetime) -> Gathered:
+    """One request per source and lookback, for all governed namespaces at once."""
+    wanted: dict[tuple[str, timedelta], list[MemoryPolicy]] = defaultdict(list)
+    for policy in {item.policy.key: item.policy for item in covered}.values():
+        wanted[policy.metrics.source, policy.detection.lookback].append(policy)
+    gathered = Gathered()
+    for (name, lookback), policies in wanted.items():
+        source = sources.get(name)
+        if source is None:
+            known = ", ".join(sorted(sources)) or "none"
+            gathered.missing[name] = f"no metrics source is called '{name}'; configured are: {known}"
+            continue
+        try:
+            gathered.memory[name, lookback] = await source.memory(_request(policies), now)
+        except MetricsUnavailable as unavailable:
+            gathered.missing[name] = str(unavailable)
+    return gathered
+
+
+def _request(policies: Sequence[MemoryPolicy]) -> MemoryRequest:
+    rates = {
+        (policy.namespace, policy.metrics.request_rate)
+        for policy in policies
+        if policy.metrics.request_rate is not None
+    }
+    return MemoryRequest(
+        namespaces=frozenset(policy.namespace for policy in policies),
+        lookback=policies[0].detection.lookback,
+        request_rates=tuple(sorted(rates, key=str)),
+    )
+
+
+def judge_all(
+    covered: Sequence[Covered], gathered: Gathered, now: datetime
+) -> list[tuple[Covered, Judgement | None]]:
+    """A judgement for every workload that has memory to judge, the most urgent first."""
+    assessments = _assess(covered, gathered, now)
+    judged = [(item, judge(item.workload, _of(item, assessments))) for item in covered]
+    return sorted(judged, key=_urgency)
+
+
+def _assess(covered: Sequence[Covered], gathered: Gathered, now: datetime) -> dict[ContainerKey, Assessment]:
+    """Every governed container, in as few calls as there are different rules."""
+    by_rules: dict[tuple[str, DetectionRules], dict[ContainerKey, str]] = defaultdict(dict)
+    for item in covered:
+        keys = by_rules[item.policy.metrics.source, item.policy.detection]
+        for replica in item.workload.replicas:
+            for container in replica.containers:
+                if governs_container(item.policy, container.name):
+                    key = ContainerKey(item.workload.ref.namespace, replica.name, container.name)
+                    keys[key] = f"{item.workload.uid}/{container.name}/{container.image_digest}"
+    assessments: dict[ContainerKey, Assessment] = {}
+    for (source, rules), groups in by_rules.items():
+        matrix = gathered.memory.get((source, rules.lookback))
+        if matrix is None:
+            continue
+        rows = [row for row, key in enumerate(matrix.keys) if key in groups]
+        part = matrix.of_rows(rows)
+        peers = [groups[key] for key in part.keys]
+        assessments.update((one.key, one) for one in assess(part, rules, now, peer_groups=peers))
+    return assessments
+
+
+def _of(item: Covered, assessments: Mapping[ContainerKey, Assessment]) -> list[Assessment]:
+    return [
+        assessment
+        for replica in item.workload.replicas
+        for container in replica.containers
+        if (
+            assessment := assessments.get(
+                ContainerKey(item.workload.ref.namespace, replica.name, container.name)
+            )
+        )
+    ]
+
+
+def _urgency(pair: tuple[Covered, Judgement | None]) -> tuple[float, str]:
+    """Earliest crossing first: whoever needs the free slot most gets it."""
+    item, judgement = pair
+    crossing = judgement.worst.crossing if judgement else None
+    return (crossing.earliest.timestamp() if crossing else float("inf")), str(item.workload.ref)
