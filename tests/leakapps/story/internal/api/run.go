@@ -94,7 +94,7 @@ func parse(name string, leaks bool, arguments []string) (settings, error) {
 	flags.StringVar(&s.pricingName, "pricing-service", "pricing",
 		"the upstream's Service, found by the variables of the kubelet; without them quotes come from a loopback port")
 	flags.IntVar(&s.catalogueBytes, "catalogue-bytes", 10<<20, "bytes of products held from the start, never more")
-	flags.IntVar(&s.lines, "order-lines", 64, "lines of an order, about 0.5 KiB each: how much is encrypted and thrown away")
+	flags.IntVar(&s.lines, "order-lines", 128, "lines of an order, about 0.5 KiB each: how much is encrypted and thrown away")
 	flags.BoolVar(&s.leaks, "leaks", leaks, "leak from the start; false: the healthy twin")
 	flags.StringVar(&s.leakPods, "leak-pods", "", "regular expression of pod names that leak from the start")
 	hostname, _ := os.Hostname()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"story/internal/options"
 )
@@ -30,6 +31,20 @@ func TestLiveMemoryHasTheSizeThatWasAskedFor(t *testing.T) {
 	}
 	if total != 10<<20 {
 		t.Fatalf("%d bytes", total)
+	}
+}
+
+func TestTicksLostOnABusyMachineAreMadeUpFor(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	steps := 0
+	every(ctx, time.Millisecond, func() {
+		if steps++; steps == 1 {
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	if steps < 150 {
+		t.Fatalf("%d steps in 200 ms", steps)
 	}
 }
 
