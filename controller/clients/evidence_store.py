@@ -1,0 +1,100 @@
+"""
+The evidence store on a volume: plain files, written whole or not at all.
+
+`<directory>/<folder>/<name>`; a file is written under another name, flushed and renamed, so that a crash
+leaves nothing half written under its real name. Oldest files go first when the store is full.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+_PART = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
+class EvidenceRefused(Exception):
+    """The file was not kept; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a file is, and what it is."""
+
+    uri: str
+    sha256: str
+    size_bytes: int
+
+
+class VolumeEvidenceStore:
+    """Files below one directory."""
+
+    def __init__(self, directory: Path, *, maximum_bytes: int, maximum_age: timedelta) -> None:
+        self._directory = directory
+        self._maximum_bytes = maximum_bytes
+        self._maximum_age = maximum_age
+
+    def write(self, folder: str, name: str, content: bytes, now: datetime) -> Stored:
+        """
+        Keeps `content`; makes room first where that is needed.
+
+        Raises EvidenceRefused where the name is not a plain one, the content alone is more than the store
+        may hold, or the volume refuses.
+        """
+        path = self._path(folder, name)
+        if len(content) > self._maximum_bytes:
+            raise EvidenceRefused(f"{len(content)} bytes are more than the store may hold")
+        try:
+            self.prune(now, room_bytes=len(content))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, content)
+        except OSError as error:
+            raise EvidenceRefused(f"the evidence volume refused: {error.strerror}") from error
+        return Stored(uri=path.as_uri(), sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+    def holds(self, folder: str) -> bool:
+        """Whether anything is kept in `folder`."""
+        directory = self._path(folder, "x").parent
+        return directory.is_dir() and any(directory.iterdir())
+
+    def read(self, folder: str, name: str) -> bytes | None:
+        """The content of a kept file; None where it is not kept."""
+        path = self._path(folder, name)
+        return path.read_bytes() if path.is_file() else None
+
+    def prune(self, now: datetime, *, room_bytes: int = 0) -> None:
+        """Removes what is too old, then the oldest until `room_bytes` more fit."""
+        files = sorted(
+            ((path.stat(), path) for path in self._directory.rglob("*") if path.is_file()),
+            key=lambda pair: pair[0].st_mtime,
+        )
+        total = sum(status.st_size for status, _ in files)
+        for status, path in files:
+            age = now - datetime.fromtimestamp(status.st_mtime, UTC)
+            if age <= self._maximum_age and total + room_bytes <= self._maximum_bytes:
+                break
+            path.unlink(missing_ok=True)
+            total -= status.st_size
+
+    def _path(self, folder: str, name: str) -> Path:
+        parts = (*folder.split("/"), name)
+        for part in parts:
+            if not _PART.fullmatch(part) or part in (".", ".."):
+                raise EvidenceRefused(f"'{part}' is not a plain file name")
+        return self._directory.joinpath(*parts)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,41 @@
+"""/livez, /readyz and /metrics."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text exposition format."""
+
+
+async def serve(
+    *,
+    address: str,
+    port: int,
+    alive: Callable[[], bool],
+    ready: Callable[[], bool],
+    exposition: Callable[[], bytes],
+) -> web.AppRunner:
+    """Starts to serve; the runner's `cleanup` ends it. Raises OSError where the port is taken."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return _answer(alive(), "the sweep stands still")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(ready(), "the first sweep has not ended")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    application = web.Application()
+    application.add_routes(
+        [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+    )
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, address, port).start()
+    return runner
+
+
+def _answer(good: bool, otherwise: str) -> web.Response:
+    return web.Response(text="ok\n") if good else web.Response(status=503, text=f"{otherwise}\n")

@@ -1,0 +1,165 @@
+"""
+The controller's own settings: one YAML file, checked once when it is read.
+
+The chart writes it from its values. Everything a policy must not be able to say stands here: where metrics
+come from, with which credentials, and which powers the controller has at all.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from controller.clients.prometheus_session import PrometheusSettings
+from controller.policy.units import parse_bytes, parse_duration
+
+
+class ConfigurationError(Exception):
+    """The settings cannot be used; the message names field, value and what is allowed."""
+
+
+def _duration(value: Any) -> timedelta:
+    return parse_duration(value if isinstance(value, str) else str(value))
+
+
+def _bytes(value: Any) -> int:
+    return parse_bytes(str(value))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class BasicAuth(_Section):
+    """User name and the file that holds the password."""
+
+    username: str
+    password_file: Path
+
+
+class MetricsSource(_Section):
+    """One metrics source, by the name policies use."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    type: Literal["Prometheus"] = "Prometheus"
+    url: str
+    bearer_token_file: Path | None = None
+    basic_auth: BasicAuth | None = None
+    ca_file: Path | None = None
+    headers: dict[str, str] = {}
+    timeout: Duration = timedelta(seconds=30)
+    sample_interval: Duration = timedelta(seconds=30)
+    maximum_response_bytes: Bytes = 64 * 2**20
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if problems := self.prometheus.problems():
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def prometheus(self) -> PrometheusSettings:
+        """The same, as the client takes it."""
+        return PrometheusSettings(
+            name=self.name,
+            url=self.url,
+            bearer_token_file=self.bearer_token_file,
+            username=self.basic_auth.username if self.basic_auth else None,
+            password_file=self.basic_auth.password_file if self.basic_auth else None,
+            ca_file=self.ca_file,
+            headers=tuple(self.headers.items()),
+            timeout_seconds=self.timeout.total_seconds(),
+            sample_interval_seconds=self.sample_interval.total_seconds(),
+            maximum_response_bytes=self.maximum_response_bytes,
+        )
+
+
+class PowerSettings(_Section):
+    """What this installation may do at all."""
+
+    capture: bool = True
+    remediate: bool = False
+
+
+class LimitSettings(_Section):
+    """Limits over all policies together."""
+
+    concurrent_remediations: int = Field(default=1, ge=1, le=100)
+
+
+class IncidentSettings(_Section):
+    """How many closed incidents of a workload are kept."""
+
+    keep: int = Field(default=50, ge=1, le=1000)
+
+
+class EvidenceSettings(_Section):
+    """Where evidence is kept, how much and how long."""
+
+    directory: Path = Path("/var/lib/bilgepump/evidence")
+    maximum_bytes: Bytes = 2**30
+    maximum_age: Duration = timedelta(hours=720)
+
+
+class HttpSettings(_Section):
+    """Where /livez, /readyz and /metrics are served."""
+
+    address: str = "0.0.0.0"  # noqa: S104  (probes and scrapes come from outside the pod)
+    port: int = Field(default=8080, ge=1, le=65535)
+
+
+class LeaseSettings(_Section):
+    """The Lease that makes one replica the acting one."""
+
+    name: str = "bilgepump"
+    duration_seconds: int = Field(default=15, ge=3, le=300)
+
+
+class Settings(_Section):
+    """Everything."""
+
+    metrics_sources: tuple[MetricsSource, ...] = ()
+    watch_namespaces: tuple[str, ...] = ()
+    """Empty means every namespace."""
+    sweep_interval: Duration = Field(default=timedelta(seconds=60))
+    allow_short_lookback: bool = False
+    suspend: bool = False
+    powers: PowerSettings = PowerSettings()
+    limits: LimitSettings = LimitSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    http: HttpSettings = HttpSettings()
+    lease: LeaseSettings = LeaseSettings()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        names = [source.name for source in self.metrics_sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"`metricsSources` must have different names (are {', '.join(names)})")
+        if self.sweep_interval < timedelta(seconds=1):
+            raise ValueError(f"`sweepInterval` must be at least 1s (is {self.sweep_interval})")
+        return self
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in `path`. Raises ConfigurationError."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return Settings.model_validate(document)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_problem(path, item) for item in error.errors())) from error
+
+
+def _problem(path: Path, item: Any) -> str:
+    field = ".".join(str(part) for part in item["loc"]) or "settings"
+    found = "" if isinstance(item.get("input"), dict) else f" (is {item.get('input')!r})"
+    return f"{path}: `{field}`: {item['msg']}{found}"

@@ -1,0 +1,180 @@
+"""The only place where adapters meet the flow, and the only real clock."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import uuid
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.pprof import PprofClient
+from controller.clients.profiler import PprofProfiler
+from controller.clients.prometheus import PrometheusMemorySource
+from controller.clients.telemetry import PrometheusTelemetry
+from controller.decision.situation import Powers
+from controller.inventory.workload import Platform, WorkloadRef
+from controller.operator.endpoints import serve
+from controller.operator.policies import WatchedPolicies
+from controller.operator.schedule import Schedule
+from controller.platforms.kubernetes.api import KubernetesApi, connect
+from controller.platforms.kubernetes.events import KubernetesEvents
+from controller.platforms.kubernetes.inventory import KubernetesInventory
+from controller.platforms.kubernetes.lease import Lease
+from controller.platforms.kubernetes.records import KubernetesRecords
+from controller.platforms.kubernetes.restarts import KubernetesRestarts
+from controller.ports import World
+from controller.settings import Settings
+from controller.sweep.flow import Sweeper, SweepLimits
+from controller.sweep.retention import Retention
+
+logger = logging.getLogger(__name__)
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251  (this is the one clock)
+
+
+async def run(settings: Settings) -> None:
+    """Runs the controller until SIGTERM or SIGINT, or until one of its parts dies."""
+    async with AsyncExitStack() as stack:
+        telemetry = PrometheusTelemetry()
+        pprof = await stack.enter_async_context(PprofClient(clock))
+        api = connect()
+        lease = _lease(api, settings)
+        world = _world(settings, api, lease, telemetry, pprof)
+        policies = WatchedPolicies(allow_short_lookback=settings.allow_short_lookback)
+        schedule = Schedule(
+            sweeper=Sweeper(world, _limits(settings), Retention(keep_per_workload=settings.incidents.keep)),
+            policies=policies,
+            lease=lease,
+            telemetry=telemetry,
+            interval=settings.sweep_interval,
+            clock=clock,
+        )
+
+        def exposition() -> bytes:
+            telemetry.leads(lease.held)
+            return telemetry.exposition()
+
+        server = await serve(
+            address=settings.http.address,
+            port=settings.http.port,
+            alive=lambda: schedule.alive,
+            ready=lambda: schedule.ready,
+            exposition=exposition,
+        )
+        stack.push_async_callback(server.cleanup)
+        stack.push_async_callback(lease.release)
+        logger.info("controller started", extra={"settings": settings.model_dump(mode="json", by_alias=True)})
+        await _until_stopped(policies.watch(settings.watch_namespaces), lease.keep(), schedule.run())
+
+
+async def _until_stopped(*parts: Any) -> None:
+    """Runs the parts together; the end of any of them, or a signal, ends all."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = [asyncio.ensure_future(part) for part in (*parts, stop.wait())]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _world(
+    settings: Settings,
+    api: KubernetesApi,
+    lease: Lease,
+    telemetry: PrometheusTelemetry,
+    pprof: PprofClient,
+) -> World:
+    evidence = settings.evidence
+    store = VolumeEvidenceStore(
+        evidence.directory, maximum_bytes=evidence.maximum_bytes, maximum_age=evidence.maximum_age
+    )
+    return World(
+        memory_sources={
+            source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources
+        },
+        inventory=KubernetesInventory(api, excluded=_ourselves()),
+        remediator=KubernetesRestarts(api),
+        profiler=PprofProfiler(pprof, store, telemetry, clock),
+        records=KubernetesRecords(api, namespaces=settings.watch_namespaces),
+        announcer=KubernetesEvents(api, instance=_identity()),
+        leadership=lease,
+        telemetry=telemetry,
+    )
+
+
+def _limits(settings: Settings) -> SweepLimits:
+    return SweepLimits(
+        powers=Powers(
+            capture=settings.powers.capture,
+            remediate=settings.powers.remediate,
+            suspended_because="`suspend: true` in its settings" if settings.suspend else "",
+        ),
+        concurrent_remediations=settings.limits.concurrent_remediations,
+    )
+
+
+def _lease(api: KubernetesApi, settings: Settings) -> Lease:
+    return Lease(
+        api,
+        namespace=os.environ.get("POD_NAMESPACE", "default"),
+        name=settings.lease.name,
+        identity=_identity(),
+        duration=timedelta(seconds=settings.lease.duration_seconds),
+        clock=clock,
+    )
+
+
+_RUN = uuid.uuid4().hex[:8]
+
+
+def _identity() -> str:
+    """This process and no other: a container that restarts in the same pod is another holder."""
+    return f"{os.environ.get('POD_NAME', os.uname().nodename)}-{_RUN}"
+
+
+def _ourselves() -> frozenset[WorkloadRef]:
+    """The controller's own Deployment, as the chart tells it."""
+    namespace, name = os.environ.get("POD_NAMESPACE"), os.environ.get("DEPLOYMENT_NAME")
+    if not namespace or not name:
+        return frozenset()
+    return frozenset({WorkloadRef(Platform.KUBERNETES, namespace, "Deployment", name)})
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line; what is given as `extra` becomes its fields."""
+
+    _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in self._STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("kopf", "urllib3", "kubernetes"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
