@@ -5,9 +5,9 @@ programs land in ``<cache>/binaries/<module>-<hash of the folder and the build f
 builds anew and an unchanged one is reused for ever.
 
 Prometheus is built too, though Debian ships 2.42 ready made: ``track_timestamps_staleness`` came with 2.48,
-and without it the series of a container that was restarted lingers for five minutes beside its successor's.
-That costs about three minutes once, cold. No wheel on PyPI ships the Helm program itself (there are wrappers, and
-bindings by third parties), so it comes from its Go module as well.
+and without it the series of a restarted container lingers for five minutes beside its successor's.
+That costs about three minutes once, cold. No wheel on PyPI ships the Helm program itself (there are wrappers
+and bindings by third parties), so it comes from its Go module as well.
 """
 
 from __future__ import annotations

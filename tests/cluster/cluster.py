@@ -25,6 +25,7 @@ from tests.cluster.waiting import Answer, wait_until
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 LOG_TAIL_LINES = 15
+ETCD_READY = "ready to serve client requests"
 
 
 class ComponentDied(RuntimeError):
@@ -101,6 +102,10 @@ class Cluster(KubernetesClient):
             return self.get_text("/readyz") == "ok"
         except OSError:
             return False
+
+    def etcd_is_serving(self) -> bool:
+        """Whether etcd has a leader, seen in its log: it listens inside the node, out of reach from here."""
+        return ETCD_READY in self.layout.log("etcd").read_text(errors="replace")
 
     def run_in_node(self, *argv: str | Path, stdin_file: Path | None = None) -> str:
         """Run a command in the node's namespaces and return what it prints.

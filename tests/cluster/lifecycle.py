@@ -144,15 +144,20 @@ def _prepared(layout: Layout, binaries: Binaries) -> Cluster:
 
 
 def _start_control_plane(cluster: Cluster) -> None:
+    """One after the other: a client that finds no server yet waits seconds before it tries again."""
     layout, binaries = cluster.layout, cluster.binaries
-    for component in (components.etcd, components.apiserver, components.controller_manager):
-        cluster.start_component(component(layout, binaries))
+    cluster.start_component(components.etcd(layout, binaries))
+    cluster.wait_for_component(
+        "etcd", "etcd serves", cluster.etcd_is_serving, timeout_seconds=COMPONENT_TIMEOUT_SECONDS
+    )
+    cluster.start_component(components.apiserver(layout, binaries))
     cluster.wait_for_component(
         "kube-apiserver",
         "the API server is ready",
         cluster.is_serving,
         timeout_seconds=COMPONENT_TIMEOUT_SECONDS,
     )
+    cluster.start_component(components.controller_manager(layout, binaries))
     cluster.wait_for_component(
         "kube-controller-manager",
         "ServiceAccounts are being made",
