@@ -96,11 +96,14 @@ def join(recent: BlockMatrix, history: BlockMatrix | None, history_rows: Indices
     the end of its own matrix, so that of `history` is moved.
     """
     keys = recent.keys[rows]
-    count = recent.blocks
+    count = max(recent.blocks, 1)
     stops = recent.block_seconds * (np.arange(count) - (count - 1.0))
     starts = stops - recent.block_seconds
     signals = {signal: matrix[rows] for signal, matrix in recent.signals.items()}
-    if history is not None and history.blocks and count:
+    if not recent.blocks:
+        nothing = np.full((len(keys), 1), np.nan, dtype=np.float32)
+        signals = dict.fromkeys(signals, nothing)
+    if history is not None and history.blocks:
         shift = history.end - recent.end
         older_stops = history.block_seconds * (np.arange(history.blocks) - (history.blocks - 1.0)) + shift
         kept = int(np.searchsorted(older_stops, starts[0] + 1e-6, side="right"))
