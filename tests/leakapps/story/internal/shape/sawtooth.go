@@ -28,13 +28,13 @@ func RunSawtooth(ctx context.Context, arguments []string) error {
 	}
 	debug.SetGCPercent(*gogc)
 	held := hold(*live)
-	perTick := max(blockBytes, int(float64(*garbage)*tick.Seconds()/period.Seconds()))
+	perTick := max(1, int(float64(*garbage)*tick.Seconds()/period.Seconds()))
 	piled := 0
 	return service.run(ctx, func() {
-		for made := 0; made < perTick; made += blockBytes {
-			churn(blockBytes)
-			piled += blockBytes
+		for left := perTick; left > 0; left -= blockBytes {
+			churn(min(left, blockBytes))
 		}
+		piled += perTick
 		if piled >= *garbage {
 			debug.FreeOSMemory()
 			piled = 0
