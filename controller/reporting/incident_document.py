@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from controller.reporting.incident import Incident, IncidentSpec, IncidentStatus
+from controller.reporting.incident_conditions import incident_conditions
 
 API_VERSION = "bilgepump.dev/v1alpha1"
 KIND = "MemoryIncident"
@@ -26,6 +27,8 @@ class _Document(BaseModel):
 def to_document(incident: Incident) -> dict[str, Any]:
     """The whole document; fields without a value are left out."""
     content = _Document(spec=incident.spec, status=incident.status)
+    document = content.model_dump(mode="json", by_alias=True, exclude_none=True)
+    document["status"]["conditions"] = incident_conditions(incident)
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -34,7 +37,7 @@ def to_document(incident: Incident) -> dict[str, Any]:
             "namespace": incident.namespace,
             "labels": {"bilgepump.dev/policy": incident.spec.policy.name[:63]},
         },
-        **content.model_dump(mode="json", by_alias=True, exclude_none=True),
+        **document,
     }
 
 
