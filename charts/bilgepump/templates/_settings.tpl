@@ -1,0 +1,44 @@
+{{/* All metrics sources as a list, each without the fields that are empty. */}}
+{{- define "bilgepump.metricsSources" -}}
+{{- $given := .Values.metricsSources }}
+{{- if .Values.prometheus.url }}
+{{- $given = prepend $given (merge (dict "name" "default") .Values.prometheus) }}
+{{- end }}
+{{- $sources := list }}
+{{- range $given }}
+{{- $source := dict "type" "Prometheus" }}
+{{- range $field, $value := . }}
+{{- if and $value (not (and (eq $field "basicAuth") (not $value.username))) }}
+{{- $_ := set $source $field $value }}
+{{- end }}
+{{- end }}
+{{- $sources = append $sources $source }}
+{{- end }}
+{{- toYaml $sources }}
+{{- end }}
+
+{{/* The controller's settings file. */}}
+{{- define "bilgepump.settings" -}}
+metricsSources:
+  {{- include "bilgepump.metricsSources" . | nindent 2 }}
+watchNamespaces: {{ toJson .Values.watchNamespaces }}
+sweepInterval: {{ .Values.sweepInterval }}
+allowShortLookback: {{ .Values.allowShortLookback }}
+suspend: {{ .Values.suspend }}
+powers:
+  capture: {{ .Values.capture.enabled }}
+  remediate: {{ .Values.remediate.enabled }}
+limits:
+  concurrentRemediations: {{ .Values.limits.concurrentRemediations }}
+incidents:
+  keep: {{ .Values.incidents.keep }}
+evidence:
+  directory: /var/lib/bilgepump/evidence
+  maximumBytes: {{ .Values.evidence.maximumBytes }}
+  maximumAge: {{ .Values.evidence.maximumAge }}
+http:
+  port: 8080
+lease:
+  name: {{ include "bilgepump.fullname" . }}
+  durationSeconds: {{ .Values.lease.durationSeconds }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""Scripts that write the pages of `docs/` which follow from other files."""

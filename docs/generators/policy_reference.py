@@ -1,0 +1,111 @@
+"""
+Writes `docs/policy.md` from the schema of `crds/memorypolicy.yaml`.
+
+Run `python -m docs.generators.policy_reference` after a change of the schema; a test fails until then.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+DEFINITION = REPOSITORY / "crds" / "memorypolicy.yaml"
+PAGE = REPOSITORY / "docs" / "policy.md"
+
+Schema = dict[str, Any]
+
+INTRODUCTION = """\
+# MemoryPolicy
+
+<!-- Made by `python -m docs.generators.policy_reference` from crds/memorypolicy.yaml. Do not edit. -->
+
+{description}
+
+The smallest policy watches everything with a label, and only tells:
+
+```yaml
+apiVersion: bilgepump.dev/v1alpha1
+kind: MemoryPolicy
+metadata: {{name: api, namespace: shop}}
+spec:
+  target:
+    selector: {{matchLabels: {{app: api}}}}
+```
+
+One that restarts, at night, with a heap profile kept first:
+
+```yaml
+apiVersion: bilgepump.dev/v1alpha1
+kind: MemoryPolicy
+metadata: {{name: api, namespace: shop}}
+spec:
+  mode: Remediate
+  target:
+    selector: {{matchLabels: {{app: api}}}}
+    containers: [app]
+  detection:
+    threshold: {{percent: 70}}
+  evidence:
+    pprof: [{{container: app, port: 6060}}]
+  remediation:
+    maintenanceWindows:
+      - {{days: [Mon, Tue, Wed, Thu, Fri], start: "02:00", end: "05:00", timeZone: Asia/Kolkata}}
+```
+
+A policy is checked when it is applied, and again by the controller, which also knows what one object cannot
+know; `bilgepump check-policy FILE` does the same without a cluster. A policy that is not accepted governs
+nothing, says why in its condition `Accepted`, and leaves the other policies alone.
+
+`kubectl explain memorypolicy.spec` shows the same as this page.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    definition = yaml.safe_load(DEFINITION.read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    sections = [INTRODUCTION.format(description=schema["description"])]
+    sections += [_table(path, part) for path, part in _objects("spec", schema["properties"]["spec"])]
+    sections += [_table(path, part) for path, part in _objects("status", schema["properties"]["status"])]
+    return "\n".join(sections)
+
+
+def _objects(path: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """This object and all objects in it, each with its path."""
+    yield path, schema
+    for name, field in schema["properties"].items():
+        inner, suffix = (field["items"], "[]") if "items" in field else (field, "")
+        if "properties" in inner:
+            yield from _objects(f"{path}.{name}{suffix}", {"description": field["description"]} | inner)
+
+
+def _table(path: str, schema: Schema) -> str:
+    required = schema.get("required", [])
+    rows = [
+        f"| `{name}` | {_type(field)} | {_text(field)}{' Required.' if name in required else ''} |"
+        for name, field in schema["properties"].items()
+    ]
+    rules = [f"- {rule['message']}" for rule in schema.get("x-kubernetes-validations", [])]
+    lines = [f"## {path}", "", _text(schema), "", "| field | type | meaning |", "|---|---|---|", *rows]
+    return "\n".join([*lines, *(["", "Rules:", "", *rules] if rules else []), ""])
+
+
+def _type(field: Schema) -> str:
+    if "enum" in field:
+        return " \\| ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        return "map of text"
+    names = {"string": "text", "integer": "whole number", "object": "object", "boolean": "`true` \\| `false`"}
+    return names[field["type"]]
+
+
+def _text(field: Schema) -> str:
+    return str(field["description"]).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
