@@ -69,7 +69,7 @@ class Scene:
         fine = self.hours < 72 or (self.hours < 130 and rng.random() < 0.25)
         self.step = 60.0 if fine else 300.0
         self.hour = np.arange(0, self.hours, self.step / HOUR)
-        phase = rng.integers(0, 168 * 12) / 12
+        phase = float(rng.integers(0, 168 * 12)) / 12
         self.epoch = MONDAY + phase * HOUR
         self.clock = (phase + self.hour) % 24
         self.weekday = ((phase + self.hour) // 24 % 7).astype(int)

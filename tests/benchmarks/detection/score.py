@@ -56,7 +56,7 @@ def judge(
     first = leaking[0] if leaking else None
     is_leak = label.truth is Truth.LEAK
     found = is_leak and any(label.onset <= at < label.deadline for at, _, _ in leaking)
-    premature = is_leak and first is not None and first[0] < label.onset
+    premature = bool(is_leak and first is not None and first[0] < label.onset)
     found = found and not premature
     lead_hours, lead_share = _lead(label, first[0] if found else None)
     covered, width = _interval(recordings[first[1]], first[2]) if found else (None, None)
@@ -123,7 +123,7 @@ def _interval(recording: Recording, verdict: Transition) -> tuple[bool | None, f
     if verdict.earliest is None:
         return False, None
     latest = np.inf if verdict.latest is None else verdict.latest
-    return verdict.earliest <= crossing <= latest, (latest - verdict.earliest) / (crossing - verdict.at)
+    return bool(verdict.earliest <= crossing <= latest), (latest - verdict.earliest) / (crossing - verdict.at)
 
 
 def _class_right(label: Label, said: Sequence[Transition]) -> bool | None:
