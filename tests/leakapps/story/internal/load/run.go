@@ -53,7 +53,7 @@ func parse(arguments []string) (Plan, error) {
 	flags.IntVar(&p.Requests, "requests", 0, "stop after this many requests; 0: only -duration stops")
 	flags.IntVar(&p.Users, "users", 500, "how many users order in turn")
 	flags.IntVar(&p.Workers, "workers", 8, "requests at a time, at most")
-	flags.IntVar(&p.RequestsPerConnection, "requests-per-connection", 20, "then a new one, which a Service spreads anew")
+	flags.IntVar(&p.RequestsPerConnection, "requests-per-connection", 5, "then a new one, which a Service spreads anew")
 	flags.DurationVar(&p.Timeout, "timeout", 5*time.Second, "of one request")
 	if err := options.Parse(flags, arguments); err != nil {
 		return p, err
