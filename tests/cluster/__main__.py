@@ -6,8 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.cluster import ownership
-from tests.cluster.binaries import BuildError, build
+from tests.cluster.binaries import BuildError
 from tests.cluster.client import CommandError
 from tests.cluster.cluster import ComponentDied
 from tests.cluster.interruption import terminating
@@ -15,6 +14,7 @@ from tests.cluster.leftovers import leftovers
 from tests.cluster.lifecycle import LeftoverError, attach, down, names, up
 from tests.cluster.node import NodeError
 from tests.cluster.ownership import ClusterInUse
+from tests.cluster.preparation import prepare
 from tests.cluster.prerequisites import PrerequisiteError
 from tests.cluster.progress import elapsed_text
 from tests.cluster.waiting import WaitTimeout
@@ -51,13 +51,15 @@ def _run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     match arguments.command:
         case "build":
-            for program, path in build().paths.items():
+            for program, path in prepare().paths.items():
                 print(f"{program:26} {path}")
         case "up":
             cluster = up(
-                name=arguments.name, index=arguments.index, control_plane_only=arguments.control_plane_only
+                name=arguments.name,
+                index=arguments.index,
+                control_plane_only=arguments.control_plane_only,
+                keep=True,
             )
-            ownership.keep(cluster.name)
             print(f"the cluster {cluster.name} is ready after {elapsed_text(time.monotonic() - started)}")
             print(f"export KUBECONFIG={cluster.kubeconfig} PATH={cluster.binaries.search_path()}:$PATH")
         case "status":
@@ -85,7 +87,7 @@ def _status(name: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build the programs into the cache")
+    commands.add_parser("build", help="make the programs and image layers in the cache")
     for name, help_text in (
         ("up", "bring a cluster up and leave it running"),
         ("status", "say whether a cluster is up; exit code 1 when not"),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.cluster.cache import cache_root, cached, content_hash
 from tests.cluster.prerequisites import require_go
-from tests.cluster.progress import Progress
+from tests.cluster.progress import PROGRESS
 
 KUBERNETES_VERSION = "1.36.3"
 GO_MODULES = Path(__file__).parent / "go"
@@ -107,9 +107,10 @@ MODULES = (
         cold_seconds=200,
     ),
     Module(name="helm", packages=("helm.sh/helm/v4/cmd/helm",), programs=("helm",), cold_seconds=100),
+    Module(name="hello", programs=("hello",), static=True, cold_seconds=10),
 )
-ALL_MODULES = tuple(module.name for module in MODULES)
 CONTROL_PLANE_MODULES = ("kube", "etcd")
+NODE_MODULES = (*CONTROL_PLANE_MODULES, "pause", "containerd", "prometheus", "helm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Binaries:
         return os.pathsep.join(sorted({str(path.parent) for path in self.paths.values()}))
 
 
-def build(modules: Collection[str] = ALL_MODULES) -> Binaries:
+def build(modules: Collection[str] = NODE_MODULES) -> Binaries:
     """Build what is missing of `modules`, showing progress, and say where the programs are.
 
     Raises PrerequisiteError without Go, BuildError when a build fails.
@@ -135,19 +136,18 @@ def build(modules: Collection[str] = ALL_MODULES) -> Binaries:
     missing = [module for module in chosen if not module.folder().exists()]
     if missing:
         go = require_go()
-        progress = Progress()
         minutes = max(1, round(sum(module.cold_seconds for module in missing) / 60))
-        progress.say(
+        PROGRESS.say(
             f"building {', '.join(module.name for module in missing)} from source: about {minutes} min "
             f"on two cores with nothing cached; once only, kept in {cache_root()}"
         )
         for module in missing:
-            _build_module(module, go, progress)
+            _build_module(module, go)
     return Binaries({program: module.folder() / program for module in chosen for program in module.programs})
 
 
-def _build_module(module: Module, go: str, progress: Progress) -> None:
-    with progress.step(f"build {module.name}", expected_seconds=module.cold_seconds) as step:
+def _build_module(module: Module, go: str) -> None:
+    with PROGRESS.step(f"build {module.name}", expected_seconds=module.cold_seconds) as step:
         cached(
             module.folder(),
             lambda folder: _compile(module, go, folder),

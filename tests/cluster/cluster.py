@@ -20,6 +20,7 @@ from tests.cluster.client import CommandError, KubernetesClient
 from tests.cluster.components import Component
 from tests.cluster.layout import Layout
 from tests.cluster.node import Node
+from tests.cluster.ownership import is_kept
 from tests.cluster.prerequisites import search_path
 from tests.cluster.waiting import Answer, wait_until
 
@@ -137,9 +138,11 @@ class Cluster(KubernetesClient):
 
     def start_component(self, component: Component) -> None:
         """Start a program of the cluster, in the node where there is one."""
-        argv = self.node.enter(*component.argv) if self.layout.has_node else component.argv
+        in_node = self.layout.has_node
         processes.start(
-            argv,
+            self.node.enter(*component.argv) if in_node else component.argv,
+            # What runs in the node ends with it.
+            survive=in_node or is_kept(self.name),
             record=self.layout.process_record(component.name),
             log=self.layout.log(component.name),
             environment=self._component_environment(),

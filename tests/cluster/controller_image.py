@@ -27,7 +27,7 @@ from tests.cluster.prerequisites import (
     require_packages,
     search_path,
 )
-from tests.cluster.progress import Progress
+from tests.cluster.progress import PROGRESS
 
 REPOSITORY = Path(__file__).parents[2]
 CONTROLLER_IMAGE = "bilgepump.dev/bilgepump:dev"
@@ -121,7 +121,7 @@ def packages_layer() -> Path:
 
 def _layer(entry: Path, name: str, cold_seconds: int, make: Callable[[Path], None]) -> Path:
     if not entry.exists():
-        with Progress().step(name, expected_seconds=cold_seconds) as step:
+        with PROGRESS.step(name, expected_seconds=cold_seconds) as step:
             cached(entry, make, on_wait=lambda: step.note("waiting for another process that makes it"))
     return entry / LAYER
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from types import FrameType
 
 
 @contextlib.contextmanager
 def terminating() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit for the length of the block, so that `finally` clauses run."""
+    """Treat SIGTERM as Ctrl-C for the length of the block, so that `finally` clauses run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, _exit)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
@@ -31,7 +29,3 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)

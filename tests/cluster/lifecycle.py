@@ -29,14 +29,17 @@ class LeftoverError(RuntimeError):
     """Something is still there after a cluster went down; the message lists it."""
 
 
-def up(*, name: str = "dev", index: int | None = None, control_plane_only: bool = False) -> Cluster:
+def up(
+    *, name: str = "dev", index: int | None = None, control_plane_only: bool = False, keep: bool = False
+) -> Cluster:
     """Build what is missing, bring a cluster up, and return when its node is Ready.
 
     `index` (0 to 49) chooses the network 10.(77+index).0.0/16; by default the first free one. With
     `control_plane_only` there are etcd, API server and controller manager on loopback, no node, and root is
     not needed. What an earlier run of this name left is removed first; if this run fails, nothing stays.
 
-    The cluster belongs to this process until `down`, or until `ownership.keep` leaves it to others.
+    The cluster belongs to this process and ends with it at the latest, however that ends; call this in the
+    main thread. With `keep` it stays until someone calls `down`.
 
     Raises PrerequisiteError, BuildError, ClusterInUse, NodeError, ComponentDied or WaitTimeout.
     """
@@ -47,11 +50,17 @@ def up(*, name: str = "dev", index: int | None = None, control_plane_only: bool 
     ownership.claim(name, kept_too=False)
     try:
         _remove(name)
-        return _control_plane(name, binaries) if control_plane_only else _whole(name, index, binaries)
+        state_dir(name).mkdir(parents=True)
+        if keep:
+            ownership.mark_kept(name)
+        cluster = _control_plane(name, binaries) if control_plane_only else _whole(name, index, binaries)
     except BaseException:
         with undisturbed():
             down(name)
         raise
+    if keep:
+        ownership.release(name)
+    return cluster
 
 
 def down(name: str) -> None:
@@ -80,15 +89,18 @@ def attach(name: str) -> Cluster | None:
 
 @contextlib.contextmanager
 def running(
-    *, name: str = "dev", index: int | None = None, control_plane_only: bool = False
+    *, name: str = "dev", index: int | None = None, control_plane_only: bool = False, keep: bool = False
 ) -> Iterator[Cluster]:
-    """A cluster for the length of a `with` block; gone afterwards, also on failure, Ctrl-C and SIGTERM."""
+    """A cluster for the length of a `with` block; gone afterwards, also on failure, Ctrl-C and SIGTERM.
+
+    With `keep` it stays, in any case. Arguments and errors are those of `up`.
+    """
     with terminating():
-        cluster = up(name=name, index=index, control_plane_only=control_plane_only)
+        cluster = up(name=name, index=index, control_plane_only=control_plane_only, keep=keep)
         try:
             yield cluster
         finally:
-            if not ownership.is_kept(name):
+            if not keep:
                 with undisturbed():
                     down(name)
 
@@ -104,16 +116,14 @@ def _control_plane(name: str, binaries: Binaries) -> Cluster:
     layout = Layout(
         name=name, index=None, api_port=api_port, etcd_port=etcd_port, etcd_peer_port=etcd_peer_port
     )
-    layout.state_dir.mkdir(parents=True)
     cluster = _prepared(layout, binaries)
     _start_control_plane(cluster)
     return cluster
 
 
 def _whole(name: str, index: int | None, binaries: Binaries) -> Cluster:
-    state_dir(name).mkdir(parents=True)
     node = Node(name)
-    node.start(binaries["pause"])
+    node.start(binaries["pause"], survive=ownership.is_kept(name))
     layout = Layout(name=name, index=node.take_network(index))
     node.connect(layout)
     cluster = _prepared(layout, binaries)

@@ -50,14 +50,18 @@ class Node:
         self.name = name
         self._record = state_dir(name) / "processes" / "node.json"
 
-    def start(self, pause: Path) -> None:
-        """Make the namespaces and the pods' cgroup. `pause` becomes the first process in them."""
+    def start(self, pause: Path, *, survive: bool) -> None:
+        """Make the namespaces and the pods' cgroup. `pause` becomes the first process in them.
+
+        Unless it shall `survive`, the node ends with the process that starts it, however that ends.
+        """
         _make_cgroup(self.name)
         ready = state_dir(self.name) / "node.ready"
         log = state_dir(self.name) / "logs" / "node.log"
         script = _mounts(state_dir(self.name), ready) + f"exec {shlex.quote(str(pause))} {self._marker()}\n"
         namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-        holder = processes.start(["unshare", *namespaces, "sh", "-ec", script], record=self._record, log=log)
+        command = ["unshare", *namespaces, "sh", "-ec", script]
+        holder = processes.start(command, record=self._record, log=log, survive=survive)
         wait_until(
             "the node's namespaces are made",
             lambda: ready.exists() or not holder.is_alive(),

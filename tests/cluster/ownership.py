@@ -1,6 +1,7 @@
-"""Whose a cluster is: it belongs to the process that brought it up, until that ends or keeps it for others.
+"""Whose a cluster is: it belongs to the process that brought it up, or it is kept for whoever comes.
 
-A cluster whose owner has ended without keeping it is a leftover, which the next `up` or `down` removes.
+The programs of a cluster that is not kept end with their owner, even when that is killed. What else it leaves
+(its state folder, its cgroups) is removed by the next `up` or `down` of the same name.
 """
 
 from __future__ import annotations
@@ -58,10 +59,9 @@ def release(name: str) -> None:
         handle.close()
 
 
-def keep(name: str) -> None:
+def mark_kept(name: str) -> None:
     """Leave the cluster running after this process has ended, until someone takes it down."""
     _kept_marker(name).touch()
-    release(name)
 
 
 def is_kept(name: str) -> bool:

@@ -36,12 +36,22 @@ def start_ticks(pid: int) -> int | None:
 
 
 def start(
-    argv: Sequence[str | Path], *, record: Path, log: Path, environment: Mapping[str, str] | None = None
+    argv: Sequence[str | Path],
+    *,
+    record: Path,
+    log: Path,
+    survive: bool,
+    environment: Mapping[str, str] | None = None,
 ) -> ProcessRecord:
-    """Start a process in a session of its own, its output appended to `log`, and write `record`."""
+    """Start a process in a session of its own, its output appended to `log`, and write `record`.
+
+    Unless it shall `survive`, the kernel ends it as soon as the thread that started it has ended, in whatever
+    way: start such ones in the main thread.
+    """
     record.parent.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    arguments = [str(argument) for argument in argv]
+    bound = [] if survive else ["setpriv", "--pdeathsig", "KILL"]
+    arguments = [*bound, *(str(argument) for argument in argv)]
     output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     pid = os.posix_spawnp(
         arguments[0],
