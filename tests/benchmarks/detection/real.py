@@ -2,7 +2,7 @@
 
 The pods are healthy (tests/data/README.md). `x + rate * max(0, t - onset)` keeps their real noise; the
 rate is such that the threshold is crossed within the record. The rule for *undecidable* is not applied:
-the records are too short for it (14 to 20 h), and every injected leak is one to find.
+the records are too short for it (12 to 20 h), and every injected leak is one to find.
 """
 
 import gzip

@@ -120,8 +120,8 @@ def traffic_shifted(scene: Scene) -> Case:
     away = np.clip((scene.hour - begin) / 0.5, 0, 1) * np.clip((begin + lasts - scene.hour) / 2 + 1, 0, 1)
     recordings = []
     for number in range(4):
-        moved = load * (1 + away * (0.9 if number % 2 else -0.8)) / 1.9
-        shape = np.clip(moved, 0, 1)
+        moved = load * (1 + away * (0.9 if number % 2 else -0.8))
+        shape = moved / (load * (1 + 0.9 * away)).max()
         recordings.append(
             scene.record(_scaled(scene, peak, 0.5, shape), load=moved, pod=scene.pod_name(template))
         )

@@ -143,7 +143,7 @@ def killed_once(scene: Scene) -> Case:
     """One request too large kills it; before and after it is flat."""
     at = scene.between(4, scene.hours - 4)
     shape = 0.1 * scene.load()
-    near = (scene.hour > at - scene.between(0.05, 0.3)) & (scene.hour < at)
+    near = (scene.hour > at - scene.between(0.2, 0.6)) & (scene.hour < at)
     recording = bounded(scene, shape + near * 1.0, starts=[-5.0, at], growing=(0.3, 0.6))
     return healthy(recording)
 
