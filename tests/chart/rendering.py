@@ -41,10 +41,3 @@ def render(*settings: str) -> tuple[Object, ...]:
 def of_kind(objects: Iterable[Object], *kinds: str) -> list[Object]:
     """Those of these kinds."""
     return [document for document in objects if document["kind"] in kinds]
-
-
-def settings_of(objects: Iterable[Object]) -> dict[str, Any]:
-    """The controller's settings file."""
-    (configuration,) = of_kind(objects, "ConfigMap")
-    settings: dict[str, Any] = yaml.safe_load(configuration["data"]["settings.yaml"])
-    return settings

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from docs.generators.chart_values import README, page
-from tests.chart.rendering import CHART, URL, Refused, helm, render, settings_of
+from tests.chart.rendering import CHART, URL, Refused, helm, render
 
 pytestmark = pytest.mark.go
 
@@ -77,63 +77,6 @@ def test_every_value_has_a_comment_and_a_row_in_the_readme() -> None:
     }
     assert told == {path for path in leaves(values) if not path.startswith("resources.")} | {"resources"}
     assert README.read_text() == page(), "run: python -m docs.generators.chart_values"
-
-
-def test_settings_say_what_the_values_say() -> None:
-    objects = render(
-        URL,
-        "prometheus.headers.X-Scope-OrgID=shop",
-        "prometheus.basicAuth.username=ops",
-        "prometheus.basicAuth.passwordFile=/secrets/password",
-        "metricsSources[0].name=mimir",
-        "metricsSources[0].url=https://mimir.example.com",
-        "watchNamespaces={shop,bank}",
-        "capture.enabled=false",
-        "remediate.enabled=true",
-        "suspend=true",
-        "allowShortLookback=true",
-        "sweepInterval=5s",
-        "limits.concurrentRemediations=3",
-        "incidents.keep=9",
-        "evidence.maximumBytes=2Gi",
-        "lease.durationSeconds=30",
-    )
-    assert settings_of(objects) == {
-        "metricsSources": [
-            {
-                "name": "default",
-                "type": "Prometheus",
-                "url": "http://prometheus.monitoring:9090",
-                "headers": {"X-Scope-OrgID": "shop"},
-                "basicAuth": {"username": "ops", "passwordFile": "/secrets/password"},
-                "timeout": "30s",
-                "sampleInterval": "30s",
-                "maximumResponseBytes": "64Mi",
-            },
-            {"name": "mimir", "type": "Prometheus", "url": "https://mimir.example.com"},
-        ],
-        "watchNamespaces": ["shop", "bank"],
-        "sweepInterval": "5s",
-        "allowShortLookback": True,
-        "suspend": True,
-        "powers": {"capture": False, "remediate": True},
-        "limits": {"concurrentRemediations": 3},
-        "incidents": {"keep": 9},
-        "evidence": {
-            "directory": "/var/lib/bilgepump/evidence",
-            "maximumBytes": "2Gi",
-            "maximumAge": "720h",
-        },
-        "http": {"port": 8080},
-        "lease": {"name": "bilgepump", "durationSeconds": 30},
-    }
-
-
-def test_defaults_change_nothing() -> None:
-    settings = settings_of(render(URL))
-    assert settings["powers"] == {"capture": True, "remediate": False}
-    assert settings["allowShortLookback"] is False
-    assert settings["watchNamespaces"] == []
 
 
 @pytest.mark.parametrize(

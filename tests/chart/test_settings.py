@@ -1,0 +1,104 @@
+"""The controller reads what the chart writes."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controller.settings import Settings, read_settings
+from tests.chart.rendering import CHART, URL, helm, of_kind, render
+
+pytestmark = pytest.mark.go
+
+EVERYTHING = (
+    URL,
+    "prometheus.headers.X-Scope-OrgID=shop",
+    "prometheus.basicAuth.username=ops",
+    "prometheus.basicAuth.passwordFile=/secrets/password",
+    "prometheus.caFile=/secrets/ca.pem",
+    "metricsSources[0].name=mimir",
+    "metricsSources[0].url=https://mimir.example.com",
+    "watchNamespaces={shop,bank}",
+    "capture.enabled=false",
+    "remediate.enabled=true",
+    "suspend=true",
+    "allowShortLookback=true",
+    "sweepInterval=5s",
+    "limits.concurrentRemediations=3",
+    "incidents.keep=9",
+    "evidence.maximumBytes=2Gi",
+    "evidence.maximumAge=24h",
+    "lease.durationSeconds=30",
+)
+
+
+def settings_of(path: Path, *values: str) -> Settings:
+    (configuration,) = of_kind(render(*values), "ConfigMap")
+    path.write_text(configuration["data"]["settings.yaml"])
+    return read_settings(path)
+
+
+def test_every_value_arrives(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "settings.yaml", *EVERYTHING)
+    default, mimir = settings.metrics_sources
+    assert (default.name, default.url) == ("default", "http://prometheus.monitoring:9090")
+    assert default.headers == {"X-Scope-OrgID": "shop"}
+    assert default.basic_auth is not None
+    assert default.basic_auth.password_file == Path("/secrets/password")
+    assert default.ca_file == Path("/secrets/ca.pem")
+    assert default.maximum_response_bytes == 64 * 2**20
+    assert (mimir.name, mimir.url) == ("mimir", "https://mimir.example.com")
+    assert settings.watch_namespaces == ("shop", "bank")
+    assert (settings.powers.capture, settings.powers.remediate) == (False, True)
+    assert (settings.suspend, settings.allow_short_lookback) == (True, True)
+    assert settings.sweep_interval == timedelta(seconds=5)
+    assert settings.limits.concurrent_remediations == 3
+    assert settings.incidents.keep == 9
+    assert (settings.evidence.maximum_bytes, settings.evidence.maximum_age) == (2**31, timedelta(hours=24))
+    assert settings.lease.duration_seconds == 30
+
+
+def test_defaults_change_nothing(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "settings.yaml", URL)
+    assert not settings.powers.remediate
+    assert not settings.allow_short_lookback
+    assert not settings.suspend
+    assert settings.watch_namespaces == ()
+
+
+def test_no_metrics_source_is_no_error(tmp_path: Path) -> None:
+    assert settings_of(tmp_path / "settings.yaml").metrics_sources == ()
+
+
+@pytest.mark.parametrize("extra", [(), ("fullnameOverride=pump",)])
+def test_names_agree_between_settings_roles_and_pod(tmp_path: Path, extra: tuple[str, ...]) -> None:
+    """The controller may touch exactly its own lease, and knows its own Deployment."""
+    settings = settings_of(tmp_path / "settings.yaml", URL, *extra)
+    objects = render(URL, *extra)
+    (role,) = (role for role in of_kind(objects, "Role") if role["metadata"]["name"].endswith("-lease"))
+    assert role["rules"][1]["resourceNames"] == [settings.lease.name]
+    (deployment,) = of_kind(objects, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert environment["DEPLOYMENT_NAME"] == deployment["metadata"]["name"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert Path(mounts["evidence"]) == settings.evidence.directory
+    assert container["ports"][0]["containerPort"] == settings.http.port
+    assert Path(container["args"][-1]).parent == Path(mounts["settings"])
+
+
+@pytest.mark.parametrize("values", sorted((CHART / "ci").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_scenario_can_be_read(values: Path, tmp_path: Path) -> None:
+    text = helm(
+        "template",
+        "bilgepump",
+        str(CHART),
+        "--values",
+        str(values),
+        "--show-only",
+        "templates/configmap.yaml",
+    )
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_load(text)["data"]["settings.yaml"])
+    assert read_settings(path).metrics_sources
