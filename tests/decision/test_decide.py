@@ -1,0 +1,139 @@
+from datetime import time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from controller.decision.decide import decide
+from controller.decision.outcome import Action, HoldReason, Reason
+from controller.decision.situation import Captured, Fleet, Powers
+from controller.detection.assessment import Crossing, Verdict
+from controller.policy.memory_policy import (
+    Day,
+    EvidenceRules,
+    Mode,
+    RemediationRules,
+    SuspectAboveCritical,
+    Window,
+)
+from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy
+
+LIMIT, THRESHOLD, CRITICAL = 512 * MIB, 358 * MIB, int(0.85 * 512 * MIB)
+
+
+def crossing(earliest: timedelta) -> Crossing:
+    return Crossing(earliest=NOW + earliest, likely=NOW + 2 * earliest, latest=None)
+
+
+FAR = {"used_bytes": 200 * MIB, "crossing": crossing(timedelta(hours=9))}
+NEAR = {"used_bytes": 340 * MIB, "crossing": crossing(timedelta(minutes=20))}
+CROSSED = {"used_bytes": 370 * MIB, "crossing": None}
+ABOVE = {"used_bytes": 450 * MIB, "crossing": None}
+
+TABLE = [
+    (Verdict.LEAKING, FAR, Captured.EARLY, Action.HOLD, HoldReason.NOT_YET_NEEDED),
+    (Verdict.LEAKING, NEAR, Captured.LATE, Action.REMEDIATE, Reason.THRESHOLD_NEAR),
+    (Verdict.LEAKING, CROSSED, Captured.LATE, Action.REMEDIATE, Reason.THRESHOLD_CROSSED),
+    (Verdict.LEAKING, ABOVE, Captured.LATE, Action.REMEDIATE, Reason.ABOVE_CRITICAL),
+    (Verdict.SUSPECT, FAR, Captured.EARLY, Action.NONE, Reason.SUSPECTED),
+    (Verdict.SUSPECT, NEAR, Captured.LATE, Action.NONE, Reason.MEMORY_HIGH_CAUSE_UNCLEAR),
+    (Verdict.SUSPECT, CROSSED, Captured.LATE, Action.NONE, Reason.MEMORY_HIGH_CAUSE_UNCLEAR),
+    (Verdict.SUSPECT, ABOVE, Captured.LATE, Action.NONE, Reason.MEMORY_HIGH_CAUSE_UNCLEAR),
+    (Verdict.HEALTHY, FAR, Captured.NOTHING, Action.NONE, Reason.NOTHING_TO_DO),
+    (Verdict.HEALTHY, CROSSED, Captured.NOTHING, Action.NONE, Reason.MEMORY_HIGH),
+    (Verdict.HEALTHY, ABOVE, Captured.NOTHING, Action.NONE, Reason.MEMORY_HIGH),
+    (Verdict.INSUFFICIENT_DATA, FAR, Captured.NOTHING, Action.NONE, Reason.NOTHING_TO_DO),
+    (Verdict.INSUFFICIENT_DATA, ABOVE, Captured.NOTHING, Action.NONE, Reason.MEMORY_HIGH_UNJUDGED),
+]
+
+
+@pytest.mark.parametrize(("verdict", "memory", "wanted", "action", "reason"), TABLE)
+def test_table_says_what_is_done(
+    verdict: Verdict, memory: dict[str, object], wanted: Captured, action: Action, reason: Reason
+) -> None:
+    situation = a_leaking_situation(
+        judgement=a_judgement(verdict=verdict, **memory), captured=Captured.LATE, kept_heap=True
+    )
+
+    decision = decide(situation)
+
+    assert (decision.action, decision.reason) == (action, reason)
+
+
+@pytest.mark.parametrize(("verdict", "memory", "wanted", "action", "reason"), TABLE)
+def test_evidence_comes_before_the_act(
+    verdict: Verdict, memory: dict[str, object], wanted: Captured, action: Action, reason: Reason
+) -> None:
+    for captured in Captured:
+        situation = a_leaking_situation(
+            judgement=a_judgement(verdict=verdict, **memory), captured=captured, kept_heap=True
+        )
+
+        asks_for_more = decide(situation).action is Action.CAPTURE
+
+        assert asks_for_more == (captured < wanted)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"policy": a_policy(mode=Mode.OBSERVE)}, id="in Observe"),
+        pytest.param({"policy": a_policy(evidence=EvidenceRules())}, id="without a pprof port"),
+        pytest.param({"powers": Powers(capture=False)}, id="without the power"),
+        pytest.param({"policy": a_policy(suspend=True)}, id="while suspended"),
+    ],
+)
+def test_nothing_is_captured(changes: dict[str, object]) -> None:
+    assert decide(a_leaking_situation(**changes)).action is not Action.CAPTURE
+
+
+def test_suspect_above_critical_is_remediated_where_the_policy_says_so() -> None:
+    rules = RemediationRules(suspect_above_critical=SuspectAboveCritical.REMEDIATE)
+    situation = a_leaking_situation(
+        policy=a_policy(remediation=rules),
+        judgement=a_judgement(verdict=Verdict.SUSPECT, **ABOVE),
+        captured=Captured.LATE,
+    )
+
+    assert decide(situation).action is Action.REMEDIATE
+
+
+def test_hold_before_the_lead_names_when_it_begins() -> None:
+    situation = a_leaking_situation(judgement=a_judgement(**FAR), captured=Captured.EARLY)
+
+    decision = decide(situation)
+
+    assert decision.retry_at == NOW + timedelta(hours=9) - timedelta(minutes=30)
+
+
+def test_lead_grows_with_the_measured_duration_and_the_queue() -> None:
+    situation = a_leaking_situation(
+        judgement=a_judgement(used_bytes=300 * MIB, crossing=crossing(timedelta(minutes=50))),
+        captured=Captured.LATE,
+        remediation_duration=timedelta(minutes=20),
+        fleet=Fleet(remediations_in_progress=("a", "b"), concurrent_remediations=3),
+    )
+
+    assert situation.lead == timedelta(minutes=60)
+    assert decide(situation).action is Action.REMEDIATE
+
+
+# NOW is Monday noon; the threshold is crossed on Tuesday at about 21:00.
+AT_NOON = Window(days=(Day.MON,), start=time(11), end=time(13), time_zone=ZoneInfo("UTC"))
+NEXT_NOON = Window(days=(Day.TUE,), start=time(11), end=time(13), time_zone=ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize(
+    ("windows", "action"),
+    [
+        pytest.param((AT_NOON,), Action.REMEDIATE, id="this is the last window before the crossing"),
+        pytest.param((AT_NOON, NEXT_NOON), Action.HOLD, id="there is a later window in time"),
+    ],
+)
+def test_windows_move_the_act_to_the_last_one_in_time(windows: tuple[Window, ...], action: Action) -> None:
+    situation = a_leaking_situation(
+        policy=a_policy(remediation=RemediationRules(maintenance_windows=windows)),
+        judgement=a_judgement(used_bytes=200 * MIB, crossing=crossing(timedelta(hours=33))),
+        captured=Captured.LATE,
+    )
+
+    assert decide(situation).action is action

@@ -1,0 +1,330 @@
+"""One recording fake per port, and builders that start from the interesting case: a leak near its threshold."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from controller.decision.situation import Situation
+from controller.detection.assessment import Assessment, Crossing, Growth, GrowthClass, Verdict
+from controller.detection.judgement import Judgement, judge
+from controller.evidence.capture_plan import CapturePlan
+from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
+from controller.metrics.series import BlockMatrix, ContainerKey, Signal
+from controller.policy.memory_policy import (
+    EvidenceRules,
+    LabelSelector,
+    MemoryPolicy,
+    Mode,
+    PprofRule,
+    Target,
+)
+from controller.ports import MemoryRequest, RemediationRefused, World
+from controller.remediation.order import Order, Receipt, ReceiptOutcome
+from controller.reporting.census import Census
+from controller.reporting.incident import Incident
+from controller.reporting.incident_document import from_document, to_document
+from controller.reporting.notices import Notice
+from controller.reporting.policy_status import PolicyFacts
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+MIB = 2**20
+REF = WorkloadRef(Platform.KUBERNETES, "shop", "Deployment", "api")
+
+
+def a_policy(**changes: Any) -> MemoryPolicy:
+    policy = MemoryPolicy(
+        namespace="shop",
+        name="api",
+        uid="policy-uid",
+        generation=1,
+        mode=Mode.REMEDIATE,
+        target=Target(selector=LabelSelector(match_labels=(("app", "api"),))),
+        evidence=EvidenceRules(pprof=(PprofRule(container="app", port=6060),)),
+    )
+    return replace(policy, **changes)
+
+
+def a_replica(name: str = "api-1", **changes: Any) -> Replica:
+    container = Container(
+        name="app",
+        image="registry.example/api:1",
+        image_digest="sha256:" + "a" * 64,
+        memory_limit_bytes=512 * MIB,
+        started_at=NOW - timedelta(hours=20),
+    )
+    replica = Replica(
+        name=name,
+        uid=f"uid-{name}",
+        created_at=NOW - timedelta(hours=20),
+        ready=True,
+        address="10.0.0.7",
+        containers=(container,),
+        revision="r1",
+    )
+    return replace(replica, **changes)
+
+
+def a_workload(**changes: Any) -> Workload:
+    workload = Workload(
+        ref=REF,
+        uid="workload-uid",
+        resource_version="100",
+        generation=3,
+        created_at=NOW - timedelta(days=30),
+        labels=(("app", "api"),),
+        desired_replicas=2,
+        ready_replicas=2,
+        replicas=(a_replica("api-1"), a_replica("api-2")),
+        rollout=RolloutState.STEADY,
+    )
+    return replace(workload, **changes)
+
+
+def an_assessment(pod: str = "api-1", **changes: Any) -> Assessment:
+    assessment = Assessment(
+        key=ContainerKey("shop", pod, "app"),
+        at=NOW,
+        verdict=Verdict.LEAKING,
+        reason="GrowthLasts",
+        message="grows 20 MiB/h",
+        growth_class=GrowthClass.HEAP,
+        growth=Growth(bytes_per_hour=20 * MIB, low_bytes_per_hour=18 * MIB, high_bytes_per_hour=22 * MIB),
+        crossing=Crossing(
+            earliest=NOW + timedelta(minutes=20),
+            likely=NOW + timedelta(minutes=25),
+            latest=NOW + timedelta(minutes=40),
+        ),
+        used_bytes=350 * MIB,
+        limit_bytes=512 * MIB,
+        threshold_bytes=358 * MIB,
+        young_floor_bytes=60 * MIB,
+        started_at=NOW - timedelta(hours=20),
+    )
+    return replace(assessment, **changes)
+
+
+def a_judgement(workload: Workload | None = None, **changes: Any) -> Judgement:
+    workload = workload or a_workload()
+    judgement = judge(workload, [an_assessment(one.name, **changes) for one in workload.replicas])
+    assert judgement is not None
+    return judgement
+
+
+def a_leaking_situation(**changes: Any) -> Situation:
+    """Everything is in order and the threshold is near: without changes it is remediated."""
+    situation = Situation(policy=a_policy(), workload=a_workload(), judgement=a_judgement(), now=NOW)
+    return replace(situation, **changes)
+
+
+class FakeInventory:
+    def __init__(self, *workloads: Workload) -> None:
+        self.standing = {workload.ref: workload for workload in workloads}
+
+    async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
+        return tuple(one for one in self.standing.values() if one.ref.namespace in namespaces)
+
+    async def workload(self, ref: WorkloadRef) -> Workload | None:
+        return self.standing.get(ref)
+
+
+class FakeRemediator:
+    """Restarts a workload of the inventory for real: new replicas, a new generation, a mark."""
+
+    def __init__(self, inventory: FakeInventory, clock: "FakeClock") -> None:
+        self._inventory = inventory
+        self._clock = clock
+        self.carried_out: list[Order] = []
+        self.refusal = ""
+
+    async def find(self, order: Order) -> Receipt | None:
+        if order not in self.carried_out:
+            return None
+        generation = self._inventory.standing[order.workload].generation
+        return Receipt(outcome=ReceiptOutcome.ALREADY_DONE, at=order.issued_at, generation=generation)
+
+    async def carry_out(self, order: Order) -> Receipt:
+        if self.refusal:
+            raise RemediationRefused(self.refusal)
+        if found := await self.find(order):
+            return found
+        workload = self._inventory.standing[order.workload]
+        if workload.generation != order.expected_generation:
+            raise RemediationRefused("changed since it was judged")
+        self.carried_out.append(order)
+        self._inventory.standing[order.workload] = replace(
+            workload,
+            generation=workload.generation + 1,
+            remediated_at=order.issued_at,
+            replicas=tuple(
+                a_replica(f"{one.name}-new", created_at=self._clock.now) for one in workload.replicas
+            ),
+        )
+        return Receipt(outcome=ReceiptOutcome.DONE, at=order.issued_at, generation=workload.generation + 1)
+
+
+class FakeProfiler:
+    def __init__(self) -> None:
+        self.plans: list[CapturePlan] = []
+        self.failure = ""
+
+    async def capture(self, plan: CapturePlan) -> tuple[KeptFile, ...]:
+        self.plans.append(plan)
+        kept = KeptFile(
+            kind=FileKind.HEAP,
+            label=plan.label,
+            replica=plan.replica,
+            container=plan.container,
+            captured_at=NOW,
+            uri="" if self.failure else f"file:///{plan.folder}/{plan.label}.pb.gz",
+            sha256="" if self.failure else "0" * 64,
+            size_bytes=0 if self.failure else 1000,
+            failure=self.failure,
+        )
+        return (kept,)
+
+    async def holds(self, folder: str) -> bool:
+        return any(plan.folder == folder for plan in self.plans)
+
+
+class FakeRecords:
+    """Incidents pass through their document form, as they do in a cluster."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.writes = 0
+        self.statuses: dict[str, PolicyFacts] = {}
+
+    async def incidents(self) -> tuple[Incident, ...]:
+        return tuple(from_document(document) for document in self.stored.values())
+
+    async def create(self, incident: Incident) -> Incident:
+        if incident.name in self.stored:
+            return from_document(self.stored[incident.name])
+        return await self.update(incident)
+
+    async def update(self, incident: Incident) -> Incident:
+        self.writes += 1
+        self.stored[incident.name] = to_document(incident)
+        return from_document(self.stored[incident.name])
+
+    async def remove(self, incident: Incident) -> None:
+        del self.stored[incident.name]
+
+    async def policy_status(self, namespace: str, name: str, facts: PolicyFacts, now: datetime) -> None:
+        self.statuses[f"{namespace}/{name}"] = facts
+
+    @property
+    def only(self) -> Incident:
+        (document,) = self.stored.values()
+        return from_document(document)
+
+
+class FakeAnnouncer:
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    async def announce(self, notices: Sequence[Notice], /) -> None:
+        self.notices += notices
+
+    @property
+    def reasons(self) -> list[str]:
+        return [notice.reason for notice in self.notices]
+
+
+class FakeLeadership:
+    def __init__(self) -> None:
+        self.leads = True
+
+    async def confirm(self) -> bool:
+        return self.leads
+
+
+class FakeTelemetry:
+    def held(self, namespace: str, reason: str) -> None: ...
+
+    def remediated(self, namespace: str, mechanism: str) -> None: ...
+
+    def recovered(self, namespace: str, outcome: str) -> None: ...
+
+    def captured(self, kind: str, outcome: str) -> None: ...
+
+    def failed(self, part: str) -> None: ...
+
+    def swept(self, census: Census, duration_seconds: float, now: datetime) -> None: ...
+
+
+class FakeMemory:
+    """Memory of every container that was ever told: `levels[key]` from its start to now, in bytes."""
+
+    def __init__(self, clock: "FakeClock") -> None:
+        self._clock = clock
+        self.levels: dict[ContainerKey, tuple[datetime, Sequence[float]]] = {}
+        self.failure: Exception | None = None
+
+    async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
+        if self.failure is not None:
+            raise self.failure
+        blocks, width = 576, request.lookback.total_seconds() / 576
+        rows, starts = [], []
+        for started_at, levels in self.levels.values():
+            age = (now - started_at).total_seconds()
+            ages = age - width * np.arange(blocks - 1, -1, -1)
+            at = np.clip(ages, 0, None) / max(age, 1) * (len(levels) - 1)
+            row = np.interp(at, np.arange(len(levels)), levels)
+            rows.append(np.where(ages < 0, np.nan, row))
+            starts.append(np.where(ages < 0, np.nan, -age))
+        floor = np.array(rows, dtype=np.float32)
+        limit = np.full_like(floor, 512 * MIB)
+        return BlockMatrix(
+            keys=tuple(self.levels),
+            end=now.timestamp(),
+            block_seconds=width,
+            signals={
+                Signal.RSS_FLOOR: floor,
+                Signal.RSS_TOP: floor,
+                Signal.WORKING_SET_FLOOR: floor,
+                Signal.WORKING_SET_TOP: floor,
+                Signal.LIMIT: limit,
+                Signal.START_TIME: np.array(starts, dtype=np.float32),
+            },
+        )
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def pass_time(self, span: timedelta) -> datetime:
+        self.now += span
+        return self.now
+
+
+class FakeWorld:
+    """Everything outside, and what it recorded."""
+
+    def __init__(self, *workloads: Workload) -> None:
+        self.clock = FakeClock()
+        self.inventory = FakeInventory(*workloads)
+        self.remediator = FakeRemediator(self.inventory, self.clock)
+        self.profiler = FakeProfiler()
+        self.records = FakeRecords()
+        self.announcer = FakeAnnouncer()
+        self.leadership = FakeLeadership()
+        self.memory = FakeMemory(self.clock)
+
+    @property
+    def ports(self) -> World:
+        return World(
+            memory_sources={"default": self.memory},
+            inventory=self.inventory,
+            remediator=self.remediator,
+            profiler=self.profiler,
+            records=self.records,
+            announcer=self.announcer,
+            leadership=self.leadership,
+            telemetry=FakeTelemetry(),
+        )

@@ -1,0 +1,350 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.decision.situation import Powers
+from controller.metrics.series import ContainerKey
+from controller.policy.book import PolicyBook, RejectedPolicy
+from controller.policy.memory_policy import (
+    DetectionRules,
+    MemoryPolicy,
+    Mode,
+    RemediationRules,
+    VerificationRules,
+)
+from controller.ports import MetricsUnavailable
+from controller.reporting.incident import Phase
+from controller.sweep.flow import Sweeper, SweepLimits
+from controller.sweep.retention import Retention
+from tests.fakes import MIB, NOW, FakeWorld, a_policy, a_replica, a_workload
+
+MINUTE = timedelta(minutes=1)
+
+
+def a_quick_policy(**changes: Any) -> MemoryPolicy:
+    rules = {
+        "detection": DetectionRules(minimum_age=timedelta(minutes=30)),
+        "remediation": RemediationRules(lead_time=timedelta(minutes=90)),
+        "verification": VerificationRules(
+            progress_deadline=timedelta(minutes=15), soak=timedelta(minutes=10)
+        ),
+    }
+    return a_policy(**{**rules, **changes})
+
+
+def a_leaking_world() -> FakeWorld:
+    """Two replicas that climbed in a straight line for 20 h and are just short of the threshold."""
+    world = FakeWorld(a_workload())
+    for pod in ("api-1", "api-2"):
+        straight = [60 * MIB, 352 * MIB]
+        world.memory.levels[ContainerKey("shop", pod, "app")] = (NOW - timedelta(hours=20), straight)
+    return world
+
+
+def new_replicas_are_small(world: FakeWorld) -> None:
+    for workload in world.inventory.standing.values():
+        for replica in workload.replicas:
+            key = ContainerKey("shop", replica.name, "app")
+            world.memory.levels.setdefault(key, (replica.created_at, [60 * MIB, 61 * MIB]))
+
+
+def a_sweeper(world: FakeWorld) -> Sweeper:
+    return Sweeper(world.ports, SweepLimits(powers=Powers()), Retention())
+
+
+def a_book(*policies: MemoryPolicy) -> PolicyBook:
+    return PolicyBook(accepted=policies, complete=True)
+
+
+async def sweep_for(
+    world: FakeWorld, sweeper: Sweeper, policy: MemoryPolicy, sweeps: int, every: timedelta = MINUTE
+) -> None:
+    for _ in range(sweeps):
+        await sweeper.sweep(a_book(policy), world.clock.now)
+        new_replicas_are_small(world)
+        world.clock.pass_time(every)
+
+
+async def test_leak_is_captured_restarted_and_proven_once() -> None:
+    world = a_leaking_world()
+
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=15)
+
+    assert len(world.remediator.carried_out) == 1
+    incident = world.records.only
+    assert incident.status.phase is Phase.RESOLVED
+    assert [entry.what for entry in incident.status.timeline] == [
+        "Leaking",
+        "ProfilesKept",
+        "RestartOrdered",
+        "RestartStarted",
+        "RolledOut",
+        "Recovered",
+    ]
+    assert world.announcer.reasons == [
+        "MemoryLeakDetected",
+        "MemoryLeakDetected",
+        "HeapProfileKept",
+        "LeakRestartStarted",
+        "LeakRecoveryConfirmed",
+    ]
+
+
+async def test_profile_is_kept_before_the_restart() -> None:
+    world = a_leaking_world()
+    restarts_when_captured: list[int] = []
+    capture = world.profiler.capture
+
+    async def watched(plan: Any) -> Any:
+        restarts_when_captured.append(len(world.remediator.carried_out))
+        return await capture(plan)
+
+    world.profiler.capture = watched  # type: ignore[method-assign]
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=2)
+
+    assert restarts_when_captured[0] == 0
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_observe_changes_nothing_and_says_what_it_would_do() -> None:
+    world = a_leaking_world()
+
+    await sweep_for(world, a_sweeper(world), a_quick_policy(mode=Mode.OBSERVE), sweeps=5)
+
+    assert world.remediator.carried_out == []
+    assert world.profiler.plans == []
+    assert world.records.only.status.phase is Phase.OBSERVED
+    assert world.announcer.reasons.count("HeldObserveOnly") == 1
+
+
+async def test_nothing_is_written_while_nothing_changes() -> None:
+    world = a_leaking_world()
+    sweeper, policy = a_sweeper(world), a_quick_policy(mode=Mode.OBSERVE)
+    await sweep_for(world, sweeper, policy, sweeps=1)
+    writes, notices = world.records.writes, len(world.announcer.notices)
+
+    for _ in range(5):
+        await sweeper.sweep(a_book(policy), world.clock.now)
+
+    assert world.records.writes == writes
+    assert len(world.announcer.notices) == notices
+
+
+async def test_failed_recovery_is_told_and_holds_until_acknowledged() -> None:
+    world = a_leaking_world()
+    sweeper = a_sweeper(world)
+    policy = a_quick_policy(
+        detection=DetectionRules(minimum_age=timedelta()),
+        remediation=RemediationRules(lead_time=timedelta(minutes=90), cooldown=timedelta()),
+    )
+    await sweep_for(world, sweeper, policy, sweeps=1)
+    for replica in world.inventory.standing[a_workload().ref].replicas:
+        full = (replica.created_at, [340 * MIB, 345 * MIB])
+        world.memory.levels[ContainerKey("shop", replica.name, "app")] = full
+
+    await sweep_for(world, sweeper, policy, sweeps=14)
+
+    assert world.records.only.status.phase is Phase.FAILED
+    assert world.announcer.reasons[-1] == "LeakRecoveryFailed"
+
+
+async def test_missing_metrics_mean_no_act_and_a_word_to_the_policy() -> None:
+    world = a_leaking_world()
+    world.memory.failure = MetricsUnavailable("nobody answers")
+    sweeper = a_sweeper(world)
+
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=3)
+
+    assert world.remediator.carried_out == []
+    assert world.records.statuses["shop/api"].metrics_missing_because == "nobody answers"
+    assert world.announcer.reasons == ["MetricsUnavailable"]
+
+    world.memory.failure = None
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+
+    assert "MetricsRestored" in world.announcer.reasons
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_unknown_source_is_named_with_those_that_are_known() -> None:
+    world = a_leaking_world()
+    policy = a_quick_policy()
+    policy = replace(policy, metrics=replace(policy.metrics, source="thanos"))
+
+    await sweep_for(world, a_sweeper(world), policy, sweeps=1)
+
+    message = world.records.statuses["shop/api"].metrics_missing_because
+    assert message == "no metrics source is called 'thanos'; configured are: default"
+
+
+async def test_one_workloads_failure_is_not_anothers() -> None:
+    world = a_leaking_world()
+    other = replace(a_workload(), ref=replace(a_workload().ref, name="aaa"), uid="other")
+    other = replace(other, replicas=(a_replica("aaa-1"), a_replica("aaa-2")))
+    world.inventory.standing[other.ref] = other
+    for pod in ("aaa-1", "aaa-2"):
+        levels = (NOW - timedelta(hours=20), [60 * MIB, 355 * MIB])
+        world.memory.levels[ContainerKey("shop", pod, "app")] = levels
+    create = world.records.create
+
+    async def fails_for_other(incident: Any) -> Any:
+        if incident.spec.workload.name == "aaa":
+            raise RuntimeError("broken")
+        return await create(incident)
+
+    world.records.create = fails_for_other  # type: ignore[method-assign]
+
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=1)
+
+    assert [order.workload.name for order in world.remediator.carried_out] == ["api"]
+
+
+async def test_rejected_policy_is_told_and_the_others_go_on() -> None:
+    world = a_leaking_world()
+    rejected = RejectedPolicy(
+        namespace="shop", name="bad", uid="bad-uid", generation=1, problems="spec.mode: must be one of"
+    )
+    book = PolicyBook(accepted=(a_quick_policy(),), rejected=(rejected,), complete=True)
+
+    await a_sweeper(world).sweep(book, NOW)
+
+    assert world.records.statuses["shop/bad"].rejected_because == "spec.mode: must be one of"
+    assert "PolicyInvalid" in world.announcer.reasons
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_policies_that_claim_the_same_workload_hold_each_other() -> None:
+    world = a_leaking_world()
+    book = a_book(a_quick_policy(), a_quick_policy(name="other", uid="other-uid"))
+
+    await a_sweeper(world).sweep(book, NOW)
+
+    assert world.remediator.carried_out == []
+    assert "HeldPolicyConflict" in world.announcer.reasons
+
+
+async def test_second_workload_waits_for_the_slot() -> None:
+    world = a_leaking_world()
+    other = replace(a_workload(), ref=replace(a_workload().ref, name="cart"), uid="other")
+    other = replace(other, replicas=(a_replica("cart-1"), a_replica("cart-2")))
+    world.inventory.standing[other.ref] = other
+    for pod in ("cart-1", "cart-2"):
+        levels = (NOW - timedelta(hours=20), [60 * MIB, 355 * MIB])
+        world.memory.levels[ContainerKey("shop", pod, "app")] = levels
+
+    await a_sweeper(world).sweep(a_book(a_quick_policy()), NOW)
+
+    assert len(world.remediator.carried_out) == 1
+    assert "HeldTooManyAtOnce" in world.announcer.reasons
+
+
+async def test_without_the_lease_nothing_is_done_and_the_order_is_voided_in_time() -> None:
+    world = a_leaking_world()
+    world.leadership.leads = False
+
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=4)
+
+    assert world.remediator.carried_out == []
+    whats = [entry.what for entry in world.records.only.status.timeline]
+    assert "OrderVoided" in whats
+
+
+async def test_policy_switched_off_between_order_and_act_voids_the_order() -> None:
+    world = a_leaking_world()
+    world.leadership.leads = False
+    sweeper = a_sweeper(world)
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    world.leadership.leads = True
+
+    await sweep_for(world, sweeper, a_quick_policy(suspend=True), sweeps=2)
+
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "PolicySuspended"
+
+
+async def test_deleted_policy_closes_what_had_not_acted() -> None:
+    world = a_leaking_world()
+    sweeper = a_sweeper(world)
+    await sweep_for(world, sweeper, a_quick_policy(mode=Mode.OBSERVE), sweeps=1)
+
+    await sweeper.sweep(PolicyBook(complete=True), world.clock.now)
+
+    assert world.records.only.status.because == "NotGoverned"
+    assert not world.records.only.open
+
+
+async def test_deleted_policy_does_not_stop_a_verification() -> None:
+    world = a_leaking_world()
+    sweeper = a_sweeper(world)
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+
+    for _ in range(30):
+        await sweeper.sweep(PolicyBook(complete=True), world.clock.pass_time(MINUTE))
+
+    assert not world.records.only.open
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line happens."""
+
+
+def ports_that_kill(world: FakeWorld, at_call: int, after: bool) -> Callable[[], int]:
+    """Every side effect counts; the `at_call`-th kills the process, before or after it is caused."""
+    calls = 0
+
+    def wrap(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        async def killing(*args: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at_call and not after:
+                raise Killed
+            result = await original(*args)
+            if calls == at_call and after:
+                raise Killed
+            return result
+
+        setattr(owner, name, killing)
+
+    for owner, names in (
+        (world.records, ("create", "update", "policy_status")),
+        (world.remediator, ("carry_out", "find")),
+        (world.profiler, ("capture",)),
+        (world.announcer, ("announce",)),
+        (world.leadership, ("confirm",)),
+    ):
+        for name in names:
+            wrap(owner, name)
+    return lambda: calls
+
+
+async def count_side_effects() -> int:
+    world = a_leaking_world()
+    count = ports_that_kill(world, at_call=0, after=False)
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=15)
+    return count()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["killed before the effect", "killed after the effect"])
+async def test_killed_at_every_side_effect_it_finishes_the_same_incident(after: bool) -> None:
+    side_effects = await count_side_effects()
+    assert side_effects > 10
+    for at_call in range(1, side_effects + 1):
+        world = a_leaking_world()
+        ports_that_kill(world, at_call=at_call, after=after)
+        policy = a_quick_policy()
+        sweeper = a_sweeper(world)
+        for _ in range(20):
+            try:
+                await sweep_for(world, sweeper, policy, sweeps=1)
+            except Killed:
+                sweeper = a_sweeper(world)
+                new_replicas_are_small(world)
+                world.clock.pass_time(MINUTE / 2)
+
+        assert len(world.remediator.carried_out) == 1, f"killed at side effect {at_call}"
+        assert world.records.only.status.phase is Phase.RESOLVED, f"killed at side effect {at_call}"
