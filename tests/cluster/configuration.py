@@ -26,7 +26,7 @@ KERNEL_SETTINGS = {
 }
 
 #: Bodies of writes, so that tests can read what a ServiceAccount changed; never those that carry credentials.
-AUDIT_POLICY = {
+AUDIT_POLICY: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],

@@ -99,7 +99,7 @@ def controller_image(archive: Path, *, tag: str = CONTROLLER_IMAGE) -> Path:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="controller-", dir=cache_root()) as folder:
         top = Path(folder) / LAYER
-        _write_controller_layer(top)
+        write_controller_layer(top)
         write_archive(archive, tag=tag, config=CONFIG, layers=[*layers, top])
     return archive
 
@@ -163,7 +163,8 @@ def _make_packages(folder: Path) -> None:
     shutil.rmtree(root)
 
 
-def _write_controller_layer(layer: Path) -> None:
+def write_controller_layer(layer: Path) -> None:
+    """Write the layer with the package ``controller`` as it is in the working tree."""
     _require_python()
     root = layer.parent / "root"
     shutil.copytree(

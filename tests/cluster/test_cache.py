@@ -1,0 +1,86 @@
+"""What is made once is made once, whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.binaries import MODULES
+from tests.cluster.cache import cached, content_hash
+from tests.cluster.prerequisites import DebianPackage, PrerequisiteError, require_go, require_packages
+
+
+def make_file(folder: Path) -> None:
+    (folder / "made").touch()
+
+
+def test_an_entry_is_made_once(tmp_path: Path) -> None:
+    entry = tmp_path / "entries" / "one"
+    assert cached(entry, make_file) == (entry, True)
+    assert cached(entry, lambda folder: pytest.fail("made again")) == (entry, False)
+    assert (entry / "made").exists()
+
+
+def test_a_failure_leaves_no_entry_and_no_rubbish(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        make_file(folder)
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        cached(tmp_path / "one", fail)
+    assert [path.name for path in tmp_path.iterdir()] == [".one.lock"]
+    assert cached(tmp_path / "one", make_file)[1]
+
+
+def test_two_at_once_make_one_entry_and_the_second_is_told_to_wait(tmp_path: Path) -> None:
+    entry = tmp_path / "one"
+    making, waiting = threading.Event(), threading.Event()
+    made: list[bool] = []
+
+    def make_slowly(folder: Path) -> None:
+        making.set()
+        assert waiting.wait(10)
+        make_file(folder)
+
+    first = threading.Thread(target=lambda: made.append(cached(entry, make_slowly)[1]))
+    first.start()
+    assert making.wait(10)
+    made.append(cached(entry, make_file, on_wait=waiting.set)[1])
+    first.join()
+    assert sorted(made) == [False, True]
+
+
+def test_a_hash_tells_parts_apart() -> None:
+    assert content_hash([b"ab", b"c"]) != content_hash([b"a", b"bc"])
+
+
+def test_a_changed_version_is_built_in_another_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = MODULES[0]
+    sources = tmp_path / module.name
+    sources.mkdir()
+    (sources / "go.mod").write_text("require k8s.io/kubernetes v1.36.3")
+    monkeypatch.setattr("tests.cluster.binaries.GO_MODULES", tmp_path)
+    before = module.folder()
+    (sources / "go.mod").write_text("require k8s.io/kubernetes v1.36.4")
+    assert module.folder() != before
+
+
+def test_a_machine_without_go_is_told_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *args, **kwargs: None)
+    with pytest.raises(PrerequisiteError, match=r"no `go` in PATH: install Go 1\.21 or newer"):
+        require_go()
+
+
+def test_a_user_without_root_is_told_which_command_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    missing = DebianPackage(name="runc", evidence="/nonexistent/runc")
+    with pytest.raises(PrerequisiteError, match="apt-get install --yes --no-install-recommends runc"):
+        require_packages((missing,))
+
+
+def test_packages_that_are_there_are_not_installed() -> None:
+    require_packages((DebianPackage(name="coreutils", evidence="ls"),))
