@@ -1,0 +1,68 @@
+"""A real API server with the chart installed: what people meet when they apply something."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chart.rendering import CHART, URL
+from tests.cluster.binaries import build
+from tests.cluster.cluster import Cluster
+
+NAMESPACE = "shop"
+
+
+@pytest.fixture(scope="package")
+def installed(apiserver: Cluster) -> Iterator[Cluster]:
+    """The chart's CustomResourceDefinitions, roles and admission policy, and the namespace `shop`."""
+    apiserver.create_namespace(NAMESPACE)
+    _helm(
+        apiserver, "install", "--create-namespace", "--take-ownership", "--set", URL, "bilgepump", str(CHART)
+    )
+    for plural in ("memorypolicies", "memoryincidents"):
+        apiserver.kubectl(
+            "wait", "--for=condition=Established", f"crd/{plural}.bilgepump.dev", "--timeout=30s"
+        )
+    _wait_for_admission_policy(apiserver)
+    yield apiserver
+    _helm(apiserver, "uninstall", "bilgepump")
+    apiserver.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def _helm(apiserver: Cluster, *arguments: str) -> None:
+    program = build(("helm",))["helm"]
+    environment = os.environ | {"KUBECONFIG": str(apiserver.kubeconfig)}
+    finished = subprocess.run(
+        [program, *arguments, "--namespace", "ops"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def _wait_for_admission_policy(apiserver: Cluster) -> None:
+    """The API server takes up a new admission policy a moment after it is stored."""
+    policy = (
+        "{apiVersion: bilgepump.dev/v1alpha1, kind: MemoryPolicy, metadata: {name: probe, namespace: shop},"
+        " spec: {mode: Remediate, target: {selector: {matchLabels: {app: api}}}}}"
+    )
+    apiserver.kubectl(
+        "create",
+        "rolebinding",
+        "prober",
+        "--namespace",
+        NAMESPACE,
+        "--clusterrole=bilgepump-edit",
+        "--user=prober",
+    )
+
+    def refused() -> bool:
+        answer = apiserver.kubectl(
+            "create", "--dry-run=server", "--as=prober", "-f", "-", stdin=policy, check=False
+        )
+        return "ValidatingAdmissionPolicy" in answer.stderr
+
+    apiserver.wait_until("the admission policy is in force", refused, timeout_seconds=30)
