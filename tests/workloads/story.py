@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.images import static_binary_image
+
 SOURCE = Path(__file__).parents[1] / "leakapps" / "story"
 BINARY = Path(__file__).parents[2] / "build" / "leakapps" / "story"
 IMAGE = "bilgepump.test/story:dev"
@@ -31,6 +33,11 @@ def build_story() -> Path:
         check=True,
     )
     return BINARY
+
+
+def write_story_image(path: Path) -> None:
+    """Build the binary and write its image, tagged `IMAGE`, as a docker-archive."""
+    static_binary_image(path, build_story(), tag=IMAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
