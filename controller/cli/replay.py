@@ -138,9 +138,12 @@ class _Replay:
     def evaluate(self, moment: int, step: int) -> None:
         """One look at everything that runs at `moment`."""
         recorded = self.recorded
-        rows = np.flatnonzero((recorded.first <= moment) & (recorded.last + step > moment))
-        if not len(rows):
+        runs = recorded.last + step > moment
+        if not (runs & (recorded.first <= moment)).any():
             return
+        # What vanished lately still stands in the ring, where its lives speak for its kind.
+        held = recorded.last > moment - self.policy.detection.lookback.total_seconds()
+        rows = np.flatnonzero((recorded.first <= moment) & held)
         now = datetime.fromtimestamp(moment, UTC)
         width = recorded.block_seconds
         matrix = recorded.until(moment // width * width, self.blocks, rows)
@@ -149,6 +152,9 @@ class _Replay:
         groups = [self._group(int(row)) for row in rows]
         said = assess(matrix, self.policy.detection, now, history=history, peer_groups=groups)
         for members in self._by_workload(rows):
+            members = [(row, index) for row, index in members if runs[row]]
+            if not members:
+                continue
             assessments = [said[index] for _, index in members]
             decision, cause = self._decide(members[0][0], assessments, now)
             for (row, _), assessment in zip(members, assessments, strict=True):

@@ -5,15 +5,20 @@ Pure and stateless: asked twice about the same blocks it says the same, so a con
 forgets nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import numpy as np
+
 from controller.detection.assessment import Assessment
-from controller.detection.candidates import Candidates, gather
+from controller.detection.candidates import gather
 from controller.detection.episodes import judge_episodes
+from controller.detection.findings import Findings
+from controller.detection.recurrence import judge_lives
+from controller.detection.season import judge_days
 from controller.detection.sensitivity import caution_for
 from controller.detection.statement import state
-from controller.detection.timeline import join, places
+from controller.detection.timeline import Indices, join, places
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import DetectionRules
 
@@ -39,11 +44,30 @@ def assess(
     caution = caution_for(rules, matrix.block_seconds)
     history_rows = places(matrix.keys, history)
     lag = now.timestamp() - matrix.end
-    assessments: list[Assessment] = []
-    for first in range(0, len(matrix.keys), ROWS_AT_ONCE):
-        rows = slice(first, min(first + ROWS_AT_ONCE, len(matrix.keys)))
+    groups = peer_groups or (None,) * len(matrix.keys)
+    assessments: dict[int, Assessment] = {}
+    for rows in _batches(groups):
         timeline = join(matrix, history, history_rows, rows)
-        candidates: Candidates = gather(timeline, rules, caution, lag)
-        findings = judge_episodes(candidates, caution)
-        assessments.extend(state(candidates, findings, caution, now))
-    return tuple(assessments)
+        candidates = gather(timeline, [groups[row] for row in rows], rules, caution, lag)
+        findings = Findings.nothing(len(rows))
+        judge_episodes(candidates, caution, findings)
+        judge_days(candidates, caution, findings)
+        judge_lives(candidates, findings)
+        assessments.update(zip(rows.tolist(), state(candidates, findings, caution, now), strict=True))
+    return tuple(assessments[row] for row in range(len(matrix.keys)))
+
+
+def _batches(groups: Sequence[str | None]) -> Iterator[Indices]:
+    """Rows in batches that bound the memory of a sweep; containers of one group stay together."""
+    order = sorted(range(len(groups)), key=lambda row: (groups[row] is None, groups[row] or "", row))
+    begin = 0
+    while begin < len(order):
+        end = min(begin + ROWS_AT_ONCE, len(order))
+        while (
+            end < len(order)
+            and groups[order[end]] is not None
+            and groups[order[end]] == groups[order[end - 1]]
+        ):
+            end += 1
+        yield np.array(order[begin:end], dtype=np.intp)
+        begin = end

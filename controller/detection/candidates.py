@@ -5,10 +5,13 @@ Memory is resident anonymous memory where it is measured; otherwise the working 
 cache; otherwise the working set alone, which cannot say more than `Suspect`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from controller.detection.lives import Lives, find_lives
+from controller.detection.load import Load, load_of
 from controller.detection.runs import Runs, find_runs, last_known
 from controller.detection.sensitivity import Caution
 from controller.detection.timeline import Flags, Floats, RangeExtremes, Timeline
@@ -31,6 +34,8 @@ class Candidates:
     used: Floats
     threshold: Floats
     """NaN where there is neither a limit nor a threshold in bytes."""
+    load: Load
+    lives: Lives
     lag: float
     """Seconds between the newest block and now."""
     only_working_set: Flags
@@ -40,17 +45,29 @@ class Candidates:
     gappy: Flags
 
     @property
+    def true_ages(self) -> Floats:
+        """Seconds since the real start of each run; the age seen where no start is known."""
+        return np.where(np.isfinite(self.runs.started), -self.runs.started, self.runs.ages)
+
+    @property
     def judged(self) -> Flags:
         """Containers about which something can be said."""
         return ~(~self.measured | self.stale | self.too_young | self.gappy)
 
 
-def gather(timeline: Timeline, rules: DetectionRules, caution: Caution, lag: float) -> Candidates:
+def gather(
+    timeline: Timeline,
+    groups: Sequence[str | None],
+    rules: DetectionRules,
+    caution: Caution,
+    lag: float,
+) -> Candidates:
     """Everything the tests ask, for every container of `timeline`."""
     floors, tops, only_working_set = memory_of(timeline)
     runs = find_runs(timeline, floors, caution.warm_up)
     danger = timeline.signal(Signal.WORKING_SET_TOP)
     danger = np.where(np.isnan(danger), tops, danger)
+    floor_extremes = RangeExtremes(floors)
     measured = np.asarray(~np.isnan(floors).all(axis=1))
     threshold = (
         runs.limit * rules.threshold.ratio
@@ -65,11 +82,13 @@ def gather(timeline: Timeline, rules: DetectionRules, caution: Caution, lag: flo
         runs=runs,
         floors=floors,
         tops=tops,
-        floor_extremes=RangeExtremes(floors),
+        floor_extremes=floor_extremes,
         top_extremes=RangeExtremes(tops, largest=True),
         danger_extremes=RangeExtremes(danger, largest=True),
         used=last_known(danger),
         threshold=threshold,
+        load=load_of(timeline),
+        lives=find_lives(timeline, runs, floor_extremes, groups, caution),
         lag=lag,
         only_working_set=only_working_set,
         measured=measured,

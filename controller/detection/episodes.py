@@ -5,14 +5,14 @@ For several look-backs the floors must have risen straight, without one big step
 every earlier top; then the time to the threshold is compared with the time it has lasted.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from controller.detection.candidates import Candidates
+from controller.detection.findings import Findings
 from controller.detection.growth import Shapes, block_floors, measure
+from controller.detection.lives import levelled_off_before
 from controller.detection.rivals import bounded_explains
-from controller.detection.sensitivity import DAY, Caution
+from controller.detection.sensitivity import DAY, Caution, Growing
 from controller.detection.timeline import Flags, Floats, Indices
 
 LOOK_BACKS = (1.0, 0.8, 0.62, 0.48, 0.37, 0.28, 0.2, 0.14)
@@ -22,52 +22,8 @@ BLOCKS = (24, 14, 8)
 """How finely an episode is cut: fine for smooth memory, coarse to look through long collection cycles."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Findings:
-    """
-    The best evidence found per container; every array has shape (containers,).
-
-    `urgency` is the time to the threshold over the time allowed: at most 1 where it leaks.
-    """
-
-    leaking: Flags
-    suspect: Flags
-    bounded: Flags
-    """Growth was seen that something bounded explains as well."""
-    urgency: Floats
-    span: Floats
-    slope: Floats
-    gain: Floats
-    crest: Floats
-
-    @classmethod
-    def nothing(cls, count: int) -> "Findings":
-        """No evidence yet for `count` containers."""
-        return cls(
-            leaking=np.zeros(count, dtype=np.bool_),
-            suspect=np.zeros(count, dtype=np.bool_),
-            bounded=np.zeros(count, dtype=np.bool_),
-            urgency=np.full(count, np.inf),
-            span=np.full(count, np.nan),
-            slope=np.full(count, np.nan),
-            gain=np.full(count, np.nan),
-            crest=np.full(count, np.nan),
-        )
-
-    def take(self, rows: Indices, urgency: Floats, shapes: Shapes, crest: Floats, slope: Floats) -> None:
-        """Keeps, for each of `rows`, what is more urgent than what is known."""
-        better = urgency < self.urgency[rows]
-        chosen = rows[better]
-        self.urgency[chosen] = urgency[better]
-        self.span[chosen] = shapes.span[better]
-        self.slope[chosen] = slope[better]
-        self.gain[chosen] = shapes.gain[better]
-        self.crest[chosen] = crest[better]
-
-
-def judge_episodes(candidates: Candidates, caution: Caution) -> Findings:
+def judge_episodes(candidates: Candidates, caution: Caution, findings: Findings) -> None:
     """Looks for growth over every look-back of every container that can be judged."""
-    findings = Findings.nothing(len(candidates.used))
     rows = np.flatnonzero(candidates.judged)
     rows = rows[_may_grow(candidates, caution, rows)]
     for share in LOOK_BACKS:
@@ -85,7 +41,6 @@ def judge_episodes(candidates: Candidates, caution: Caution) -> Findings:
                     blocks,
                     findings,
                 )
-    return findings
 
 
 def _may_grow(candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
@@ -149,7 +104,7 @@ def _crest(candidates: Candidates, caution: Caution, rows: Indices, spans: Float
 def _new_record(
     candidates: Candidates, rows: Indices, spans: Floats, crest: Floats, gain: Floats, share: float
 ) -> Flags:
-    """Whether the crest lies above (nearly) every top of the run before the episode, by a share of the gain."""
+    """Whether the crest lies above (nearly) every earlier top of the run, by a share of the gain."""
     timeline, runs = candidates.timeline, candidates.runs
     begin = np.searchsorted(timeline.starts, -spans - 1e-3)
     columns = np.arange(timeline.columns)
@@ -175,22 +130,47 @@ def _weigh(
     gates = caution.gates
     danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
     slope = np.minimum(shapes.slope, shapes.late_slope)
-    goal = goal_of(candidates, rows, shapes.first)
+    goal = goal_of(candidates, rows, shapes, danger)
     left = np.maximum(goal - danger, 0) / slope
+    limit = candidates.runs.limit[rows]
     straight = (shapes.straightness >= gates.straight) & (shapes.late >= 0.85)
-    allowed = caution.allowed(shapes.span, candidates.runs.ages[rows], straight, shapes.late)
+    allowed = caution.allowed(
+        Growing(
+            span=shapes.span,
+            since_start=_since_start(candidates, rows, shapes),
+            known_before=candidates.runs.ages[rows] - shapes.span,
+            straight=straight,
+            late=shapes.late,
+        )
+    )
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
     with np.errstate(divide="ignore", invalid="ignore"):
         urgency = np.where(allowed > 0, left / (allowed * shapes.span), np.inf)
+    explained = candidates.load.explained_share(
+        candidates.timeline, candidates.floor_extremes, rows, candidates.runs.begins[rows], shapes.span
+    )
+    follows = explained > 0.5
+    before = levelled_off_before(
+        candidates.lives, rows, candidates.true_ages[rows], danger, slope, np.nan_to_num(limit, nan=np.inf)
+    )
     bounded = bounded_explains(values, shapes, candidates.runs.limit[rows])
     material = shapes.gain >= gates.leak_gain_of_goal * np.where(np.isnan(goal), 0, goal)
-    leaking = (urgency <= 1) & material & ~bounded & ~np.isnan(goal)
+    leaking = (urgency <= 1) & material & ~bounded & ~follows & ~before & ~np.isnan(goal)
     suspect = (np.isnan(goal) | (left <= 3 * shapes.span)) & (shapes.span >= caution.short_growth)
     findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
     findings.suspect[rows] |= leaking | suspect
     findings.bounded[rows] |= bounded
-    findings.take(rows, np.where(leaking, urgency, 1 + left / shapes.span), shapes, danger, slope)
+    findings.follows_load[rows] |= follows
+    findings.levelled_before[rows] |= before
+    findings.keep(
+        rows,
+        np.where(leaking, urgency, 1 + left / shapes.span),
+        span=shapes.span,
+        slope=slope,
+        gain=shapes.gain,
+        crest=danger,
+    )
 
 
 def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:
@@ -201,12 +181,28 @@ def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, sh
     return np.asarray(tops[np.arange(len(rows)), np.maximum(known - 2, 0)])
 
 
-def goal_of(candidates: Candidates, rows: Indices, began_at: Floats) -> Floats:
+def _since_start(candidates: Candidates, rows: Indices, shapes: Shapes) -> Flags:
     """
-    The line the growth runs towards: the threshold, or the limit where it began above the threshold.
+    Where growth fills the run, and where a run older than its record may have grown so since its start.
 
-    Haste buys nothing once the threshold lies behind.
+    Carried back to the start it must still leave something to begin with; otherwise it began later, in a
+    part of the run that nobody saw, and may have come and gone there before.
+    """
+    runs = candidates.runs
+    unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - runs.ages[rows], 0.0)
+    at_start = shapes.first - shapes.slope * np.maximum(unseen, 0.0)
+    return np.asarray((shapes.span >= 0.75 * runs.ages[rows]) & (at_start >= 0.1 * shapes.first))
+
+
+def goal_of(candidates: Candidates, rows: Indices, shapes: Shapes, danger: Floats) -> Floats:
+    """
+    The line the growth runs towards: the threshold, or the limit once haste buys nothing any more.
+
+    That is so where it began above the threshold, and where it crossed it within its first day: what could
+    be said before was said before.
     """
     threshold = candidates.threshold[rows]
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(began_at >= threshold, 0.95 * candidates.runs.limit[rows], threshold))
+        late = (danger >= threshold) & (shapes.span < 28 / 24 * DAY)
+        behind = late | (shapes.first >= threshold)
+        return np.asarray(np.where(behind, 0.95 * candidates.runs.limit[rows], threshold))

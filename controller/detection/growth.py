@@ -47,10 +47,22 @@ def block_floors(
 
     Works for any extreme: pass tops to get tops.
     """
-    bounds = -spans[:, None] * np.linspace(1.0, 0.0, blocks + 1)
-    columns = np.searchsorted(timeline.starts, bounds.ravel() - 1e-3).reshape(bounds.shape).astype(np.intp)
-    columns[:, -1] = timeline.columns
+    return window_floors(timeline, floors, rows, -spans, np.zeros(len(spans)), blocks)
+
+
+def window_floors(
+    timeline: Timeline, floors: RangeExtremes, rows: Indices, begins: Floats, ends: Floats, blocks: int
+) -> Floats:
+    """The same for any stretch of time from `begins` to `ends`, seconds relative to the timeline's end."""
+    columns = block_columns(timeline, begins, ends, blocks)
     return floors.between(rows[:, None], columns[:, :-1], columns[:, 1:])
+
+
+def block_columns(timeline: Timeline, begins: Floats, ends: Floats, blocks: int) -> Indices:
+    """First columns of `blocks` equal parts of a stretch, and the stop; shape (rows, blocks + 1)."""
+    bounds = begins[:, None] + (ends - begins)[:, None] * np.linspace(0.0, 1.0, blocks + 1)
+    found = np.searchsorted(timeline.starts, bounds.ravel() - 1e-3)
+    return np.asarray(found.reshape(bounds.shape).astype(np.intp))
 
 
 def fill_gaps(values: Floats) -> Floats:

@@ -31,28 +31,30 @@ class AssessmentReason(StrEnum):
         return SENTENCES[self]
 
 
+_Reason = AssessmentReason
+
 SENTENCES: dict[AssessmentReason, str] = {
-    AssessmentReason.STEADY_GROWTH: "Memory that is never given back grows steadily, above all that was seen "
+    _Reason.STEADY_GROWTH: "Memory that is never given back grows steadily, above all that was seen "
     "before, and meets the threshold soon compared with how long it has grown.",
-    AssessmentReason.GROWS_DAY_OVER_DAY: "Memory at the same hour of successive days keeps growing.",
-    AssessmentReason.LIVES_GROW: "Life after life, memory grows until a restart gives it back.",
-    AssessmentReason.LIVE_HEAP_GROWS: "The live heap grows behind a flat resident memory.",
-    AssessmentReason.GOROUTINES_GROW: "The number of goroutines grows and never falls.",
-    AssessmentReason.CROSSING_FAR: "Memory grows, but the threshold is far away compared with how long it has "
+    _Reason.GROWS_DAY_OVER_DAY: "Memory at the same hour of successive days keeps growing.",
+    _Reason.LIVES_GROW: "Life after life, memory grows until a restart gives it back.",
+    _Reason.LIVE_HEAP_GROWS: "The live heap grows behind a flat resident memory.",
+    _Reason.GOROUTINES_GROW: "The number of goroutines grows and never falls.",
+    _Reason.CROSSING_FAR: "Memory grows, but the threshold is far away compared with how long it has "
     "grown: waiting is still cheap.",
-    AssessmentReason.COULD_BE_BOUNDED: "Memory grows, but something that stops by itself explains it as well.",
-    AssessmentReason.NO_LIMIT: "Memory grows, but there is neither a limit nor a threshold in bytes to meet.",
-    AssessmentReason.ONLY_WORKING_SET: "The working set grows, but without resident memory or active file cache "
+    _Reason.COULD_BE_BOUNDED: "Memory grows, but something that stops by itself explains it as well.",
+    _Reason.NO_LIMIT: "Memory grows, but there is neither a limit nor a threshold in bytes to meet.",
+    _Reason.ONLY_WORKING_SET: "The working set grows, but without resident memory or active file cache "
     "nobody can say whether it is cache.",
-    AssessmentReason.CACHE_GROWS: "What grows belongs to files, shared memory or the kernel: a restart of the "
+    _Reason.CACHE_GROWS: "What grows belongs to files, shared memory or the kernel: a restart of the "
     "process does not help, or none is needed.",
-    AssessmentReason.NOTHING_KEPT: "No growth is kept.",
-    AssessmentReason.LEVELS_OFF: "Memory grew and levels off.",
-    AssessmentReason.FOLLOWS_LOAD: "Memory follows the request rate.",
-    AssessmentReason.LEVELLED_OFF_BEFORE: "An earlier life or a replica of the same image grew like this and "
+    _Reason.NOTHING_KEPT: "No growth is kept.",
+    _Reason.LEVELS_OFF: "Memory grew and levels off.",
+    _Reason.FOLLOWS_LOAD: "Memory follows the request rate.",
+    _Reason.LEVELLED_OFF_BEFORE: "An earlier life or a replica of the same image grew like this and "
     "levelled off.",
-    AssessmentReason.RUN_TOO_YOUNG: "The container has not run long enough.",
-    AssessmentReason.STALE: "The newest sample is too old.",
-    AssessmentReason.GAPS: "Too much of the run was not measured.",
-    AssessmentReason.NO_DATA: "Nothing was measured.",
+    _Reason.RUN_TOO_YOUNG: "The container has not run long enough.",
+    _Reason.STALE: "The newest sample is too old.",
+    _Reason.GAPS: "Too much of the run was not measured.",
+    _Reason.NO_DATA: "Nothing was measured.",
 }

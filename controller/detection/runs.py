@@ -34,6 +34,10 @@ class Runs:
     begins: Floats
     first: Indices
     newest: Floats
+    first_started: Floats
+    """The oldest start that is known of; -inf where none is."""
+    known_from: Floats
+    """Begin of the first measured block."""
     coverage: Floats
     limit: Floats
     limit_changed: Floats
@@ -54,6 +58,13 @@ def last_known(matrix: Matrix) -> Floats:
     place = matrix.shape[1] - 1 - np.argmax(measured[:, ::-1], axis=1)
     found = matrix[np.arange(matrix.shape[0]), place].astype(np.float64)
     found[~measured.any(axis=1)] = np.nan
+    return np.asarray(found)
+
+
+def _first_known(matrix: Matrix) -> Floats:
+    measured = ~np.isnan(matrix)
+    found = matrix[np.arange(len(matrix)), np.argmax(measured, axis=1)].astype(np.float64)
+    found[~measured.any(axis=1)] = -np.inf
     return np.asarray(found)
 
 
@@ -97,6 +108,8 @@ def find_runs(timeline: Timeline, memory: Matrix, warm_up_seconds: float) -> Run
         begins=begins,
         first=first,
         newest=newest,
+        first_started=_first_known(timeline.signal(Signal.START_TIME)),
+        known_from=first_measured,
         coverage=coverage,
         limit=limit,
         limit_changed=limit_changed,

@@ -5,7 +5,7 @@ Durations inside the detector are shares of the policy's lookback, so that a sho
 detector on a faster clock. Only the day is a day.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -26,18 +26,22 @@ class Patience:
     and rises with each of them that the growth has outlived.
     """
 
-    short: float = 0.35
-    """Growth shorter than a tenth of the lookback."""
-    first_day: float = 0.5
-    """Straight growth that has not outlived a day."""
-    first_day_bent: float = 0.2
-    """Growth that has not outlived a day and is not straight."""
-    within_run: float = 0.35
-    """Growth of less than a day that began inside an older run."""
-    second_day: float = 0.9
-    third_day: float = 1.4
+    short: float = 0.12
+    """Growth since the start of the run, shorter than a tenth of the lookback."""
+    first_day: float = 0.15
+    """Straight growth since the start that has not outlived a day."""
+    first_day_bent: float = 0.05
+    """The same where it is not straight."""
+    second_day: float = 0.7
+    third_day: float = 1.2
     week: float = 4.0
     """Growth that has outlived a weekend."""
+    within_first_day: float = 0.12
+    """Straight growth of less than a day that began inside a run of which a day before is known."""
+    within_second_day: float = 0.5
+    unknown_second_day: float = 0.15
+    """Growth of more than a day that began inside a run of which no day before is known."""
+    unknown_third_day: float = 0.7
     same_hour: float = 0.8
     """Growth of the same hour of successive days."""
 
@@ -106,27 +110,55 @@ class Caution:
         """A changed limit moves caps that follow it; so long nothing is called a leak (12 h of 48 h)."""
         return self.share(1 / 4)
 
-    def allowed(self, span: Floats, age: Floats, straight: Flags, late: Floats) -> Floats:
-        """The multiple for growth of `span` seconds in runs of `age` seconds; shapes alike."""
+    def allowed(self, growing: "Growing") -> Floats:
+        """The multiple for each growth; shape (rows,)."""
         patience = self.patience
-        began_within = span < 0.75 * age
-        outlived_day = span >= 28 / 24 * DAY
-        first_day = np.where(straight, patience.first_day, patience.first_day_bent)
-        seen_a_day = age >= 26 / 24 * DAY
-        within = np.where(
-            straight & (span >= self.share(7 / 48)) & self._knows(age, seen_a_day), patience.within_run, 0.0
+        span = growing.span
+        usual = growing.known_before >= (DAY if self.lookback >= DAY else 0.5 * self.lookback)
+        short = span < self.short_growth
+        bent = ~growing.straight
+        within_day = usual & (span >= self.share(7 / 48)) & ~bent
+        return np.select(
+            [
+                span >= 6.6 * DAY,
+                (span >= 50 / 24 * DAY) & (growing.since_start | usual),
+                span >= 50 / 24 * DAY,
+                (span >= 28 / 24 * DAY) & growing.since_start,
+                (span >= 28 / 24 * DAY) & usual,
+                span >= 28 / 24 * DAY,
+                growing.since_start & short,
+                growing.since_start & bent,
+                growing.since_start,
+                within_day,
+            ],
+            [
+                patience.week,
+                patience.third_day,
+                patience.unknown_third_day,
+                patience.second_day,
+                patience.within_second_day,
+                patience.unknown_second_day,
+                patience.short,
+                patience.first_day_bent,
+                patience.first_day,
+                patience.within_first_day,
+            ],
+            0.0,
         )
-        young = np.where(began_within, within, first_day)
-        short = np.where(began_within, 0.0, patience.short)
-        multiple = np.where(span < self.short_growth, short, young)
-        multiple = np.where(outlived_day, patience.second_day, multiple)
-        multiple = np.where(span >= 50 / 24 * DAY, patience.third_day, multiple)
-        multiple = np.where(span >= 6.6 * DAY, patience.week, multiple)
-        return np.asarray(np.where(outlived_day & (late < 0.7), 0.5 * multiple, multiple))
 
-    def _knows(self, age: Floats, seen_a_day: Flags) -> Flags:
-        """Whether the run is old enough to know what is usual in it: a day, or half of a short lookback."""
-        return seen_a_day | (age >= 0.5 * self.lookback) if self.lookback < DAY else seen_a_day
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Growing:
+    """What the patience depends on; shapes (rows,)."""
+
+    span: Floats
+    """Seconds it has grown for."""
+    since_start: Flags
+    """It grows since its start, as far as anybody can tell."""
+    known_before: Floats
+    """Seconds of the same run that were seen before the growth began."""
+    straight: Flags
+    late: Floats
 
 
 def caution_for(rules: DetectionRules, block_seconds: float) -> Caution:
@@ -147,13 +179,4 @@ def caution_for(rules: DetectionRules, block_seconds: float) -> Caution:
 
 def scaled(patience: Patience, factor: float) -> Patience:
     """Every multiple of `patience` times `factor`: the one knob between lead time and false alarms."""
-    return Patience(
-        short=patience.short * factor,
-        first_day=patience.first_day * factor,
-        first_day_bent=patience.first_day_bent * factor,
-        within_run=patience.within_run * factor,
-        second_day=patience.second_day * factor,
-        third_day=patience.third_day * factor,
-        week=patience.week * factor,
-        same_hour=patience.same_hour * factor,
-    )
+    return Patience(**{field.name: factor * getattr(patience, field.name) for field in fields(patience)})

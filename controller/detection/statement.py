@@ -7,7 +7,7 @@ import numpy as np
 
 from controller.detection.assessment import Assessment, Crossing, Growth, GrowthClass, Verdict
 from controller.detection.candidates import Candidates
-from controller.detection.episodes import Findings
+from controller.detection.findings import Findings
 from controller.detection.growth import block_floors
 from controller.detection.projection import Projection, project
 from controller.detection.reasons import AssessmentReason
@@ -24,7 +24,7 @@ def state(
     candidates: Candidates, findings: Findings, caution: Caution, now: datetime
 ) -> Iterator[Assessment]:
     """The assessment of every container of `candidates`, in order."""
-    grown = np.flatnonzero(np.isfinite(findings.urgency) & (findings.leaking | findings.suspect))
+    grown = np.flatnonzero(np.isfinite(findings.urgency) & findings.told)
     projection = project(candidates, grown, findings.span[grown], findings.crest[grown])
     place = {int(row): index for index, row in enumerate(grown)}
     young = _young_floors(candidates)
@@ -65,6 +65,10 @@ def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verd
         return Verdict.INSUFFICIENT_DATA, AssessmentReason.GAPS
     if findings.leaking[row]:
         return Verdict.LEAKING, AssessmentReason.STEADY_GROWTH
+    if findings.leaking_by_days[row]:
+        return Verdict.LEAKING, AssessmentReason.GROWS_DAY_OVER_DAY
+    if findings.leaking_by_lives[row]:
+        return Verdict.LEAKING, AssessmentReason.LIVES_GROW
     if not findings.suspect[row]:
         return Verdict.HEALTHY, AssessmentReason.NOTHING_KEPT
     return Verdict.SUSPECT, _doubt(candidates, findings, row)
@@ -75,6 +79,10 @@ def _doubt(candidates: Candidates, findings: Findings, row: int) -> AssessmentRe
         return AssessmentReason.ONLY_WORKING_SET
     if np.isnan(candidates.threshold[row]):
         return AssessmentReason.NO_LIMIT
+    if findings.follows_load[row]:
+        return AssessmentReason.FOLLOWS_LOAD
+    if findings.levelled_before[row]:
+        return AssessmentReason.LEVELLED_OFF_BEFORE
     if findings.bounded[row]:
         return AssessmentReason.COULD_BE_BOUNDED
     return AssessmentReason.CROSSING_FAR

@@ -86,7 +86,7 @@ def places(keys: tuple[ContainerKey, ...], history: BlockMatrix | None) -> Indic
     return np.array([place.get(key, -1) for key in keys], dtype=np.intp)
 
 
-def join(recent: BlockMatrix, history: BlockMatrix | None, history_rows: Indices, rows: slice) -> Timeline:
+def join(recent: BlockMatrix, history: BlockMatrix | None, history_rows: Indices, rows: Indices) -> Timeline:
     """
     The chosen rows of `recent`, with what `history` knows of the same containers before that.
 
@@ -95,7 +95,7 @@ def join(recent: BlockMatrix, history: BlockMatrix | None, history_rows: Indices
     Columns of `history` that reach into the time of `recent` are left out. A start time is told relative to
     the end of its own matrix, so that of `history` is moved.
     """
-    keys = recent.keys[rows]
+    keys = tuple(recent.keys[row] for row in rows)
     count = max(recent.blocks, 1)
     stops = recent.block_seconds * (np.arange(count) - (count - 1.0))
     starts = stops - recent.block_seconds

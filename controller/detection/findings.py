@@ -1,0 +1,69 @@
+"""What the tests found, container by container, before it is put into words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.detection.timeline import Flags, Floats, Indices
+
+
+def _no(count: int) -> Flags:
+    return np.zeros(count, dtype=np.bool_)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Findings:
+    """
+    The best evidence per container; every array has shape (containers,).
+
+    `urgency` is the time to the threshold over the time allowed: at most 1 where it leaks.
+    """
+
+    leaking: Flags
+    leaking_by_days: Flags
+    leaking_by_lives: Flags
+    suspect: Flags
+    bounded: Flags
+    """Growth was seen that something bounded explains as well."""
+    follows_load: Flags
+    levelled_before: Flags
+    urgency: Floats
+    span: Floats
+    slope: Floats
+    gain: Floats
+    crest: Floats
+
+    @property
+    def told(self) -> Flags:
+        """Where there is something to tell."""
+        return self.leaking | self.leaking_by_days | self.leaking_by_lives | self.suspect
+
+    @classmethod
+    def nothing(cls, count: int) -> "Findings":
+        """No evidence yet for `count` containers."""
+        return cls(
+            leaking=_no(count),
+            leaking_by_days=_no(count),
+            leaking_by_lives=_no(count),
+            suspect=_no(count),
+            bounded=_no(count),
+            follows_load=_no(count),
+            levelled_before=_no(count),
+            urgency=np.full(count, np.inf),
+            span=np.full(count, np.nan),
+            slope=np.full(count, np.nan),
+            gain=np.full(count, np.nan),
+            crest=np.full(count, np.nan),
+        )
+
+    def keep(
+        self, rows: Indices, urgency: Floats, *, span: Floats, slope: Floats, gain: Floats, crest: Floats
+    ) -> None:
+        """Keeps, for each of `rows`, what is more urgent than what is known."""
+        better = urgency < self.urgency[rows]
+        chosen = rows[better]
+        self.urgency[chosen] = urgency[better]
+        self.span[chosen] = span[better]
+        self.slope[chosen] = slope[better]
+        self.gain[chosen] = gain[better]
+        self.crest[chosen] = crest[better]

@@ -1,0 +1,240 @@
+"""
+Earlier lives: what a container, or a replica of the same image, did before its present run.
+
+A life is the time between two starts. Lives speak twice: one that levelled off at this height takes the
+alarm away, and many that each grew until a restart gave the memory back raise it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from controller.detection.growth import measure, window_floors
+from controller.detection.runs import Runs
+from controller.detection.sensitivity import Caution
+from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes, Timeline
+
+BLOCKS = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lives:
+    """
+    Every life that was long enough to show a shape. Arrays have one entry per life.
+
+    `row` is the container, `group` those with which it shares an image; `begin` and `end` are seconds
+    relative to the timeline's end, `begin` after warm-up.
+    """
+
+    row: Indices
+    group: Indices
+    born: Floats
+    """When it really started, which may be before anything was seen of it."""
+    begin: Floats
+    end: Floats
+    finished: Flags
+    floors: Floats
+    """Shape (lives, BLOCKS)."""
+    group_of_row: Indices
+    """Shape (containers,)."""
+
+    @property
+    def age(self) -> Floats:
+        """Seconds each life had really lasted when it was last seen."""
+        return self.end - self.born
+
+    @property
+    def length(self) -> Floats:
+        """Seconds each life lasted, after warm-up."""
+        return self.end - self.begin
+
+
+def find_lives(
+    timeline: Timeline,
+    runs: Runs,
+    floors: RangeExtremes,
+    groups: Sequence[str | None],
+    caution: Caution,
+) -> Lives:
+    """All lives of all containers that lasted at least a few blocks."""
+    group_of_row = _group_numbers(groups, len(timeline.keys))
+    crowded = np.bincount(group_of_row, minlength=len(timeline.keys))[group_of_row] > 1
+    rows: list[int] = []
+    begins: list[float] = []
+    born: list[float] = []
+    ends: list[float] = []
+    finished: list[bool] = []
+    shortest = caution.share(1 / 72, 8)
+    for row in np.flatnonzero(crowded | np.array([bool(cuts) for cuts in runs.cuts])):
+        bounds = _bounds(runs, int(row))
+        started = float(runs.first_started[row])
+        for index, (begin, end) in enumerate(bounds):
+            warm = begin + min(caution.warm_up, 0.1 * (end - begin))
+            if end - warm >= shortest:
+                rows.append(int(row))
+                begins.append(warm)
+                born.append(started if index == 0 and np.isfinite(started) else begin)
+                ends.append(end)
+                finished.append(index + 1 < len(bounds) or runs.newest[row] < -caution.stale_after)
+    row_array = np.array(rows, dtype=np.intp)
+    begin_array, end_array = np.array(begins, dtype=np.float64), np.array(ends, dtype=np.float64)
+    return Lives(
+        row=row_array,
+        group=group_of_row[row_array],
+        born=np.array(born, dtype=np.float64),
+        begin=begin_array,
+        end=end_array,
+        finished=np.array(finished, dtype=np.bool_),
+        floors=window_floors(timeline, floors, row_array, begin_array, end_array, BLOCKS),
+        group_of_row=group_of_row,
+    )
+
+
+def _bounds(runs: Runs, row: int) -> list[tuple[float, float]]:
+    """Begin and end of each life of one container, oldest first."""
+    first = float(runs.known_from[row])
+    last = float(runs.newest[row])
+    marks = [first, *(cut for cut in runs.cuts[row] if first < cut < last), last]
+    return list(pairwise(marks))
+
+
+def _group_numbers(groups: Sequence[str | None], count: int) -> Indices:
+    """A number per container; alone where it has no group."""
+    numbers = np.arange(count, dtype=np.intp)
+    seen: dict[str, int] = {}
+    for row, group in enumerate(groups):
+        if group is not None:
+            numbers[row] = seen.setdefault(group, row)
+    return numbers
+
+
+def levelled_off_before(
+    lives: Lives,
+    rows: Indices,
+    ages: Floats,
+    crests: Floats,
+    slopes: Floats,
+    limits: Floats,
+) -> Flags:
+    """
+    Where another life of the group stood as high at this age, lived on and did not grow like this.
+
+    `ages` (seconds since the real start), `crests`, `slopes` (bytes per second) and `limits` describe the
+    present growth of `rows`.
+    """
+    found = np.zeros(len(rows), dtype=np.bool_)
+    if not len(lives.row):
+        return found
+    tops = np.nanmax(np.where(np.isnan(lives.floors), -np.inf, lives.floors), axis=1)
+    for index, row in enumerate(rows):
+        age = ages[index]
+        mine = lives.group == lives.group_of_row[row]
+        other = mine & (lives.finished | (lives.row != row)) & (lives.age >= 1.25 * age)
+        for life in np.flatnonzero(other & (tops >= 0.9 * crests[index]) & (tops < 0.97 * limits[index])):
+            grew, lasted = _later_growth(lives, int(life), age)
+            if lasted > 0.1 * age and grew <= 0.3 * slopes[index] * lasted:
+                found[index] = True
+                break
+    return found
+
+
+def _later_growth(lives: Lives, life: int, age: float) -> tuple[float, float]:
+    """How much the floor of a life still grew after `age`, and over how many seconds that was seen."""
+    floors = lives.floors[life]
+    seen_from = max(lives.born[life] + age, lives.begin[life])
+    at = int(np.floor((seen_from - lives.begin[life]) / lives.length[life] * BLOCKS))
+    at = min(at, BLOCKS - 3)
+    later = floors[at:]
+    known = np.flatnonzero(~np.isnan(later))
+    if len(known) < 2:
+        return 0.0, 0.0
+    lasted = (known[-1] - known[0]) * lives.length[life] / BLOCKS
+    return float(later[known[-1]] - later[known[0]]), float(lasted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Votes:
+    """What the lives of each container and its group say; shapes (containers,)."""
+
+    leaking: Flags
+    suspect: Flags
+    slope: Floats
+    length: Floats
+    lives: Indices
+
+
+def vote(lives: Lives, count: int) -> Votes:
+    """
+    Whether life after life grows straight until a start gives the memory back.
+
+    Each life is an independent witness: under chance each grows with probability one half, so four that all
+    do are one in sixteen, and eight one in 256.
+    """
+    votes = Votes(
+        leaking=np.zeros(count, dtype=np.bool_),
+        suspect=np.zeros(count, dtype=np.bool_),
+        slope=np.full(count, np.nan),
+        length=np.full(count, np.nan),
+        lives=np.zeros(count, dtype=np.intp),
+    )
+    known = np.mean(~np.isnan(lives.floors), axis=1) >= 0.6 if len(lives.row) else np.zeros(0, dtype=np.bool_)
+    if not known.any():
+        return votes
+    chosen = np.flatnonzero(known)
+    shapes = measure(lives.floors[chosen], lives.length[chosen])
+    relative = shapes.gain / np.maximum(shapes.first, 1.0)
+    grows = (
+        (shapes.slope > 0)
+        & (shapes.straightness > 0.8)
+        & (shapes.late >= 0.6)
+        & (relative > 0.06)
+        & (shapes.step <= 0.5)
+    )
+    for group in np.unique(lives.group[chosen]):
+        members = np.flatnonzero(lives.group[chosen] == group)
+        _vote_of_group(lives, chosen, members, grows, relative, shapes.slope, votes)
+    return votes
+
+
+def _vote_of_group(
+    lives: Lives,
+    chosen: Indices,
+    members: Indices,
+    grows: Flags,
+    relative: Floats,
+    slopes: Floats,
+    votes: Votes,
+) -> None:
+    lengths = lives.length[chosen[members]]
+    finished = lives.finished[chosen[members]]
+    usual = float(np.median(lengths[finished])) if finished.any() else np.inf
+    counted = members[finished | (lengths >= 0.6 * usual)]
+    if len(counted) < 4:
+        return
+    growing = counted[grows[counted]]
+    reset = _reset_share(lives, chosen[counted], grows[counted])
+    share, gain = (
+        len(growing) / len(counted),
+        float(np.median(np.where(grows[counted], relative[counted], 0))),
+    )
+    rows = np.flatnonzero(lives.group_of_row == lives.group[chosen[members[0]]])
+    votes.lives[rows] = len(counted)
+    if share >= 0.6 and len(growing) >= 3:
+        votes.suspect[rows] = True
+    if share >= 0.8 and reset >= 0.7 and (gain > 0.3 or (len(growing) >= 8 and gain > 0.08)):
+        votes.leaking[rows] = True
+    if len(growing):
+        votes.slope[rows] = float(np.median(slopes[growing]))
+        votes.length[rows] = usual
+
+
+def _reset_share(lives: Lives, counted: Indices, grows: Flags) -> float:
+    """The share of growing lives that began well below where the growing lives ended."""
+    if not grows.any():
+        return 0.0
+    first = lives.floors[counted, 0]
+    last = np.nanmax(lives.floors[counted], axis=1)
+    middle = 0.5 * (np.nanmedian(first[grows]) + np.nanmedian(last[grows]))
+    return float(np.mean(first[grows] < middle))

@@ -1,0 +1,117 @@
+"""
+How much of a growth the request rate explains.
+
+Memory that follows the load is no leak, however straight it rises while traffic does. The share of memory
+that belongs to one request per second is learnt over the whole run, from the rise and fall of the load
+around its own trend where there is enough of it; otherwise all of the common trend is credited to the load.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.detection.growth import block_columns, fill_gaps, window_floors
+from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes, Timeline
+from controller.metrics.series import Signal
+
+BLOCKS = 48
+
+OWN_VARIATION = 0.3
+"""From this share of variance around its own trend on, the load's daily rhythm identifies its effect."""
+
+
+class RangeMeans:
+    """Mean of any range of columns, in constant time per question: prefix sums."""
+
+    def __init__(self, matrix: Floats) -> None:
+        known = ~np.isnan(matrix)
+        pad = np.zeros((len(matrix), 1))
+        self._sums = np.concatenate([pad, np.cumsum(np.where(known, matrix, 0.0), axis=1)], axis=1)
+        self._counts = np.concatenate([pad, np.cumsum(known, axis=1)], axis=1)
+
+    def between(self, rows: Indices, first: Indices, stop: Indices) -> Floats:
+        """Mean of columns `first` to `stop - 1` of each row; NaN where nothing was measured. Broadcasts."""
+        total = self._sums[rows, stop] - self._sums[rows, first]
+        count = self._counts[rows, stop] - self._counts[rows, first]
+        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Load:
+    """The request rate of a timeline's containers; `known` has shape (containers,)."""
+
+    known: Flags
+    means: RangeMeans | None
+
+    def explained_share(
+        self,
+        timeline: Timeline,
+        floors: RangeExtremes,
+        rows: Indices,
+        run_begins: Floats,
+        spans: Floats,
+    ) -> Floats:
+        """
+        The share of each row's growth over its last `spans` seconds that the load explains; shape (rows,).
+
+        Zero where no request rate is known.
+        """
+        explained = np.zeros(len(rows))
+        means = self.means
+        if means is None:
+            return explained
+        chosen = np.flatnonzero(self.known[rows])
+        if not len(chosen):
+            return explained
+        at, begins, ends = rows[chosen], run_begins[chosen], np.zeros(len(chosen))
+        memory = fill_gaps(window_floors(timeline, floors, at, begins, ends, BLOCKS))
+        load = fill_gaps(_means(means, timeline, at, begins, ends, BLOCKS))
+        effect = _effect(memory, load)
+        recent = -spans[chosen]
+        grown = _rise(window_floors(timeline, floors, at, recent, ends, BLOCKS // 4))
+        loaded = _rise(_means(means, timeline, at, recent, ends, BLOCKS // 4))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(grown > 0, effect * loaded / grown, 0.0)
+        explained[chosen] = np.nan_to_num(share)
+        return explained
+
+
+def load_of(timeline: Timeline) -> Load:
+    """The request rate of every container of `timeline`."""
+    if Signal.REQUEST_RATE not in timeline.signals:
+        return Load(known=np.zeros(len(timeline.keys), dtype=np.bool_), means=None)
+    rates = timeline.signal(Signal.REQUEST_RATE).astype(np.float64)
+    return Load(known=np.asarray((~np.isnan(rates)).mean(axis=1) > 0.1), means=RangeMeans(rates))
+
+
+def _means(
+    means: RangeMeans, timeline: Timeline, rows: Indices, begins: Floats, ends: Floats, blocks: int
+) -> Floats:
+    columns = block_columns(timeline, begins, ends, blocks)
+    return means.between(rows[:, None], columns[:, :-1], columns[:, 1:])
+
+
+def _effect(memory: Floats, load: Floats) -> Floats:
+    """Bytes per request per second, at least zero; shape (rows,)."""
+    y = memory - memory.mean(axis=1, keepdims=True)
+    q = load - load.mean(axis=1, keepdims=True)
+    own_y, own_q = _without_trend(y), _without_trend(q)
+    power, own_power = np.einsum("ij,ij->i", q, q), np.einsum("ij,ij->i", own_q, own_q)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_rhythm = np.einsum("ij,ij->i", own_y, own_q) / own_power
+        by_trend = np.einsum("ij,ij->i", y, q) / power
+        effect = np.where(own_power >= OWN_VARIATION * power, by_rhythm, by_trend)
+    return np.asarray(np.nan_to_num(np.maximum(effect, 0.0)))
+
+
+def _without_trend(values: Floats) -> Floats:
+    u = np.arange(values.shape[1]) - (values.shape[1] - 1) / 2
+    return np.asarray(values - (values @ u / (u @ u))[:, None] * u)
+
+
+def _rise(values: Floats) -> Floats:
+    """The fitted rise over each row."""
+    y = fill_gaps(values)
+    count = y.shape[1]
+    u = np.arange(count) - (count - 1) / 2
+    return np.asarray((y - y.mean(axis=1, keepdims=True)) @ u / (u @ u) * (count - 1))
