@@ -58,7 +58,7 @@ class PrometheusTelemetry:
         policies = {("true",): census.accepted_policies, ("false",): census.rejected_policies}
         self._replace(catalogue.POLICIES, policies.items())
         self._replace(catalogue.WORKLOADS, census.workloads.items())
-        self._replace(catalogue.HOLDS, census.holds.items())
+        self._replace(catalogue.HELD_WORKLOADS, census.holds.items())
         self._replace(catalogue.INCIDENTS, census.incidents.items())
         self._replace(catalogue.TIME_TO_THRESHOLD, census.threshold_seconds.items())
         self._replace(

@@ -155,6 +155,11 @@ class Incident:
         return self.status.order is not None
 
     @property
+    def known_to_leak(self) -> bool:
+        """It was judged `Leaking` at some time since it was opened."""
+        return any(entry.what == Verdict.LEAKING.value for entry in self.status.timeline)
+
+    @property
     def replaces_replicas(self) -> bool:
         """It occupies a slot of concurrency: until the new replicas are ready."""
         return self.open and self.ordered and self.status.rolled_out_at is None

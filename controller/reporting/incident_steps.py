@@ -233,7 +233,7 @@ def _record(judgement: Judgement) -> AssessmentRecord:
         container=worst.key.container,
         replicas=judgement.replicas_of_age,
         leaking_replicas=len(judgement.leaking_replicas),
-        onset=worst.onset,
+        onset=_whole_seconds(worst.onset),
         used_bytes=worst.used_bytes,
         limit_bytes=worst.limit_bytes,
         threshold_bytes=worst.threshold_bytes,
@@ -241,10 +241,15 @@ def _record(judgement: Judgement) -> AssessmentRecord:
         growth_bytes_per_hour=int(growth.bytes_per_hour) if growth else None,
         growth_low_bytes_per_hour=int(growth.low_bytes_per_hour) if growth else None,
         growth_high_bytes_per_hour=int(growth.high_bytes_per_hour) if growth else None,
-        crosses_threshold_earliest=crossing.earliest if crossing else None,
-        crosses_threshold_at=crossing.likely if crossing else None,
-        crosses_threshold_latest=crossing.latest if crossing else None,
+        crosses_threshold_earliest=_whole_seconds(crossing.earliest) if crossing else None,
+        crosses_threshold_at=_whole_seconds(crossing.likely) if crossing else None,
+        crosses_threshold_latest=_whole_seconds(crossing.latest) if crossing else None,
     )
+
+
+def _whole_seconds(at: datetime | None) -> datetime | None:
+    """An estimate to the microsecond would only look exact in people's tables."""
+    return at.replace(microsecond=0) if at else None
 
 
 def _differs(old: AssessmentRecord, new: AssessmentRecord) -> bool:

@@ -53,8 +53,8 @@ TIME_TO_THRESHOLD = Metric(
     "Likely time until a leaking workload reaches its threshold.",
     ("namespace", "kind", "name"),
 )
-HOLDS = Metric(
-    "bilgepump_holds",
+HELD_WORKLOADS = Metric(
+    "bilgepump_held_workloads",
     MetricKind.GAUGE,
     "Workloads that are held now, by reason.",
     ("namespace", "reason"),
@@ -95,7 +95,7 @@ METRICS = (
     POLICIES,
     WORKLOADS,
     TIME_TO_THRESHOLD,
-    HOLDS,
+    HELD_WORKLOADS,
     HOLDS_TOTAL,
     REMEDIATIONS,
     CAPTURES,

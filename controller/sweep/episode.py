@@ -21,6 +21,7 @@ from controller.remediation.order import Order, order_restart
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
 from controller.reporting.incident import Incident
+from controller.reporting.notices import Notice
 from controller.verification.equal_age import compare_at_equal_age
 from controller.verification.recovery import RecoveryFacts, check_recovery, rolled_out
 
@@ -70,8 +71,7 @@ class Attendant:
         if not _worth_an_incident(situation, incident, decision):
             await self._warn(situation, decision)
             return Attended(decision=decision, incident=None)
-        incident = await self._opened(situation, incident)
-        incident = await self._update(steps.judged(incident, situation.judgement, situation.now), incident)
+        incident = await self._judged(situation, incident)
         return await self._follow(situation, incident)
 
     async def _follow(self, situation: Situation, incident: Incident) -> Attended:
@@ -89,23 +89,22 @@ class Attendant:
             await self._warn(situation, decision)
         return Attended(decision=decision, incident=incident)
 
-    async def _opened(self, situation: Situation, incident: Incident | None) -> Incident:
-        world, now = self._world, situation.now
-        if incident is not None and incident.open:
-            return incident
-        if incident is not None:
-            opened = await self._update(steps.detected(incident, situation.judgement, now), incident)
+    async def _judged(self, situation: Situation, incident: Incident | None) -> Incident:
+        """The incident with the newest judgement; opened, or opened again, where that is needed."""
+        judgement, now = situation.judgement, situation.now
+        if incident is None:
+            new = steps.open_incident(
+                situation.policy, situation.workload, judgement, situation.history.last, now
+            )
+        elif incident.open:
+            new = steps.judged(incident, judgement, now)
         else:
-            opened = await world.records.create(
-                steps.open_incident(
-                    situation.policy, situation.workload, situation.judgement, situation.history.last, now
-                )
-            )
-        if situation.judgement.verdict is Verdict.LEAKING:
-            await world.announcer.announce(
-                notices.leak_detected(opened, situation.workload, situation.judgement, now)
-            )
-        return opened
+            new = steps.detected(incident, judgement, now)
+        if new.known_to_leak and not (incident is not None and incident.open and incident.known_to_leak):
+            await self._announce(notices.leak_detected(new, situation.workload, judgement, now))
+        return (
+            await self._world.records.create(new) if incident is None else await self._update(new, incident)
+        )
 
     async def _capture(self, situation: Situation, incident: Incident) -> Incident:
         world, now = self._world, situation.now
@@ -120,22 +119,18 @@ class Attendant:
         )
         files = tuple([file for plan in plans for file in await world.profiler.capture(plan)])
         files = files or steps.attempted(situation.judgement, stage, now)
-        kept = await self._update(steps.captured(incident, files, stage, now), incident)
-        await world.announcer.announce(notices.evidence_told(kept, situation.workload, files, now))
-        return kept
+        kept = steps.captured(incident, files, stage, now)
+        await self._announce(notices.evidence_told(kept, situation.workload, files, now))
+        return await self._update(kept, incident)
 
     async def _hold(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
         told = steps.decided(incident, decision, situation.now)
         if told is incident:
             return incident
-        changed = incident.status.because != decision.reason.value
-        told = await self._update(told, incident)
-        if changed:
+        if incident.status.because != decision.reason.value:
             self._world.telemetry.held(incident.namespace, decision.reason.value)
-            await self._world.announcer.announce(
-                notices.held(told, situation.workload, decision, situation.now)
-            )
-        return told
+            await self._announce(notices.held(told, situation.workload, decision, situation.now))
+        return await self._update(told, incident)
 
     async def _remediate(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
         order = order_restart(
@@ -157,13 +152,12 @@ class Attendant:
         try:
             receipt = await self._world.remediator.carry_out(order)
         except RemediationRefused as refused:
-            voided = await self._update(steps.order_voided(incident, str(refused), now), incident)
-            await self._world.announcer.announce(notices.restart_refused(voided, str(refused), now))
-            return voided
-        done = await self._update(steps.carried_out(incident, receipt, now), incident)
+            await self._announce(notices.restart_refused(incident, str(refused), now))
+            return await self._update(steps.order_voided(incident, str(refused), now), incident)
+        done = steps.carried_out(incident, receipt, now)
         self._world.telemetry.remediated(done.namespace, order.mechanism.value)
-        await self._world.announcer.announce(notices.restart_started(done, now))
-        return done
+        await self._announce(notices.restart_started(done, now))
+        return await self._update(done, incident)
 
     async def finish(
         self,
@@ -186,10 +180,10 @@ class Attendant:
         recovery = check_recovery(_recovery_facts(incident, workload, policy, memory), now)
         if not recovery.outcome.final:
             return incident
-        closed = await self._update(steps.recovered(incident, recovery, now), incident)
+        closed = steps.recovered(incident, recovery, now)
         self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
-        await self._world.announcer.announce(notices.recovery_told(closed, recovery, now))
-        return closed
+        await self._announce(notices.recovery_told(closed, recovery, now))
+        return await self._update(closed, incident)
 
     async def _resume(
         self, incident: Incident, workload: Workload | None, policy: MemoryPolicy | None, now: datetime
@@ -220,11 +214,9 @@ class Attendant:
         enough = situation.policy.detection.lookback * GROWTH_ENDED_FRACTION
         if situation.judgement.verdict is not Verdict.HEALTHY or quiet < enough:
             return incident
-        closed = await self._update(
-            steps.growth_ended(incident, situation.judgement.worst.message, situation.now), incident
-        )
-        await self._world.announcer.announce(notices.growth_ended_told(closed, situation.now))
-        return closed
+        closed = steps.growth_ended(incident, situation.judgement.worst.message, situation.now)
+        await self._announce(notices.growth_ended_told(closed, situation.now))
+        return await self._update(closed, incident)
 
     async def _warn(self, situation: Situation, decision: Decision) -> None:
         """High memory without an act, once until it changes."""
@@ -237,9 +229,13 @@ class Attendant:
         if self._warned.get(uid) is decision.reason:
             return
         self._warned[uid] = decision.reason
-        await self._world.announcer.announce(
+        await self._announce(
             notices.warned(situation.workload, situation.judgement, decision.reason, situation.now)
         )
+
+    async def _announce(self, told: tuple[Notice, ...]) -> None:
+        """Before it is written: a crash in between tells twice, which is counted, rather than never."""
+        await self._world.announcer.announce(told)
 
     async def _update(self, new: Incident, old: Incident) -> Incident:
         return old if new is old else await self._world.records.update(new)
