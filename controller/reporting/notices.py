@@ -122,7 +122,11 @@ def evidence_told(
     diagnosis = incident.status.diagnosis
     summary = f"; {diagnosis.summary}" if diagnosis else ""
     message = f"{heap.size_bytes / 1024:.0f} KiB from {heap.replica} at {heap.uri}{beside}{summary}"
-    return (_event(EventReason.HEAP_PROFILE_KEPT, message, subject, incident, "Capture", now),)
+    return (
+        _event(
+            EventReason.HEAP_PROFILE_KEPT, message, subject, incident, "Capture", now, once_per=heap.label
+        ),
+    )
 
 
 def restart_started(incident: Incident, now: datetime) -> tuple[Notice, ...]:
@@ -194,7 +198,13 @@ def unmet(policy: MemoryPolicy, reason: EventReason, message: str, now: datetime
 
 
 def _event(
-    reason: EventReason, message: str, subject: Subject, incident: Incident, action: str, now: datetime
+    reason: EventReason,
+    message: str,
+    subject: Subject,
+    incident: Incident,
+    action: str,
+    now: datetime,
+    once_per: str = "",
 ) -> Notice:
     return Notice(
         reason=reason.value,
@@ -203,7 +213,7 @@ def _event(
         regarding=subject,
         related=_incident(incident),
         action=action,
-        episode=incident.name,
+        episode=f"{incident.name} {once_per}".rstrip(),
         at=now,
     )
 

@@ -1,0 +1,64 @@
+# Everything a developer or CI calls. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/ready ## Make the environment in .venv, from hash-pinned locks
+
+.PHONY: demo
+demo: setup ## The whole story on a real cluster, narrated; KEEP=1 keeps it
+	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
+
+.PHONY: fmt
+fmt: setup ## Format and mend what ruff can mend
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+.PHONY: check
+check: setup ## The quick one: style, types, import contract, unit tests (under a minute)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q -m "not go and not apiserver and not cluster and not long"
+
+.PHONY: test
+test: setup ## Unit tests, real API server, real programs, end to end on a real cluster
+	@$(BIN)/pytest -m "not long"
+
+.PHONY: test-all
+test-all: setup ## Everything, also what takes long
+	@$(BIN)/pytest
+
+.PHONY: bench-detection
+bench-detection: setup ## Score the detector and its peers through time
+	@$(BIN)/python -m tests.benchmarks.detection
+
+.PHONY: generate
+generate: setup ## Write what is generated: reference pages and the chart's copies
+	@$(BIN)/python -m tests.generated
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove what builds and tests left here (not the cache of binaries)
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
