@@ -17,7 +17,7 @@ NAMESPACE = "shop"
 def installed(apiserver: Cluster) -> Iterator[Cluster]:
     """The chart's CustomResourceDefinitions, roles and admission policy, and the namespace `shop`."""
     apiserver.create_namespace(NAMESPACE)
-    _helm(
+    helm_on(
         apiserver, "install", "--create-namespace", "--take-ownership", "--set", URL, "bilgepump", str(CHART)
     )
     for plural in ("memorypolicies", "memoryincidents"):
@@ -26,11 +26,12 @@ def installed(apiserver: Cluster) -> Iterator[Cluster]:
         )
     _wait_for_admission_policy(apiserver)
     yield apiserver
-    _helm(apiserver, "uninstall", "bilgepump")
+    helm_on(apiserver, "uninstall", "bilgepump")
     apiserver.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
-def _helm(apiserver: Cluster, *arguments: str) -> None:
+def helm_on(apiserver: Cluster, *arguments: str) -> None:
+    """Helm on this API server, in the namespace `ops`."""
     program = build(("helm",))["helm"]
     environment = os.environ | {"KUBECONFIG": str(apiserver.kubeconfig)}
     finished = subprocess.run(
