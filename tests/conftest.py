@@ -1,3 +1,3 @@
-"""What every test may ask for."""
+"""Fixtures every test may ask for."""
 
-pytest_plugins = ["tests.cluster.fixtures"]
+pytest_plugins = ("tests.cluster.fixtures",)
