@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.evidence.origin import Origin, origin_of
+from controller.evidence.origin import Origin, observes, origin_of
 from controller.evidence.profile import Frame, Profile
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
@@ -47,6 +47,11 @@ class Comparison:
     def growth_bytes(self) -> float:
         """Net growth of the bytes in use; all of them where there is no baseline."""
         return float(self.inuse_delta_bytes.sum())
+
+    def by_stack(self, rows: Numbers) -> Numbers:
+        """A number per row (rows,) summed per stack (stacks,)."""
+        sums = np.bincount(self.stack_of, weights=rows, minlength=len(self.stacks))
+        return np.asarray(sums, dtype=np.float64)
 
 
 def compare(now: Profile, baseline: Profile | None = None) -> Comparison:
@@ -99,6 +104,7 @@ class _Rows:
     def add(self, profile: Profile, stack_frames: Indices, index: int) -> None:
         columns = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
         values = np.stack([profile.column(name) for name in columns], axis=1)
+        values[_taken_by_observer(profile)] = 0
         sizes: list[float] = _block_sizes(profile, values).tolist()
         starts = profile.stack_starts.tolist()
         places = []
@@ -124,6 +130,15 @@ class _Rows:
 
     def block_bytes(self) -> Numbers:
         return np.fromiter((size for _, size in self._row_numbers), np.float64, len(self._row_numbers))
+
+
+def _taken_by_observer(profile: Profile) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """Whether each sample (samples,) was allocated by the taking of the profile."""
+    flags = np.array([observes(frame) for frame in profile.frames], dtype=np.int64)
+    if not flags.any():
+        return np.zeros(profile.samples, dtype=np.bool_)
+    seen = np.concatenate(([0], np.cumsum(flags[profile.stack_frames])))
+    return np.asarray(np.diff(seen[profile.stack_starts]) > 0)
 
 
 def _block_sizes(profile: Profile, values: Numbers) -> Numbers:

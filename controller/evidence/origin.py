@@ -15,8 +15,10 @@ from controller.evidence.profile import Frame
 class Origin(IntEnum):
     """In order of how little a person could change there."""
 
+    ALLOCATION = -1
+    """The runtime's allocator itself."""
     RUNTIME = 0
-    """The Go runtime: never the answer."""
+    """The Go runtime: goroutine descriptors and the like."""
     PLUMBING = 1
     """Standard packages that allocate for their caller: bytes, encoding/json, crypto …"""
     SUBSYSTEM = 2
@@ -38,16 +40,8 @@ _STANDARD_ROOTS = frozenset(
         *("syscall", "testing", "text", "time", "type", "unicode", "unique", "unsafe", "vendor", "weak"),
     )
 )
-_SUBSYSTEMS = (
-    "net/http",
-    "net",
-    "database/sql",
-    "context",
-    "time",
-    "os/exec",
-    "os/signal",
-    "log/slog",
-    "expvar",
+_SUBSYSTEMS = frozenset(
+    ("net/http", "database/sql", "context", "time", "os/exec", "os/signal", "log/slog", "expvar")
 )
 _VERSIONED = re.compile(r"@v\d|/pkg/mod/|/vendor/|^vendor/")
 _DISPATCH = re.compile(
@@ -66,6 +60,11 @@ _DISPATCH = re.compile(
       |^testing\.""",
     re.VERBOSE,
 )
+_ALLOCATION = re.compile(r"^runtime\.(mallocgc|newobject|makeslice|growslice|systemstack|mcall|newarray)")
+_PLUMBING = re.compile(r"^net/http\.newBufio(Reader|Writer)|^net/http\.(Header|cloneURL|cloneMultipart)")
+_OBSERVER = re.compile(
+    r"^net/http/pprof\.|^expvar\.|^runtime/pprof\.(write|profileWriter|\(\*(Profile\)\.WriteTo|profileBuilder\)))"
+)
 _ENTRY = re.compile(r"^main\.main$|^main\.init(\.\d+)?$|\.init(\.\d+)?$|^runtime\.main$")
 
 
@@ -77,6 +76,11 @@ def package_of(function: str) -> str:
     return plain if dot < 0 else plain[:dot]
 
 
+def observes(frame: Frame) -> bool:
+    """Whether the frame belongs to the taking of the profile: its own allocations are not the program's."""
+    return _OBSERVER.match(frame.function) is not None
+
+
 def origin_of(frame: Frame) -> Origin:
     """Whose code this frame is."""
     function = frame.function
@@ -85,7 +89,7 @@ def origin_of(frame: Frame) -> Origin:
     package = package_of(function)
     root = package.split("/", 1)[0]
     if root in _STANDARD_ROOTS and _in_standard_tree(package, frame.file):
-        return _standard_origin(package)
+        return _standard_origin(package, function)
     if _VERSIONED.search(frame.file):
         return Origin.LIBRARY
     return Origin.ENTRY if _ENTRY.search(function) else Origin.APPLICATION
@@ -98,7 +102,9 @@ def _in_standard_tree(package: str, file: str) -> bool:
     return not absolute or folder.endswith(f"/src/{package}") or "/src/" in folder
 
 
-def _standard_origin(package: str) -> Origin:
+def _standard_origin(package: str, function: str) -> Origin:
     if package == "runtime" or package.startswith(("runtime/", "internal/runtime", "type")):
-        return Origin.RUNTIME
-    return Origin.SUBSYSTEM if package in _SUBSYSTEMS else Origin.PLUMBING
+        return Origin.ALLOCATION if _ALLOCATION.match(function) else Origin.RUNTIME
+    if package not in _SUBSYSTEMS or _PLUMBING.match(function):
+        return Origin.PLUMBING
+    return Origin.SUBSYSTEM

@@ -8,6 +8,7 @@ library or standard-library subsystem that holds on to things. Both ends are nam
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +40,13 @@ class Retainer:
     via: str
     """What the function called to get there; its own name where it allocated itself."""
     origin: Origin
+    alloc_bytes: float
+    """Allocated there since the baseline, freed or not."""
     kept_ratio: float
     """Of the bytes allocated there since the baseline, how much was never freed (by stack and block size)."""
 
 
-def owner_position(stack: Indices, origins: tuple[Origin, ...]) -> int:
+def owner_position(stack: Iterable[int], origins: tuple[Origin, ...]) -> int:
     """
     The place in the stack of the function that answers for its allocations.
 
@@ -51,13 +54,13 @@ def owner_position(stack: Indices, origins: tuple[Origin, ...]) -> int:
     a library, because these are above everything. Otherwise the nearest library frame, then the nearest
     subsystem of the standard library, then the leaf.
     """
-    best, best_origin = 0, Origin.RUNTIME
-    for position, frame in enumerate(stack.tolist()):
+    best, best_origin = 0, Origin.ALLOCATION
+    for position, frame in enumerate(stack):
         origin = origins[frame]
         if origin is Origin.APPLICATION:
             return position
         if origin is Origin.DISPATCH:
-            break
+            return best if best_origin >= Origin.SUBSYSTEM else position
         if origin is Origin.ENTRY:
             return position if best_origin < Origin.LIBRARY else best
         if origin > best_origin:
@@ -67,11 +70,12 @@ def owner_position(stack: Indices, origins: tuple[Origin, ...]) -> int:
 
 def owners(comparison: Comparison) -> Indices:
     """The position of the owner in each stack (stacks,)."""
-    return np.array([owner_position(each, comparison.origins) for each in comparison.stacks], dtype=np.int32)
+    positions = [owner_position(each.tolist(), comparison.origins) for each in comparison.stacks]
+    return np.array(positions, dtype=np.int32)
 
 
 def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Retainer, ...]:
-    """The functions that hold what grew, largest first."""
+    """The functions that hold what grew, largest first; `owner_positions` is (stacks,)."""
     growth = _positive_growth(comparison)
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row in np.flatnonzero((comparison.inuse_bytes != 0) | (comparison.inuse_delta_bytes != 0)).tolist():
@@ -83,7 +87,12 @@ def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Re
         for rows in rows_of.values()
         if comparison.inuse_delta_bytes[rows].sum() > max(growth * SMALLEST_SHARE, 0)
     ]
-    return tuple(sorted(found, key=lambda each: -each.delta_bytes)[:MOST_RETAINERS])
+    return tuple(sorted(found, key=_rank)[:MOST_RETAINERS])
+
+
+def _rank(retainer: Retainer) -> tuple[bool, float]:
+    """Largest first; the runtime's own (goroutine descriptors, say) follow from somebody else's doing."""
+    return retainer.origin <= Origin.RUNTIME, -retainer.delta_bytes
 
 
 def _positive_growth(comparison: Comparison) -> float:
@@ -119,6 +128,7 @@ def _retainer(
         allocator=stack[0].function,
         via=stack[max(position - 1, 0)].function,
         origin=comparison.origins[int(comparison.stacks[heaviest][position])],
+        alloc_bytes=float(comparison.alloc_bytes[rows].sum()),
         kept_ratio=kept_ratio(comparison, rows),
     )
 

@@ -65,13 +65,14 @@ class LeakApp:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/work?n={units}", method="POST")
         with urllib.request.urlopen(request, timeout=60) as answer:
             account = json.load(answer)
+        files = asyncio.run(self._files())
         return Snapshot(
             retained_bytes=account["retainedBytes"],
             heap_alloc_bytes=account["heapAlloc"],
             stack_inuse_bytes=account["stackInuse"],
             goroutines=account["goroutines"],
             rss_bytes=self._rss_bytes(),
-            files=asyncio.run(self._files()),
+            files=files,
         )
 
     def _rss_bytes(self) -> int:

@@ -1,36 +1,27 @@
-// Buffers go back to a pool however large one odd response made them; enough are out at once to keep many.
+// Connections take their buffer from a pool; one odd large answer after another makes every buffer large.
 package main
 
 import (
-	"bytes"
 	"sync"
 
 	"bilgepump.dev/leakapps/harness"
 )
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+type scratch struct{ room []byte }
 
-func encode(size int) *bytes.Buffer {
-	buffer := buffers.Get().(*bytes.Buffer)
-	buffer.Reset()
-	line := bytes.Repeat([]byte("x"), 4<<10)
-	for buffer.Len() < size {
-		buffer.Write(line)
-	}
-	return buffer
-}
+var pool = sync.Pool{New: func() any { return &scratch{room: make([]byte, 0, 16<<10)} }}
+
+// Connections that are open now: each has a buffer out.
+var open []*scratch
+
+func connect() { open = append(open, pool.Get().(*scratch)) }
 
 func main() {
-	retained := int64(0)
-	harness.Serve(func(i int) {
-		batch := make([]*bytes.Buffer, 0, 64)
-		for range 64 {
-			batch = append(batch, encode((i%16+1)*(32<<10)))
+	harness.Serve(func(i int) { connect() }, func() int64 {
+		size := int64(0)
+		for _, each := range open {
+			size += int64(cap(each.room))
 		}
-		retained = 0
-		for _, buffer := range batch {
-			retained += int64(buffer.Cap())
-			buffers.Put(buffer)
-		}
-	}, func() int64 { return retained })
+		return size
+	})
 }

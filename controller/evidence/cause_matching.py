@@ -1,0 +1,294 @@
+"""
+The causes of the catalogue that fit what grew.
+
+Goroutines are asked first, then calls that are leaks by themselves, and only then the kind of collection:
+memory that a blocked goroutine holds is not also an unbounded map. No growth, no cause.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.evidence.causes import CATALOGUE, Blocked, Cause, Grown
+from controller.evidence.comparison import Comparison, Indices, Numbers
+from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
+from controller.evidence.heap_shape import HeapShape, shape_of
+from controller.evidence.origin import Origin
+from controller.evidence.profile import Frame
+from controller.evidence.retainer import Retainer, kept_ratio, owner_position
+
+_LEAST_KEPT_RATIO = 0.7
+"""Of what was allocated at the lines that grew: below it blocks are freed as others come, as in a cache."""
+_LEAST_SHARE_OF_A_SHAPE = 0.25
+_MOST_ROWS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCause:
+    """A cause, how likely it is, and the function where to look."""
+
+    cause: Cause
+    confidence: float
+    function: str
+    file: str
+    line: int
+    evidence: str
+    """The numbers that speak for it."""
+    by_goroutines: bool = False
+    """Whether goroutines gave it away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GrownHeap:
+    """A heap that grew materially, prepared for questions; None stands for one that did not."""
+
+    comparison: Comparison
+    owner_positions: Indices
+    retainers: tuple[Retainer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownGoroutines:
+    """Goroutine groups; `leaked` are those the collector itself proved blocked for ever."""
+
+    groups: tuple[GoroutineGroup, ...] = ()
+    leaked: tuple[GoroutineGroup, ...] = ()
+    has_baseline: bool = False
+
+
+def name_causes(
+    heap: GrownHeap | None, goroutines: GrownGoroutines, *, any_heap: GrownHeap | None
+) -> tuple[NamedCause, ...]:
+    """
+    The causes that fit, likeliest first.
+
+    `heap` only where it grew; `any_heap` as well where it did not, to find who calls what.
+    """
+    matcher = _Matcher(heap, goroutines, any_heap)
+    found = [*matcher.specific(), *matcher.blocked_in_application()]
+    found.extend(matcher.shapes(found))
+    return tuple(sorted(found, key=lambda each: -each.confidence))
+
+
+class _Matcher:
+    def __init__(
+        self, heap: GrownHeap | None, goroutines: GrownGoroutines, any_heap: GrownHeap | None
+    ) -> None:
+        self._heap = heap
+        self._any_heap = any_heap
+        self._goroutines = goroutines
+        self._explained: set[tuple[WaitState, str]] = set()
+
+    def specific(self) -> Iterator[NamedCause]:
+        """Causes with a signature of their own."""
+        for cause in CATALOGUE:
+            by_goroutines = self._by_goroutines(cause)
+            by_heap = self._by_heap(cause)
+            best = by_goroutines or by_heap
+            if best is None:
+                continue
+            yield best
+
+    def _by_goroutines(self, cause: Cause) -> NamedCause | None:
+        for signature in cause.blocked:
+            groups = [each for each in self._goroutines.groups if _waits_in(each, signature)]
+            delta = sum(each.delta for each in groups) - self._healthy_counterpart(signature)
+            known = any(_waits_in(each, signature) for each in self._goroutines.leaked)
+            if not groups or (delta < signature.at_least and not known):
+                continue
+            self._explained.update((each.state, each.function) for each in self._with_same_root(groups))
+            place = self._caller(cause) or _place(groups[0])
+            confidence = 0.97 if known else 0.92 if self._goroutines.has_baseline else 0.7
+            evidence = f"{delta} goroutines more in {groups[0].function}"
+            return _named(cause, confidence, place, evidence, by_goroutines=True)
+        return None
+
+    def _with_same_root(self, groups: list[GoroutineGroup]) -> list[GoroutineGroup]:
+        """Groups that come and go with these: a connection's reader has a writer beside it."""
+        packages = {each.function.rpartition(".")[0] for each in groups}
+        return [
+            each
+            for each in self._goroutines.groups
+            if each in groups or each.function.rpartition(".")[0] in packages
+        ]
+
+    def _healthy_counterpart(self, signature: Blocked) -> int:
+        if signature.unless is None:
+            return 0
+        wanted = signature.unless
+        return sum(
+            each.delta
+            for each in self._goroutines.groups
+            if each.delta > 0 and any(wanted.search(frame.function) for frame in each.stack)
+        )
+
+    def _by_heap(self, cause: Cause) -> NamedCause | None:
+        if self._heap is None or not cause.grown:
+            return None
+        comparison = self._heap.comparison
+        rows = _largest_rows(comparison)
+        growth = float(np.maximum(comparison.inuse_delta_bytes, 0).sum())
+        for signature in cause.grown:
+            hits = [row for row in rows if _passes_through(comparison, row, signature)]
+            held = float(comparison.inuse_delta_bytes[hits].sum())
+            if not hits or held < signature.at_least_share * growth or not comparison.has_baseline:
+                continue
+            heaviest = max(hits, key=lambda row: float(comparison.inuse_delta_bytes[row]))
+            if not _is_kept(self._heap, hits, _owner(self._heap, heaviest).function):
+                continue
+            place = _caller_of(comparison, heaviest, signature)
+            self._explain_goroutines_of(place.function)
+            share = held / growth
+            return _named(
+                cause, 0.6 + 0.35 * min(share * 2, 1.0), place, f"{min(share, 1):.0%} of the growth"
+            )
+        return None
+
+    def _explain_goroutines_of(self, function: str) -> None:
+        for group in self._goroutines.groups:
+            if group.function == function or group.function.startswith(f"{function}.func"):
+                self._explained.add((group.state, group.function))
+
+    def _caller(self, cause: Cause) -> Frame | None:
+        """The application's function that makes the cause's calls: by growth, else by allocations."""
+        heap = self._any_heap
+        if heap is None or cause.called_through is None:
+            return None
+        comparison = heap.comparison
+        for weights in (np.maximum(comparison.inuse_delta_bytes, 0), comparison.alloc_bytes):
+            place = _heaviest_caller(heap, cause.called_through, weights)
+            if place is not None:
+                return place
+        return None
+
+    def blocked_in_application(self) -> Iterator[NamedCause]:
+        """Goroutines of the application or a library that grew and have no more special cause."""
+        causes = {wait: cause for cause in CATALOGUE for wait in cause.waits}
+        seen: set[str] = set()
+        leaked = {(each.state, each.function): each for each in self._goroutines.leaked}
+        candidates = [*self._goroutines.leaked, *self._goroutines.groups]
+        for group in candidates:
+            key = (group.state, group.function)
+            cause = causes.get(group.state)
+            if cause is None or cause.id in seen or key in self._explained:
+                continue
+            if key not in leaked and not has_leaked(group, has_baseline=self._goroutines.has_baseline):
+                continue
+            seen.add(cause.id)
+            self._explained.add(key)
+            certain = 0.97 if key in leaked else 0.9 if self._goroutines.has_baseline else 0.55
+            evidence = f"{group.delta} goroutines more"
+            yield _named(cause, certain, _place(group), evidence, by_goroutines=True)
+
+    def shapes(self, found: list[NamedCause]) -> Iterator[NamedCause]:
+        """The collection that holds the memory of the application for which nothing better is known."""
+        if self._heap is None or not self._heap.comparison.same_process or found:
+            return
+        retainer = next((r for r in self._heap.retainers if r.origin > Origin.DISPATCH), None)
+        if retainer is None or retainer.share < _LEAST_SHARE_OF_A_SHAPE:
+            return
+        if retainer.kept_ratio < _LEAST_KEPT_RATIO:
+            return
+        shape = shape_of(self._heap.comparison, self._heap.owner_positions, _rows_of(self._heap, retainer))
+        cause = next(each for each in CATALOGUE if shape.shape in each.shapes)
+        place = _shape_place(shape) or Frame(retainer.function, retainer.file, retainer.line)
+        confidence = 0.75 if shape.function else 0.5
+        evidence = f"{min(retainer.share, 1):.0%} of the growth, and nearly all of it kept"
+        yield _named(cause, confidence, place, evidence)
+
+
+def is_accused(named: NamedCause, function: str) -> bool:
+    """Whether the function is the named one, or a call that the cause is known by."""
+    calls = (each.call for each in named.cause.grown)
+    return function == named.function or any(call.search(function) for call in calls)
+
+
+def _named(
+    cause: Cause, confidence: float, place: Frame, evidence: str, *, by_goroutines: bool = False
+) -> NamedCause:
+    return NamedCause(
+        cause=cause,
+        confidence=round(confidence, 2),
+        function=place.function,
+        file=place.file,
+        line=place.line,
+        evidence=evidence,
+        by_goroutines=by_goroutines,
+    )
+
+
+def _place(group: GoroutineGroup) -> Frame:
+    return Frame(group.function, group.file, group.line)
+
+
+def _shape_place(shape: HeapShape) -> Frame | None:
+    return Frame(shape.function, shape.file, shape.line) if shape.function else None
+
+
+def _waits_in(group: GoroutineGroup, signature: Blocked) -> bool:
+    if signature.states and group.state not in signature.states:
+        return False
+    return any(signature.function.search(frame.function) for frame in group.stack)
+
+
+def _largest_rows(comparison: Comparison) -> list[int]:
+    delta = comparison.inuse_delta_bytes
+    order = np.argsort(-delta)[:_MOST_ROWS]
+    return [row for row in order.tolist() if delta[row] > 0]
+
+
+def _passes_through(comparison: Comparison, row: int, signature: Grown) -> bool:
+    """Whether the row's stack makes the call, and code outside Go's own packages asked for it."""
+    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
+    inside = False
+    for frame in stack:
+        if signature.call.search(comparison.frames[frame].function):
+            if signature.called_by_anyone:
+                return True
+            inside = True
+        elif inside:
+            return bool(comparison.origins[frame] >= Origin.LIBRARY)
+    return False
+
+
+def _is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:
+    """By these rows, or by all of their owner's: a map's tables are freed as it grows, its values not."""
+    ratio = kept_ratio(heap.comparison, np.array(rows))
+    of_owner = (each.kept_ratio for each in heap.retainers if each.function == owner)
+    return max(ratio, *of_owner, 0.0) >= _LEAST_KEPT_RATIO
+
+
+def _caller_of(comparison: Comparison, row: int, signature: Grown) -> Frame:
+    """Who made the call: the owner of the stack above it."""
+    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
+    matches = [signature.call.search(comparison.frames[each].function) is not None for each in stack]
+    above: list[int] = stack[len(stack) - matches[::-1].index(True) :] or stack
+    return comparison.frames[above[owner_position(above, comparison.origins)]]
+
+
+def _owner(heap: GrownHeap, row: int) -> Frame:
+    stack = int(heap.comparison.stack_of[row])
+    return heap.comparison.frames[int(heap.comparison.stacks[stack][heap.owner_positions[stack]])]
+
+
+def _rows_of(heap: GrownHeap, retainer: Retainer) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    rows = [row for row in _largest_rows(heap.comparison) if _owner(heap, row).function == retainer.function]
+    return np.array(rows, dtype=np.int64)
+
+
+def _heaviest_caller(heap: GrownHeap, call: re.Pattern[str], weights: Numbers) -> Frame | None:
+    comparison: Comparison = heap.comparison
+    for row in np.argsort(-weights)[:_MOST_ROWS].tolist():
+        if weights[row] <= 0:
+            return None
+        stack: list[int] = comparison.stacks[int(comparison.stack_of[row])].tolist()
+        position = int(heap.owner_positions[int(comparison.stack_of[row])])
+        owner = stack[position]
+        below = stack[:position]
+        if comparison.origins[owner] < Origin.LIBRARY:
+            continue
+        if any(call.search(comparison.frames[each].function) for each in below):
+            return comparison.frames[owner]
+    return None

@@ -1,0 +1,353 @@
+"""
+The catalogue of causes, as data: what each looks like in a profile, and what a person does about it.
+
+A cause is recognised by goroutines that grew (`blocked`), by stacks whose memory grew (`grown`), or by the
+kind of collection that holds it (`heap_shape.py`). `docs/diagnosis.md` lists them.
+"""
+
+import re
+from dataclasses import dataclass
+
+from controller.evidence.goroutines import WaitState
+from controller.evidence.heap_shape import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """Goroutines that grew and wait in a certain function."""
+
+    function: re.Pattern[str]
+    """Matched against every function of the stack."""
+    states: frozenset[WaitState] = frozenset()
+    """Any, where empty."""
+    at_least: int = 20
+    unless: re.Pattern[str] | None = None
+    """Goroutines in these functions are the healthy counterpart: as many are subtracted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """Memory that grew under a call, made by the application or a library (not by Go's own packages)."""
+
+    call: re.Pattern[str]
+    at_least_share: float = 0.15
+    called_by_anyone: bool = False
+    """Also where Go's own packages made the call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One way to leak."""
+
+    id: str
+    title: str
+    why: str
+    look_for: str
+    linter: str
+    fix: str
+    blocked: tuple[Blocked, ...] = ()
+    grown: tuple[Grown, ...] = ()
+    waits: frozenset[WaitState] = frozenset()
+    """For the general causes: any goroutine of the application that grew and waits like this."""
+    shapes: frozenset[Shape] = frozenset()
+    """For the general causes: any memory of the application that grew and is held like this."""
+    called_through: re.Pattern[str] | None = None
+    """Calls by which the application comes to it, to name the caller where the stack does not."""
+
+
+def _r(*alternatives: str) -> re.Pattern[str]:
+    return re.compile("|".join(alternatives))
+
+
+_SELECT = frozenset({WaitState.SELECT})
+_IO = frozenset({WaitState.IO_WAIT})
+
+CATALOGUE: tuple[Cause, ...] = (
+    Cause(
+        id="response-body-not-closed",
+        title="HTTP response body not closed",
+        why="Every response whose body is neither read to the end nor closed keeps its connection, two "
+        "goroutines and their buffers for ever.",
+        look_for="calls of http.Get, Client.Do and the like without `defer resp.Body.Close()`, also on the "
+        "paths that return early or only look at the status",
+        linter="bodyclose",
+        fix="`defer resp.Body.Close()` right after the error check; read what is left with "
+        "`io.Copy(io.Discard, resp.Body)` so that the connection can be used again",
+        blocked=(
+            Blocked(
+                function=_r(r"^net/http\.\(\*persistConn\)\.readLoop$"),
+                states=_SELECT,
+                unless=_r(
+                    r"^net/http\.\(\*persistConn\)\.roundTrip$", r"^net/http\.\(\*bodyEOFSignal\)\.Read$"
+                ),
+            ),
+            Blocked(
+                function=_r(
+                    r"^(net/http\.\(\*http2"
+                    r"|golang\.org/x/net/http2\.\(\*)clientStream\)\.(doRequest|writeRequest)$"
+                ),
+                states=_SELECT,
+                unless=_r(
+                    r"^(net/http\.\(\*http2"
+                    r"|golang\.org/x/net/http2\.\(\*)ClientConn\)\.(roundTrip|RoundTrip)$"
+                ),
+            ),
+        ),
+        called_through=_r(r"^net/http\.\(\*(Client|Transport)\)\.", r"^net/http\.(Get|Post|Head|PostForm)$"),
+    ),
+    Cause(
+        id="rows-not-closed",
+        title="sql.Rows not closed",
+        why="A result set that is not read to its end holds its connection; the pool opens another for each.",
+        look_for="Query or QueryContext without `defer rows.Close()`, loops over rows.Next that "
+        "return early, "
+        "transactions without Commit or Rollback",
+        linter="sqlclosecheck, rowserrcheck",
+        fix="`defer rows.Close()` after the error check, QueryRow where one row is wanted, and a bound: "
+        "db.SetMaxOpenConns",
+        blocked=(Blocked(function=_r(r"^database/sql\.\(\*(Rows|Tx)\)\.awaitDone$")),),
+        grown=(Grown(call=_r(r"^database/sql\.\(\*(DB|Conn|Tx)\)\.(Query|QueryContext|Begin|BeginTx)$")),),
+        called_through=_r(r"^database/sql\.\(\*(DB|Tx|Conn|Stmt)\)\.(Query|Begin)"),
+    ),
+    Cause(
+        id="stmt-not-closed",
+        title="sql.Stmt not closed",
+        why="Every prepared statement is kept by its connections and on the server until it is closed.",
+        look_for="Prepare or PrepareContext inside a request instead of once at start, without "
+        "`defer stmt.Close()`",
+        linter="sqlclosecheck",
+        fix="prepare once and share the statement, or `defer stmt.Close()`",
+        grown=(Grown(call=_r(r"^database/sql\.\(\*(DB|Conn|Tx)\)\.(Prepare|PrepareContext)$")),),
+        called_through=_r(r"^database/sql\.\(\*(DB|Tx|Conn)\)\.Prepare"),
+    ),
+    Cause(
+        id="client-per-call",
+        title="A client or connection opened per call and never closed",
+        why="Each client has its own connections and background goroutines, which outlive the call.",
+        look_for="http.Transport, sql.Open, grpc.NewClient, redis.NewClient and the like inside a "
+        "function that "
+        "runs per request",
+        linter="none; goleak in tests finds it",
+        fix="make one client at start and share it (they are safe for concurrent use), or close it",
+        blocked=(
+            Blocked(function=_r(r"^database/sql\.\(\*DB\)\.connectionOpener$"), at_least=5),
+            Blocked(function=_r(r"^net/http\.\(\*persistConn\)\.readLoop$"), states=_IO, at_least=150),
+            Blocked(
+                function=_r(
+                    r"^google\.golang\.org/grpc/internal/transport\.\(\*http2Client\)\.reader$",
+                    r"^google\.golang\.org/grpc/internal/grpcsync\.\(\*CallbackSerializer\)\.run$",
+                    r"^github\.com/(redis/go-redis|go-redis/redis)(/v\d+)?/internal/pool\.",
+                    r"^go\.mongodb\.org/mongo-driver(/v\d+)?/x/mongo/driver/topology\.",
+                    r"^github\.com/(IBM|Shopify)/sarama\.",
+                    r"^github\.com/segmentio/kafka-go\.",
+                    r"^github\.com/nats-io/nats\.go\.\(\*Conn\)\.",
+                    r"^github\.com/(rabbitmq/amqp091-go|streadway/amqp)\.\(\*Connection\)\.",
+                    r"^github\.com/fsnotify/fsnotify\.",
+                )
+            ),
+        ),
+        called_through=_r(
+            r"^database/sql\.Open(DB)?$",
+            r"^google\.golang\.org/grpc\.(NewClient|Dial)",
+            r"\.(NewClient|NewConn|Dial|DialContext|Connect|NewReader|NewWriter|NewWatcher|NewConsumer)$",
+        ),
+    ),
+    Cause(
+        id="ticker-or-timer-not-stopped",
+        title="Ticker or timer never stopped",
+        why="A running timer is held by the runtime with all that its function refers to, and a "
+        "goroutine that "
+        "ranges over a ticker's channel never ends: Stop does not close it.",
+        look_for="time.NewTicker, time.AfterFunc or time.NewTimer without Stop; loops over "
+        "`ticker.C` without a "
+        "case that leaves",
+        linter="none; goleak in tests finds the goroutine",
+        fix="`defer ticker.Stop()` and select on the ticker together with `ctx.Done()`",
+        grown=(
+            Grown(
+                call=_r(r"^time\.(NewTicker|NewTimer|AfterFunc|After|Tick|newTimer)$"),
+                at_least_share=0.10,
+            ),
+        ),
+    ),
+    Cause(
+        id="context-not-cancelled",
+        title="Child context never cancelled",
+        why="A cancellable context registers with its parent until one of the two is cancelled; under a "
+        "long-lived parent that is never.",
+        look_for="`ctx, _ := context.WithCancel(…)`, WithTimeout or WithDeadline whose cancel "
+        "function is dropped "
+        "or not called on every path",
+        linter="go vet (lostcancel), contextcheck, fatcontext",
+        fix="`ctx, cancel := …; defer cancel()`",
+        blocked=(Blocked(function=_r(r"^context\.\(\*cancelCtx\)\.propagateCancel\.func\d+$")),),
+        grown=(
+            Grown(
+                call=_r(
+                    r"^context\.(With|AfterFunc|\(\*cancelCtx\)\.propagateCancel|withCancel|newCancelCtx)"
+                ),
+                at_least_share=0.20,
+            ),
+        ),
+        called_through=_r(r"^context\.With"),
+    ),
+    Cause(
+        id="metric-label-cardinality",
+        title="Unbounded metric label cardinality",
+        why="A metric keeps one time series for every combination of label values it ever saw.",
+        look_for="label values that come from outside or count up: user ids, full URLs, error texts, "
+        "timestamps",
+        linter="promlinter; none for the values themselves",
+        fix="drop the label or map its values to a small fixed set; delete series that are no longer needed "
+        "(DeleteLabelValues)",
+        grown=(
+            Grown(
+                call=_r(
+                    r"^github\.com/prometheus/client_golang/prometheus\.(\(\*(MetricVec|metricMap|CounterVec"
+                    r"|GaugeVec|HistogramVec|SummaryVec)\)\.|MakeLabelPairs|v2\.New|NewCounter|NewHistogram)",
+                    r"^github\.com/VictoriaMetrics/metrics\.\(\*Set\)\.",
+                    r"^go\.opentelemetry\.io/otel/sdk/metric/",
+                    r"^github\.com/(hashicorp|armon)/go-metrics(/\w+)?\.",
+                    r"^github\.com/rcrowley/go-metrics\.",
+                    r"^go\.opencensus\.io/stats/view\.",
+                    r"^expvar\.\(\*Map\)\.",
+                )
+            ),
+        ),
+    ),
+    Cause(
+        id="pool-buffers-grow",
+        title="Buffers in a sync.Pool grow and are never cut",
+        why="A pool hands out the same buffers again and again; after one large use each of them "
+        "stays large.",
+        look_for="`pool.Put(buf)` without a check of `buf.Cap()`",
+        linter="none (staticcheck SA6002 finds a related mistake)",
+        fix="do not put buffers back above a size (`if buf.Cap() <= 64<<10 { pool.Put(buf) }`)",
+        grown=(Grown(call=_r(r"^sync\.\(\*Pool\)\."), at_least_share=0.20),),
+    ),
+    Cause(
+        id="request-kept-by-global",
+        title="Requests kept after they were answered",
+        why="A collection that outlives the request refers to it, and with it to its headers, body "
+        "and context.",
+        look_for="package-level maps and slices, or goroutines and closures, that receive the request, its "
+        "context or its header",
+        linter="none (gochecknoglobals lists the package-level variables)",
+        fix="copy the few fields that are needed, and remove the entry when the request ends",
+        grown=(
+            Grown(
+                call=_r(
+                    r"^net/http\.(readRequest|\(\*Request\)\.(Clone|WithContext)|Header\.(Set|Add"
+                    r"|Clone)|NewRequest)",
+                    r"^net/textproto\.",
+                    r"^github\.com/gin-gonic/gin\.\(\*Engine\)\.(allocateContext|New)",
+                ),
+                at_least_share=0.25,
+                called_by_anyone=True,
+            ),
+        ),
+    ),
+    Cause(
+        id="cache-without-expiry",
+        title="A cache library used without expiry or bound",
+        why="The library keeps what it is given until it expires, and here nothing expires.",
+        look_for="the cache's constructor: no expiration, no clean-up interval, no maximum size, "
+        "keys that never "
+        "come again",
+        linter="none",
+        fix="give the cache an expiry and a bound, and leave what is unique (timestamps, ids) out of "
+        "its keys",
+        grown=(
+            Grown(
+                call=_r(
+                    r"^github\.com/patrickmn/go-cache\.",
+                    r"^github\.com/(allegro/bigcache|coocood/freecache|muesli/cache2go|bluele/gcache"
+                    r"|jellydator/ttlcache|ReneKroon/ttlcache|eko/gocache|karlseguin/ccache|zekroTJA/timedmap"
+                    r"|orcaman/concurrent-map|Code-Hex/go-generics-cache|maypok86/otter)(/v\d+)?[./]",
+                ),
+                at_least_share=0.01,
+            ),
+        ),
+    ),
+    Cause(
+        id="goroutine-blocked-on-channel-send",
+        title="Goroutines blocked on a channel send",
+        why="The receiver is gone: it timed out or returned early, and an unbuffered send waits for ever.",
+        look_for="a goroutine that sends its result while the caller selects on a timeout or an error",
+        linter="none; goleak in tests, goroutineleak profile (Go 1.27)",
+        fix="give the channel room for one (`make(chan T, 1)`), or select the send together with "
+        "`ctx.Done()`",
+        waits=frozenset({WaitState.CHAN_SEND}),
+    ),
+    Cause(
+        id="goroutine-blocked-on-channel-receive",
+        title="Goroutines blocked on a channel receive",
+        why="Nobody sends any more and nobody closed the channel.",
+        look_for="`for … range ch` and `<-ch` where the sending side can end without close(ch)",
+        linter="none; goleak in tests, goroutineleak profile (Go 1.27)",
+        fix="close the channel when its sender ends (`defer close(ch)`), or select together with "
+        "`ctx.Done()`",
+        waits=frozenset({WaitState.CHAN_RECEIVE}),
+    ),
+    Cause(
+        id="goroutine-blocked-in-select",
+        title="Goroutines blocked in a select",
+        why="None of its channels is ever ready again: no one sends, closes or cancels.",
+        look_for="`for { select { … } }` without a case on a context that really gets cancelled",
+        linter="contextcheck; goleak in tests, goroutineleak profile (Go 1.27)",
+        fix="end the loop with the owner: cancel its context or close its stop channel",
+        waits=frozenset({WaitState.SELECT}),
+    ),
+    Cause(
+        id="goroutine-blocked-on-lock",
+        title="Goroutines blocked on a lock or wait group",
+        why="Whoever holds the lock never gives it back, or a counter never reaches zero.",
+        look_for="a return between Lock and Unlock, locks taken in two orders, wg.Add without Done",
+        linter="staticcheck (SA2001), go vet (copylocks); goleak in tests",
+        fix="`defer mu.Unlock()` right after Lock; `defer wg.Done()` at the top of the goroutine",
+        waits=frozenset({WaitState.LOCK, WaitState.WAIT_GROUP, WaitState.CONDITION}),
+    ),
+    Cause(
+        id="slice-append-forever",
+        title="A slice is appended to for ever",
+        why="A slice that outlives the request only grows; doubling it also needs old and new at once.",
+        look_for="`append` to a package-level variable or to a field of something that lives as long as the "
+        "program",
+        linter="none (gochecknoglobals lists the package-level variables)",
+        fix="bound it (ring buffer), write it out and start anew, or keep it per request",
+        shapes=frozenset({Shape.SLICE}),
+    ),
+    Cause(
+        id="large-buffer-pinned",
+        title="Large buffers kept alive, perhaps by a small part of each",
+        why="A sub-slice or substring refers to the whole buffer it was cut from.",
+        look_for="`buf[:n]` or `s[i:j]` of something large that is put into a map, a slice or a field",
+        linter="none",
+        fix="copy the part that is needed: bytes.Clone, strings.Clone, or append to a nil slice",
+        shapes=frozenset({Shape.LARGE_BLOCKS}),
+    ),
+    Cause(
+        id="unbounded-map-or-cache",
+        title="Unbounded map or cache",
+        why="Entries are added and never removed; what each of them refers to stays with it.",
+        look_for="a map (or sync.Map) that is only written to, keys that are new every time, a cache without "
+        "expiry or bound",
+        linter="none (gochecknoglobals lists the package-level variables)",
+        fix="delete entries when their owner ends, or use a cache with a bound and an expiry",
+        shapes=frozenset({Shape.MAP, Shape.UNKNOWN}),
+    ),
+    Cause(
+        id="native-memory",
+        title="Native memory outside the Go heap",
+        why="The process holds far more than Go accounts for: C code (cgo), its arenas, or mapped memory.",
+        look_for="C.malloc, C.CString, C.CBytes without C.free; objects of C libraries without their "
+        "close or "
+        "free; mmap without munmap",
+        linter="none; valgrind, AddressSanitizer (`go build -asan`) or jemalloc's heap profile",
+        fix="free what C allocated (`defer C.free(…)`), close native handles; against fragmentation "
+        "MALLOC_ARENA_MAX=2 or jemalloc",
+    ),
+)
+
+BY_ID = {cause.id: cause for cause in CATALOGUE}
+NATIVE = BY_ID["native-memory"]

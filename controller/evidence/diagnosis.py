@@ -1,0 +1,249 @@
+"""
+The diagnosis of one replica: what leaks, what only churns, which cause fits, and what to do meanwhile.
+
+It answers the three questions people ask: are we looking in the right place, is the usual suspect guilty, and
+can memory be freed by hand.
+"""
+
+from dataclasses import dataclass
+
+from controller.detection.assessment import GrowthClass
+from controller.evidence.advice import Advice, advise
+from controller.evidence.answers import Answers, answer
+from controller.evidence.cause_matching import GrownGoroutines, GrownHeap, NamedCause, is_accused, name_causes
+from controller.evidence.causes import NATIVE
+from controller.evidence.churn import Churn, find_churn
+from controller.evidence.comparison import Comparison, compare
+from controller.evidence.flame import FlameNode, flame_of
+from controller.evidence.goroutines import MOST_GROUPS, GoroutineGroup, group_goroutines, has_leaked
+from controller.evidence.growth_class import MemoryAccount, classify, stack_growth_bytes
+from controller.evidence.memstats import read_memstats
+from controller.evidence.origin import Origin
+from controller.evidence.profile import ProfileLimits, read_profile
+from controller.evidence.retainer import Retainer, find_retainers, owners
+from controller.evidence.sampling import FEW_SAMPLES, SamplingError, growth_error
+
+_LEAST_GROWTH_BYTES = 2 << 20
+_LEAST_GROWTH_RATIO = 0.05
+"""Of what was in use before: less is the breathing of a busy program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The files of one replica as they were taken, and what is known beside them; only `heap` is needed."""
+
+    heap: bytes
+    heap_baseline: bytes | None = None
+    goroutines: bytes | None = None
+    goroutines_baseline: bytes | None = None
+    goroutineleak: bytes | None = None
+    memstats: bytes | None = None
+    rss_bytes: int | None = None
+    limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Everything that is said about one replica's memory."""
+
+    growth_class: GrowthClass
+    confidence: float
+    growth_bytes: float
+    plus_minus_bytes: float
+    """Half the 95 % interval of the growth that sampling leaves."""
+    explained_share: float
+    """Of the growth (heap and goroutine stacks; of the resident memory where most of it is native)."""
+    has_baseline: bool
+    retainers: tuple[Retainer, ...]
+    churn: tuple[Churn, ...]
+    goroutines: tuple[GoroutineGroup, ...]
+    causes: tuple[NamedCause, ...]
+    answers: Answers
+    advice: Advice
+    warnings: tuple[str, ...]
+    flame: FlameNode
+
+
+def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnosis:
+    """Reads the files and says what they show. Raises ProfileRejected."""
+    comparison = _compared(evidence, limits)
+    positions = owners(comparison)
+    retainers = find_retainers(comparison, positions)
+    goroutines = _goroutines(evidence, limits)
+    stats = read_memstats(evidence.memstats) if evidence.memstats else None
+    account = MemoryAccount(rss_bytes=evidence.rss_bytes, limit_bytes=evidence.limit_bytes, stats=stats)
+    error = growth_error(comparison)
+    grew = _grew(comparison, error)
+    heap = GrownHeap(comparison=comparison, owner_positions=positions, retainers=retainers)
+    causes = name_causes(heap if grew else None, goroutines, any_heap=heap)
+    goroutines_leak = any(each.by_goroutines for each in causes) or any(
+        has_leaked(each, has_baseline=goroutines.has_baseline) for each in goroutines.groups
+    )
+    growth_class = classify(
+        heap_grew=grew and comparison.has_baseline, goroutines_leak=goroutines_leak, account=account
+    )
+    if growth_class is GrowthClass.NATIVE:
+        causes = (_native(account), *causes)
+    churn = find_churn(comparison, positions)
+    return Diagnosis(
+        growth_class=GrowthClass.HEAP
+        if growth_class is GrowthClass.UNKNOWN and not comparison.has_baseline
+        else growth_class,
+        confidence=_confidence(comparison, error, grew=grew),
+        growth_bytes=comparison.growth_bytes,
+        plus_minus_bytes=error.plus_minus_bytes,
+        explained_share=_explained_share(growth_class, comparison, retainers, goroutines, account),
+        has_baseline=comparison.has_baseline,
+        retainers=retainers if grew else (),
+        churn=churn,
+        goroutines=goroutines.groups[:MOST_GROUPS],
+        causes=causes,
+        answers=answer(
+            growth_class=growth_class,
+            grew=grew,
+            retainers=retainers if grew else (),
+            churn=churn,
+            guilty=_guilty(retainers if grew else (), causes, churn),
+            account=account,
+        ),
+        advice=advise(growth_class, account),
+        warnings=tuple(_warnings(comparison, error, account, goroutines, grew=grew)),
+        flame=flame_of(comparison),
+    )
+
+
+def _compared(evidence: Evidence, limits: ProfileLimits | None) -> Comparison:
+    baseline = read_profile(evidence.heap_baseline, limits) if evidence.heap_baseline else None
+    return compare(read_profile(evidence.heap, limits), baseline)
+
+
+def _goroutines(evidence: Evidence, limits: ProfileLimits | None) -> GrownGoroutines:
+    if evidence.goroutines is None and evidence.goroutineleak is None:
+        return GrownGoroutines()
+    before = read_profile(evidence.goroutines_baseline, limits) if evidence.goroutines_baseline else None
+    now = read_profile(evidence.goroutines, limits) if evidence.goroutines else None
+    leaked = read_profile(evidence.goroutineleak, limits) if evidence.goroutineleak else None
+    return GrownGoroutines(
+        groups=group_goroutines(now, before) if now else (),
+        leaked=group_goroutines(leaked, sample_type=_only_type(leaked.sample_types)) if leaked else (),
+        has_baseline=before is not None,
+    )
+
+
+def _only_type(sample_types: tuple[str, ...]) -> str:
+    return "goroutineleak" if "goroutineleak" in sample_types else "goroutine"
+
+
+def _guilty(
+    retainers: tuple[Retainer, ...], causes: tuple[NamedCause, ...], churn: tuple[Churn, ...]
+) -> frozenset[str]:
+    """Functions that are not cleared, however little of what they allocate stays."""
+    accused = {each.function for each in churn if any(is_accused(cause, each.function) for cause in causes)}
+    return frozenset(accused | {each.function for each in retainers[:3]})
+
+
+def _native(account: MemoryAccount) -> NamedCause:
+    native, rss = account.native_bytes or 0, account.rss_bytes or 1
+    return NamedCause(
+        cause=NATIVE,
+        confidence=round(min(0.5 + native / rss / 2, 0.95), 2),
+        function="",
+        file="",
+        line=0,
+        evidence=f"{native >> 20} of {rss >> 20} MiB resident memory are not Go's",
+    )
+
+
+def _grew(comparison: Comparison, error: SamplingError) -> bool:
+    """Whether the growth is material, and more than sampling could pretend."""
+    if not comparison.has_baseline:
+        return True
+    before = float(comparison.inuse_bytes.sum()) - comparison.growth_bytes
+    least = max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH_RATIO * before, error.plus_minus_bytes)
+    return comparison.growth_bytes > least
+
+
+def _confidence(comparison: Comparison, error: SamplingError, *, grew: bool) -> float:
+    if not comparison.has_baseline:
+        return 0.4
+    certain = 0.95 if comparison.same_process else 0.8
+    few = min(1.0, (error.sampled_blocks / FEW_SAMPLES) ** 0.5) if grew and comparison.period > 1 else 1.0
+    large = grew and error.plus_minus_bytes < 0.1 * comparison.growth_bytes
+    return round(certain * (1.0 if large else few), 2)
+
+
+def _explained_share(
+    growth_class: GrowthClass,
+    comparison: Comparison,
+    retainers: tuple[Retainer, ...],
+    goroutines: GrownGoroutines,
+    account: MemoryAccount,
+) -> float:
+    """Of heap and stack growth, what the listed functions and goroutine groups hold."""
+    delta = sum(each.delta for each in goroutines.groups) if goroutines.has_baseline else 0
+    count = sum(each.count for each in goroutines.groups)
+    stacks = stack_growth_bytes(delta, count, account.stats)
+    named = sum(each.delta_bytes for each in retainers if each.origin > Origin.RUNTIME)
+    overhead = sum(each.delta_bytes for each in retainers if each.origin <= Origin.RUNTIME)
+    whole = max(comparison.growth_bytes, named) + stacks
+    if growth_class is GrowthClass.NATIVE and account.rss_bytes:
+        whole = float(account.rss_bytes)
+        named = float(comparison.inuse_bytes.sum())
+    if growth_class is GrowthClass.GOROUTINE:
+        named += stacks + overhead
+    if whole < _LEAST_GROWTH_BYTES / 2:
+        return 0.0
+    return round(min(max(named / whole, 0.0), 1.0), 3)
+
+
+def _warnings(
+    comparison: Comparison,
+    error: SamplingError,
+    account: MemoryAccount,
+    goroutines: GrownGoroutines,
+    *,
+    grew: bool,
+) -> list[str]:
+    told = []
+    if not comparison.has_baseline:
+        told.append(
+            "no baseline: what is in use now is shown, not what grew, and a large heap is not yet a leak; "
+            "take a second profile later and give this one as --baseline"
+        )
+    elif not comparison.same_process:
+        told.append("the baseline is of another process: allocation totals are since the start of this one")
+    if grew and error.plus_minus_bytes > 0.1 * abs(comparison.growth_bytes):
+        told.append(
+            f"sampling: the growth of {comparison.growth_bytes / 2**20:.1f} MiB rests on "
+            f"{error.sampled_blocks:.0f} sampled blocks, ± {error.plus_minus_bytes / 2**20:.1f} MiB (95 %)"
+            + (
+                f"; fewer than {FEW_SAMPLES}: take a later profile"
+                if error.sampled_blocks < FEW_SAMPLES
+                else ""
+            )
+        )
+    if comparison.period > 4 << 20:
+        told.append(
+            f"MemProfileRate is {comparison.period}: small leaks are invisible (the default is 524288)"
+        )
+    if account.profiler_is_loud:
+        told.append(
+            "the profiler's own table (BuckHashSys) is a large part of the memory: GODEBUG=profstackdepth=32 "
+            "makes it smaller (golang/go#69590)"
+        )
+    if goroutines.groups and not goroutines.has_baseline:
+        told.append("no goroutine baseline: only very large groups are taken for leaks")
+    if comparison.same_process and grew:
+        told.extend(_freed_again(comparison))
+    return told
+
+
+def _freed_again(comparison: Comparison) -> list[str]:
+    retainers = find_retainers(comparison, owners(comparison))
+    return [
+        f"{each.function}: {1 - each.kept_ratio:.0%} of what it allocated was freed again; this may "
+        f"be a cache "
+        "filling up to its bound, so no cause is named for it: compare with a later profile"
+        for each in retainers[:1]
+        if each.kept_ratio < 0.7 and each.origin > Origin.RUNTIME
+    ]

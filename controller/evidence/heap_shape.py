@@ -1,0 +1,111 @@
+"""
+Which kind of collection holds what grew, as far as the sizes of its blocks betray it.
+
+A profile has no types, but the runtime's collections grow in their own way:
+- a slice is one block that is replaced by a larger one (`runtime.growslice`), so of many sizes at one line
+  only the last is in use, once;
+- a map (Go 1.24 and later) consists of tables of at most 1024 slots (`internal/runtime/maps/table.go`,
+  maxTableCapacity): 128 groups of 8 control bytes and 8 slots, so one table has 1024 × (1 + key + value)
+  bytes, rounded up to a size class, and holds between about 450 and 900 entries.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from controller.evidence.comparison import Comparison, Indices
+
+_SLOTS = 1024
+_LARGEST_SLOT_BYTES = 128 + 128  # larger keys and values are stored as pointers
+_FEWEST_ENTRIES_PER_TABLE = 200
+_MOST_ENTRIES_PER_TABLE = 2000
+_PAGE_BYTES = 8192
+_LARGEST_CLASS_BYTES = 32768
+# runtime/sizeclasses.go, from the smallest possible table upwards
+_SIZE_CLASSES = (9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576)
+_SIZE_CLASSES_LARGE = (27264, 28672, 32768)
+_SMALLEST_SLICE_BYTES = 32 << 10
+_WORD_BYTES = 8
+
+
+class Shape(StrEnum):
+    """What holds the blocks."""
+
+    MAP = "map"
+    SLICE = "slice"
+    LARGE_BLOCKS = "large blocks"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeapShape:
+    """The kind of collection, and the function and line that let it grow where that is known."""
+
+    shape: Shape
+    function: str = ""
+    file: str = ""
+    line: int = 0
+
+
+def map_table_sizes() -> frozenset[int]:
+    """Bytes of a full-size map table for every size of slot, as the allocator rounds them."""
+    return frozenset(_rounded(_SLOTS * (1 + slot)) for slot in range(_WORD_BYTES, _LARGEST_SLOT_BYTES, 8))
+
+
+def _rounded(size: int) -> int:
+    if size > _LARGEST_CLASS_BYTES:
+        return -(-size // _PAGE_BYTES) * _PAGE_BYTES
+    return next(each for each in (*_SIZE_CLASSES, *_SIZE_CLASSES_LARGE) if each >= size)
+
+
+_MAP_TABLES = np.array(sorted(map_table_sizes()), dtype=np.float64)
+_LARGE_BLOCK_BYTES = 64 << 10
+
+
+def shape_of(
+    comparison: Comparison, owner_positions: Indices, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> HeapShape:
+    """
+    What holds the growth in these rows (indices); looked for in every row with growth, for a collection is
+    often filled elsewhere than its elements are made. `owner_positions` is (stacks,).
+    """
+    delta = comparison.inuse_delta_bytes
+    heaviest = int(rows[int(delta[rows].argmax())])
+    elements = max(float(comparison.inuse_delta_objects[heaviest]), 1.0)
+    growing = np.flatnonzero(delta > 0)
+    for row in growing[np.argsort(-delta[growing])].tolist():
+        if _is_growing_slice(comparison, row, elements):
+            return _held_in(comparison, owner_positions, row, Shape.SLICE)
+        if _is_map_table(comparison, row, elements):
+            return _held_in(comparison, owner_positions, row, Shape.MAP)
+    if comparison.block_bytes[heaviest] >= _LARGE_BLOCK_BYTES and elements > 1:
+        return _held_in(comparison, owner_positions, heaviest, Shape.LARGE_BLOCKS)
+    return HeapShape(shape=Shape.UNKNOWN)
+
+
+def _is_growing_slice(comparison: Comparison, row: int, elements: float) -> bool:
+    """One block in use, smaller ones allocated before it at the same line, and room for all elements."""
+    size = comparison.block_bytes[row]
+    if size < max(_SMALLEST_SLICE_BYTES, min(elements, 1e12) * _WORD_BYTES * (elements > 1)):
+        return False
+    if comparison.inuse_delta_objects[row] > 1.5:
+        return False
+    same_place = np.flatnonzero(comparison.stack_of == comparison.stack_of[row])
+    freed = (comparison.inuse_bytes[same_place] <= 0) & (comparison.block_bytes[same_place] < size)
+    return int(freed.sum()) >= 2
+
+
+def _is_map_table(comparison: Comparison, row: int, elements: float) -> bool:
+    """Several blocks of the size of a map's table, about as many as the elements need."""
+    tables = comparison.inuse_delta_objects[row]
+    if tables < 2 or not np.isin(comparison.block_bytes[row], _MAP_TABLES):
+        return False
+    held = float(tables)
+    return held * _FEWEST_ENTRIES_PER_TABLE <= elements <= held * _MOST_ENTRIES_PER_TABLE
+
+
+def _held_in(comparison: Comparison, owner_positions: Indices, row: int, shape: Shape) -> HeapShape:
+    stack = int(comparison.stack_of[row])
+    frame = comparison.frames[int(comparison.stacks[stack][owner_positions[stack]])]
+    return HeapShape(shape=shape, function=frame.function, file=frame.file, line=frame.line)

@@ -1,0 +1,48 @@
+"""The diagnosis in one sentence, for an Event and for `kubectl get`."""
+
+from controller.detection.assessment import GrowthClass
+from controller.evidence.diagnosis import Diagnosis
+
+
+def summarize(diagnosis: Diagnosis) -> str:
+    """
+    One line without a full stop, at most about 300 characters.
+
+    For example `Goroutines blocked on a channel send in main.render (4999 goroutines more); main.render holds
+    92 % of the growth of 24.1 MiB`.
+    """
+    parts = [_cause(diagnosis), _holder(diagnosis)]
+    told = "; ".join(part for part in parts if part)
+    return told or _nothing(diagnosis)
+
+
+def _cause(diagnosis: Diagnosis) -> str:
+    if not diagnosis.causes:
+        return ""
+    named = diagnosis.causes[0]
+    where = f" in {_short(named.function)}" if named.function else ""
+    return f"{named.cause.title}{where} ({named.evidence})"
+
+
+def _holder(diagnosis: Diagnosis) -> str:
+    if not diagnosis.retainers:
+        return ""
+    top = diagnosis.retainers[0]
+    of_what = "growth" if diagnosis.has_baseline else "heap in use"
+    return (
+        f"{_short(top.function)} holds {min(top.share, 1):.0%} of the {of_what} "
+        f"of {diagnosis.growth_bytes / 2**20:.1f} MiB"
+    )
+
+
+def _nothing(diagnosis: Diagnosis) -> str:
+    if diagnosis.growth_class is GrowthClass.FRAGMENTATION:
+        return "Go holds free memory it has not returned; a GOMEMLIMIT gives it back without a restart"
+    return "the Go heap did not grow since the baseline; no cause is named"
+
+
+def _short(function: str) -> str:
+    """`cart.(*Store).Put` of `github.com/acme/shop/cart.(*Store).Put`; long names cut in the middle."""
+    name = function.split("[", 1)[0]
+    name = name[name.rfind("/", 0, name.find("(") if "(" in name else len(name)) + 1 :]
+    return name if len(name) <= 80 else f"{name[:40]}…{name[-39:]}"
