@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
@@ -11,8 +11,6 @@ from tests.benchmarks.detection.case import Case
 from tests.benchmarks.detection.corpus import Draw
 from tests.benchmarks.detection.detector import Detector
 from tests.benchmarks.detection.score import Outcome, judge
-
-CASES_PER_TASK = 12
 
 
 def detectors(names: Sequence[str]) -> list[Detector]:
@@ -34,39 +32,38 @@ def detectors(names: Sequence[str]) -> list[Detector]:
 
 def contest(draws: Sequence[Draw], names: Sequence[str], processes: int = 2) -> dict[str, list[Outcome]]:
     """Score each named detector on each draw; prints a progress line to stderr."""
-    tasks = [(draws[i : i + CASES_PER_TASK], names) for i in range(0, len(draws), CASES_PER_TASK)]
-    outcomes: dict[str, list[Outcome]] = {detector.name: [] for detector in detectors(names)}
-    began, done = time.monotonic(), 0
-    for scored, cases in _scored(tasks, processes):
+    chosen = detectors(names)
+    outcomes: dict[str, list[Outcome]] = {detector.name: [] for detector in chosen}
+    began, done, total = time.monotonic(), 0, len(draws) * len(chosen)
+    for name, new, cases in _scored([task for one in chosen for task in _tasks(one, draws)], processes):
         done += cases
-        for name, new in scored.items():
-            outcomes[name] += new
+        outcomes[name] += new
         spent = time.monotonic() - began
-        left = spent / done * (len(draws) - done)
-        print(
-            f"\r{done}/{len(draws)} cases, {spent:.0f} s, {left:.0f} s left ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"\r{name:20} {done}/{total} cases, {spent:.0f} s ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return outcomes
 
 
-def _scored(
-    tasks: Sequence[tuple[Sequence[Draw], Sequence[str]]], processes: int
-) -> Iterator[tuple[dict[str, list[Outcome]], int]]:
+Task = tuple[str, Sequence[Draw]]
+
+
+def _tasks(detector: Detector, draws: Sequence[Draw]) -> Iterator[Task]:
+    for first in range(0, len(draws), detector.cases_at_once):
+        yield detector.name, draws[first : first + detector.cases_at_once]
+
+
+def _scored(tasks: Sequence[Task], processes: int) -> Iterator[tuple[str, list[Outcome], int]]:
     if processes == 1:
-        yield from map(_task, tasks)
+        yield from map(_score_task, tasks)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(_task, tasks)
+        yield from pool.map(_score_task, tasks)
 
 
-def _task(task: tuple[Sequence[Draw], Sequence[str]]) -> tuple[dict[str, list[Outcome]], int]:
-    draws, names = task
-    cases = [(draw, draw.case()) for draw in draws]
-    return {detector.name: score(detector, cases) for detector in detectors(names)}, len(draws)
+def _score_task(task: Task) -> tuple[str, list[Outcome], int]:
+    name, draws = task
+    (detector,) = detectors([name])
+    return name, score(detector, [(draw, draw.case()) for draw in draws]), len(draws)
 
 
 def score(detector: Detector, cases: Sequence[tuple[Draw, Case]]) -> list[Outcome]:
@@ -81,8 +78,3 @@ def score(detector: Detector, cases: Sequence[tuple[Draw, Case]]) -> list[Outcom
         for label in case.labels
     ]
     return [replace(outcome, seconds=seconds) for outcome in found]
-
-
-def by_name(outcomes: Mapping[str, Sequence[Outcome]]) -> list[str]:
-    """Ours first, then the peers as listed."""
-    return sorted(outcomes, key=lambda name: name != "ours")

@@ -33,11 +33,14 @@ class Transition:
 
 
 class Detector(Protocol):
-    """Judges recordings as if it had been running, one look every `every_seconds` of recorded time."""
+    """Judges recordings as if it had been running, one look every `every_seconds` of recorded time.
+
+    `cases_at_once` is how many cases it is given together: more where it works on whole matrices.
+    """
 
     name: str
-    acts: bool
     every_seconds: float
+    cases_at_once: int
 
     def run(self, recordings: Sequence[Recording]) -> Mapping[Key, tuple[Transition, ...]]:
         """Return each container's transitions in order of time."""
@@ -57,7 +60,7 @@ class PerContainer:
     name: str
     says: Says
     every_seconds: float = 600.0
-    acts: bool = False
+    cases_at_once: int = 24
 
     def run(self, recordings: Sequence[Recording]) -> Mapping[Key, tuple[Transition, ...]]:
         return {recording.key: self._transitions(recording) for recording in recordings}

@@ -1,49 +1,46 @@
-"""The project's own detector, asked through what users have: `bilgepump backtest -o json`."""
+"""The project's own detector, asked through what `bilgepump backtest -o json` runs and prints."""
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.detection.corpus import POLICY
 from tests.benchmarks.detection.detector import Key, Transition
 from tests.benchmarks.detection.recording import Recording, matrix
 
-_LONGEST_SECONDS = 1800
+if TYPE_CHECKING:
+    from controller.policy.memory_policy import MemoryPolicy
 
 
 class Backtest:
-    """Replays the policy over the recordings in a process of its own and reads the JSON contract of the
-    command.
-
-    Raises:
-        RuntimeError: the command failed; the message is its last words.
-
-    """
+    """Replays the policy over recordings; all passes through the answer's and the result's JSON documents."""
 
     name = "ours"
-    acts = True
     every_seconds = 600.0
+    cases_at_once = 150
 
     def run(self, recordings: Sequence[Recording]) -> Mapping[Key, tuple[Transition, ...]]:
-        with tempfile.TemporaryDirectory() as directory:
-            policy, file = Path(directory, "policy.yaml"), Path(directory, "recorded.json")
-            policy.write_text(POLICY)
-            file.write_text(json.dumps(matrix(recordings)))
-            command = [sys.executable, "-m", "controller", "backtest", "--policy", str(policy)]
-            done = subprocess.run(
-                [*command, "--from-file", str(file), "-o", "json"],
-                capture_output=True,
-                text=True,
-                timeout=_LONGEST_SECONDS,
-            )
-        if done.returncode not in (0, 3):
-            raise RuntimeError(f"bilgepump backtest ended with {done.returncode}: {done.stderr[-2000:]}")
-        return transitions(json.loads(done.stdout))
+        from controller.cli.backtest import blocks_of, result_document
+        from controller.cli.replay import run_backtest
+        from controller.metrics.recording import parse_answer
+
+        policy = _policy()
+        recorded = [series for one in recordings for series in parse_answer(matrix([one]))]
+        result = run_backtest(policy, blocks_of(policy, recorded), timedelta(seconds=self.every_seconds))
+        return transitions(result_document(result))
+
+
+@cache
+def _policy() -> "MemoryPolicy":
+    from controller.cli.backtest import read_policy
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "policy.yaml")
+        path.write_text(POLICY)
+        return read_policy(path)
 
 
 def transitions(answer: Mapping[str, Any]) -> dict[Key, tuple[Transition, ...]]:

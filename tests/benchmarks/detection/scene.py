@@ -261,7 +261,9 @@ class Scene:
         return total.astype(float)
 
     def _lost(self, missing: float | None) -> NDArray[np.bool_]:
-        """Which samples (n,) were never scraped: a few at random, now and then a hole."""
+        """Which samples (n,) were never scraped: a few at random, now and then a hole; 0 is none."""
+        if missing == 0:
+            return np.zeros(len(self.hour), bool)
         share = missing if missing is not None else (self.between(0.002, 0.04) if self.chance(0.25) else 0.0)
         lost = self.rng.random(len(self.hour)) < share
         for _ in range(self.rng.poisson(2 if missing else 0.3)):

@@ -50,7 +50,10 @@ def judge(
     seed: int,
     seconds: float = 0.0,
 ) -> Outcome:
-    """Score one unit. `transitions` and `recordings` hold at least the label's containers."""
+    """Score one unit. `transitions` and `recordings` hold at least the label's containers.
+
+    A remediation is one act on a workload, so it counts for every leaking replica of it.
+    """
     said = sorted((t.at, key, t) for key in label.containers for t in transitions.get(key, ()))
     leaking = [(at, key, t) for at, key, t in said if t.verdict == LEAKING]
     first = leaking[0] if leaking else None
@@ -69,7 +72,7 @@ def judge(
         false=premature or _false(label, leaking),
         suspected=any(t.verdict == SUSPECT for _, _, t in said),
         false_act=_false_act(label, [t for _, _, t in said]),
-        in_time=_in_time(label, [t for _, _, t in said]),
+        in_time=_in_time(label, _of_its_workload(label, transitions)),
         lead_hours=lead_hours,
         lead_share=lead_share,
         covered=covered,
@@ -93,6 +96,18 @@ def _false_act(label: Label, said: Sequence[Transition]) -> bool:
     if label.truth is Truth.LEAK:
         return any(at < label.onset for at in acts)
     return bool(acts)
+
+
+def _of_its_workload(label: Label, transitions: Mapping[Key, Sequence[Transition]]) -> list[Transition]:
+    """What was said of the same container in all pods of the same template."""
+    namespace, pod, container = label.containers[0]
+    template = pod.rpartition("-")[0]
+    return [
+        t
+        for key, said in transitions.items()
+        if (key[0], key[1].rpartition("-")[0], key[2]) == (namespace, template, container)
+        for t in said
+    ]
 
 
 def _in_time(label: Label, said: Sequence[Transition]) -> bool | None:

@@ -144,7 +144,7 @@ def killed_once(scene: Scene) -> Case:
     at = scene.between(4, scene.hours - 4)
     shape = 0.1 * scene.load()
     near = (scene.hour > at - scene.between(0.2, 0.6)) & (scene.hour < at)
-    recording = bounded(scene, shape + near * 1.0, starts=[-5.0, at], growing=(0.3, 0.6))
+    recording = bounded(scene, shape + near * 1.0, starts=[-5.0, at], growing=(0.3, 0.6), missing=0.0)
     return healthy(recording)
 
 
