@@ -120,6 +120,8 @@ class Section:
         value = self.raw(name)
         if value is None:
             return default
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 70.0 is whole: kubectl sends it as 70
         if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
             return value
         what = f"a whole number of {unit}" if unit else "a whole number"

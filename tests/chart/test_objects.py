@@ -1,11 +1,12 @@
 """The objects the chart makes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.rendering import REPOSITORY, URL, of_kind, render
+from tests.chart.rendering import CHART, REPOSITORY, URL, helm, of_kind, render
 
 pytestmark = pytest.mark.go
 
@@ -38,6 +39,15 @@ def test_chart_brings_the_same_definitions_as_the_repository() -> None:
     assert {document["metadata"]["name"]: document["spec"] for document in rendered} == {
         name: document["spec"] for name, document in CRDS.items()
     }
+
+
+def test_packaged_chart_brings_them_too(tmp_path: Path) -> None:
+    """In the repository the chart's copy is a symbolic link; a package has to hold the files themselves."""
+    helm("package", str(CHART), "--destination", str(tmp_path))
+    (package,) = tmp_path.glob("*.tgz")
+    rendered = yaml.safe_load_all(helm("template", "bilgepump", str(package)))
+    definitions = of_kind((document for document in rendered if document), "CustomResourceDefinition")
+    assert {document["metadata"]["name"] for document in definitions} == set(CRDS)
 
 
 def test_definitions_outlive_the_release_unless_told_otherwise() -> None:

@@ -153,6 +153,12 @@ def test_null_means_the_default() -> None:
     ) == parse_policy(a_document())
 
 
+def test_whole_number_may_have_a_decimal_point() -> None:
+    assert parse_policy(a_document(detection={"threshold": {"percent": 60.0}})) == parse_policy(
+        a_document(detection={"threshold": {"percent": 60}})
+    )
+
+
 def test_all_problems_are_told_at_once_in_the_order_of_the_document() -> None:
     document = a_document(
         mode="Fix",

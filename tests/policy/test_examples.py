@@ -1,0 +1,33 @@
+"""Every policy that documentation shows can be applied as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.parsing import KIND, parse_policy
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = sorted(
+    [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("charts/**/*.md")]
+)
+EXAMPLES = [
+    pytest.param(block, id=f"{page.relative_to(REPOSITORY)} example {number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL), start=1)
+    if KIND in block
+]
+
+
+@pytest.mark.parametrize("block", EXAMPLES)
+def test_example_is_a_good_policy(block: str) -> None:
+    policies = [document for document in yaml.safe_load_all(block) if document["kind"] == KIND]
+    assert policies
+    for document in policies:
+        assert isinstance(parse_policy(document, allow_short_lookback=True), MemoryPolicy)
+
+
+def test_policy_page_has_examples() -> None:
+    assert len([example for example in EXAMPLES if str(example.id).startswith("docs/policy.md")]) >= 2
