@@ -1,0 +1,139 @@
+"""The controller itself, run with the rights its chart gives it, against a real API server."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.admission.conftest import helm_on
+from tests.chart.rendering import CHART
+from tests.cluster.audit import AuditEvent, service_account_user
+from tests.cluster.cluster import Cluster
+from tests.policy.corpus import BAD, GOOD
+
+pytestmark = pytest.mark.apiserver
+
+SMALLEST = next(path for path in GOOD if path.stem == "smallest")
+NOBODY_THERE = "prometheus.url=http://127.0.0.1:9"
+SWEEPS = 3
+RELEASE = "bilgepump-trial"
+
+
+@contextmanager
+def controller(cluster: Cluster, folder: Path, values: str) -> Iterator[None]:
+    """The controller as the chart would run it, outside of a pod, until the end of the block."""
+    without = "crds.install=false,admissionPolicy.enabled=false,sweepInterval=1s"
+    helm_on(cluster, "install", "--set", without, "--set", NOBODY_THERE, "--set", values, RELEASE, str(CHART))
+    environment = os.environ | {
+        "KUBECONFIG": str(kubeconfig_of(cluster, folder)),
+        "POD_NAMESPACE": "ops",
+        "DEPLOYMENT_NAME": RELEASE,
+        "LOGNAME": "bilgepump",
+    }
+    command = [sys.executable, "-m", "controller", "run", "--config", str(settings_of(cluster, folder))]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
+        try:
+            yield
+            assert process.poll() is None, (folder / "log").read_text()[-3000:]
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+            helm_on(cluster, "uninstall", RELEASE)
+
+
+def settings_of(cluster: Cluster, folder: Path) -> Path:
+    """The settings file of the release, with a port and a folder that are free here."""
+    output = r"jsonpath={.data.settings\.yaml}"
+    settings = yaml.safe_load(cluster.kubectl("get", "configmap", RELEASE, "-n", "ops", "-o", output).stdout)
+    settings["evidence"]["directory"] = str(folder / "evidence")
+    settings["http"] = {"address": "127.0.0.1", "port": free_port()}
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def kubeconfig_of(cluster: Cluster, folder: Path) -> Path:
+    """A kubeconfig with the token of the ServiceAccount instead of the administrator's certificate."""
+    document = yaml.safe_load(cluster.kubeconfig.read_text())
+    token = cluster.kubectl("create", "token", RELEASE, "-n", "ops").stdout.strip()
+    document["users"][0]["user"] = {"token": token}
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def policies(installed: Cluster) -> Iterator[Cluster]:
+    """The API server, without any policy before and after."""
+    yield installed
+    installed.kubectl("delete", "memorypolicies", "--all", "-n", "shop")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param("remediate.enabled=false", id="in all namespaces"),
+        pytest.param("watchNamespaces={shop}", id="in named namespaces"),
+    ],
+)
+def test_rights_of_the_chart_are_enough_for_the_controllers_sweeps(
+    policies: Cluster, values: str, tmp_path: Path
+) -> None:
+    user = service_account_user("ops", RELEASE)
+    before = len(policies.audit_events(user=user))
+
+    def requests() -> tuple[AuditEvent, ...]:
+        return policies.audit_events(user=user)[before:]
+
+    def swept() -> bool:
+        lists = [event for event in requests() if (event.verb, event.resource) == ("list", "memoryincidents")]
+        return len(lists) >= SWEEPS
+
+    policies.kubectl("apply", "-f", str(SMALLEST))
+    with controller(policies, tmp_path, values):
+        policies.wait_until(f"{SWEEPS} sweeps are done", swept, timeout_seconds=60)
+        wait_for(policies, "smallest", "Accepted=True")
+
+    made = requests()
+    assert [event for event in made if event.status_code == 403] == []
+    assert {event.kind_of_write for event in made if event.verb not in {"get", "list", "watch"}} <= {
+        "create leases.coordination.k8s.io",
+        "patch leases.coordination.k8s.io",
+        "patch memorypolicies.bilgepump.dev/status",
+        "create events",
+        "patch events",
+    }
+
+
+def test_policy_that_only_the_controller_can_refuse_says_why_and_others_go_on(
+    policies: Cluster, tmp_path: Path
+) -> None:
+    refused = [bad for bad in BAD if bad.admitted]
+    for path in (SMALLEST, *(bad.path for bad in refused)):
+        policies.kubectl("apply", "-f", str(path))
+    with controller(policies, tmp_path, "remediate.enabled=false"):
+        wait_for(policies, "smallest", "Accepted=True")
+        for bad in refused:
+            wait_for(policies, bad.path.stem, "Accepted=False")
+    for bad in refused:
+        policy = policies.get(f"/apis/bilgepump.dev/v1alpha1/namespaces/shop/memorypolicies/{bad.path.stem}")
+        (accepted,) = (one for one in policy["status"]["conditions"] if one["type"] == "Accepted")
+        assert bad.field in accepted["message"]
+        assert bad.says in accepted["message"]
+
+
+def wait_for(cluster: Cluster, policy: str, condition: str) -> None:
+    cluster.kubectl("wait", f"mempol/{policy}", "-n", "shop", f"--for=condition={condition}", "--timeout=60s")
