@@ -141,6 +141,8 @@ class _Matcher:
             place = _caller_of(comparison, heaviest, signature)
             self._explain_goroutines_of(place.function)
             share = held / growth
+            if signature.keeps_what_it_is_given:
+                share = max(share, _share_of(self._heap, place.function))
             return _named(
                 cause, 0.6 + 0.35 * min(share * 2, 1.0), place, f"{min(share, 1):.0%} of the growth"
             )
@@ -258,6 +260,10 @@ def _is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:
     ratio = kept_ratio(heap.comparison, np.array(rows))
     of_owner = (each.kept_ratio for each in heap.retainers if each.function == owner)
     return max(ratio, *of_owner, 0.0) >= _LEAST_KEPT_RATIO
+
+
+def _share_of(heap: GrownHeap, owner: str) -> float:
+    return next((each.share for each in heap.retainers if each.function == owner), 0.0)
 
 
 def _caller_of(comparison: Comparison, row: int, signature: Grown) -> Frame:

@@ -31,6 +31,8 @@ class Grown:
 
     call: re.Pattern[str]
     at_least_share: float = 0.15
+    keeps_what_it_is_given: bool = False
+    """What the call's owner allocates counts as well: the values of a cache are made by its caller."""
     called_by_anyone: bool = False
     """Also where Go's own packages made the call."""
 
@@ -266,6 +268,7 @@ CATALOGUE: tuple[Cause, ...] = (
                     r"|orcaman/concurrent-map|Code-Hex/go-generics-cache|maypok86/otter)(/v\d+)?[./]",
                 ),
                 at_least_share=0.01,
+                keeps_what_it_is_given=True,
             ),
         ),
     ),

@@ -18,6 +18,7 @@ _SMALLEST_SHARE = 0.05
 _CLEARED_BELOW = 0.05
 """Of the growth: a function under which less than that stayed is not the leak."""
 _FREED_ALL_BUT = 0.002
+_MOST_KEPT = 0.25
 _NOISE_SAMPLES = 4
 """A heap profile sees one block in so many bytes (its period): a few of them are no trend."""
 
@@ -54,6 +55,7 @@ def find_churn(comparison: Comparison, owner_positions: Indices) -> tuple[Churn,
         for function, size in allocated.items()
         if size >= max(total * _SMALLEST_SHARE, noise, 1)
         and retained[function] <= max(held * _CLEARED_BELOW, size * _FREED_ALL_BUT)
+        and retained[function] <= size * _MOST_KEPT
     ]
     return tuple(sorted(found, key=lambda each: -each.alloc_bytes)[:MOST_FUNCTIONS])
 

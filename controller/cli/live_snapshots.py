@@ -1,0 +1,139 @@
+"""Takes two snapshots of a running service, some time apart, and shows how long it still takes."""
+
+import asyncio
+import ipaddress
+import socket
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from controller.clients.pprof import Capture, CapturedProfile, CaptureFailure, PprofClient, TLSTrust
+from controller.evidence.diagnosis import Evidence
+from controller.evidence.endpoint import PPROF_SUFFIX, EndpointRefused, PprofEndpoint, Scheme
+from controller.evidence.kept import FileKind
+
+_STEP_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveService:
+    """Where to take the snapshots, and how to trust it."""
+
+    endpoint: PprofEndpoint
+    trust: TLSTrust
+
+
+def live_service(url: str, ca_file: str | None) -> LiveService:
+    """
+    The endpoint of a URL; its name is resolved once, and only that address is asked.
+
+    Raises click.BadParameter.
+    """
+    parts = urlsplit(url if "//" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter(
+            f"must be http://HOST:PORT or https://HOST:PORT (is '{url}')", param_hint="--live"
+        )
+    path = parts.path.rstrip("/")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        address = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)[0][4][0]
+        endpoint = PprofEndpoint(
+            address=str(address),
+            port=port,
+            path=path if path.endswith(PPROF_SUFFIX) else path + PPROF_SUFFIX,
+            scheme=Scheme(parts.scheme.upper()),
+        )
+    except (OSError, ValueError, EndpointRefused) as error:
+        raise click.BadParameter(f"'{url}': {error}", param_hint="--live") from error
+    ca_pem = Path(ca_file).read_text(encoding="ascii") if ca_file else None
+    return LiveService(endpoint=endpoint, trust=TLSTrust(ca_pem=ca_pem, server_name=_name(parts.hostname)))
+
+
+def _name(host: str) -> str | None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return None
+
+
+def watch(service: LiveService, seconds: float, keep: Path | None, console: Console) -> Evidence:
+    """
+    The evidence of two snapshots `seconds` apart; Ctrl-C takes the second one at once.
+
+    Raises click.ClickException where the heap profile cannot be had.
+    """
+    first = asyncio.run(_snapshot(service, with_leaks=False))
+    _keep(keep, "baseline", first)
+    try:
+        _wait(seconds, console)
+    except KeyboardInterrupt:
+        console.print("taking the second snapshot now")
+    second = asyncio.run(_snapshot(service, with_leaks=True))
+    _keep(keep, "now", second)
+    return Evidence(
+        heap=second[FileKind.HEAP],
+        heap_baseline=first[FileKind.HEAP],
+        goroutines=second.get(FileKind.GOROUTINE),
+        goroutines_baseline=first.get(FileKind.GOROUTINE),
+        goroutineleak=second.get(FileKind.GOROUTINE_LEAK),
+        memstats=second.get(FileKind.MEMORY),
+    )
+
+
+async def _snapshot(service: LiveService, *, with_leaks: bool) -> dict[FileKind, bytes]:
+    async with PprofClient(_now, trust=service.trust) as client:
+        taken: list[Capture] = [
+            await client.heap(service.endpoint),
+            await client.goroutines(service.endpoint),
+            await client.memory(service.endpoint),
+        ]
+        if with_leaks:
+            taken.append(await client.leaked_goroutines(service.endpoint))
+    return {each.kind: each.content for each in taken if _usable(each)}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  (the command line has the clock)
+
+
+def _usable(capture: Capture) -> bool:
+    if isinstance(capture, CapturedProfile):
+        return True
+    if capture.kind is FileKind.HEAP:
+        raise click.ClickException(f"no heap profile: {capture.reason}: {capture.message}")
+    if capture.reason is not CaptureFailure.NOT_OFFERED:
+        click.echo(f"without {capture.kind}: {capture.reason}: {capture.message}", err=True)
+    return False
+
+
+def _wait(seconds: float, console: Console) -> None:
+    columns = (TextColumn("watching"), BarColumn(), TimeRemainingColumn(), TextColumn("Ctrl-C: now"))
+
+    async def pass_time(progress: Progress) -> None:
+        task = progress.add_task("watch", total=seconds)
+        end = asyncio.get_running_loop().time() + seconds
+        while (left := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, _STEP_SECONDS))
+            progress.update(task, completed=seconds - max(left, 0))
+
+    if not console.is_terminal:
+        print(f"watching for {seconds:g} s", file=sys.stderr)
+    with Progress(*columns, console=console, transient=True) as progress:
+        asyncio.run(pass_time(progress))
+
+
+def _keep(folder: Path | None, name: str, files: dict[FileKind, bytes]) -> None:
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, content in files.items():
+        suffix = "json" if kind is FileKind.MEMORY else "pb.gz"
+        (folder / f"{name}-{kind}.{suffix}").write_bytes(content)

@@ -1,0 +1,1 @@
+"""The incident as one self-contained HTML file."""

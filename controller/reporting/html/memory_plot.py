@@ -1,0 +1,122 @@
+"""The memory plot as coordinates: the template only writes them out as SVG."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller.reporting.html.report import MemoryHistory
+
+WIDTH, HEIGHT = 720.0, 260.0
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 30.0
+_HEADROOM = 1.08
+_TICKS = 5
+_NICE_STEPS = (1, 2, 2.5, 5, 10)
+_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A mark on an axis: its place in the drawing and its text."""
+
+    place: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlot:
+    """A drawing of 720 × 260 units; y grows downwards."""
+
+    path: str
+    projection: str
+    threshold_y: float | None
+    limit_y: float | None
+    restarts_x: tuple[float, ...]
+    crossing: tuple[float, float, float] | None
+    """x of the earliest, the likely and the latest crossing."""
+    bytes_ticks: tuple[Tick, ...]
+    time_ticks: tuple[Tick, ...]
+    description: str
+
+
+def draw_memory(history: MemoryHistory) -> MemoryPlot | None:
+    """The drawing; None for fewer than two points."""
+    if len(history.points) < 2:
+        return None
+    start, end = history.points[0].at, _end(history)
+    top = _HEADROOM * max(
+        *(point.used_bytes for point in history.points),
+        history.limit_bytes or 0,
+        history.threshold_bytes or 0,
+    )
+    span = max((end - start).total_seconds(), 1.0)
+
+    def x(at: datetime) -> float:
+        ratio = min(max((at - start).total_seconds() / span, 0.0), 1.0)
+        return round(LEFT + ratio * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(size: float) -> float:
+        return round(HEIGHT - BOTTOM - size / top * (HEIGHT - TOP - BOTTOM), 1)
+
+    last = history.points[-1]
+    crossing = history.crosses_at
+    projected = crossing is not None and history.threshold_bytes is not None and crossing > last.at
+    return MemoryPlot(
+        path=_line([(x(point.at), y(point.used_bytes)) for point in history.points]),
+        projection=_line([(x(last.at), y(last.used_bytes)), (x(crossing), y(history.threshold_bytes))])
+        if projected and crossing is not None and history.threshold_bytes is not None
+        else "",
+        threshold_y=y(history.threshold_bytes) if history.threshold_bytes else None,
+        limit_y=y(history.limit_bytes) if history.limit_bytes else None,
+        restarts_x=tuple(x(each) for each in history.restarts if start <= each <= end),
+        crossing=(x(history.crosses_earliest or crossing), x(crossing), x(history.crosses_latest or end))
+        if projected and crossing is not None
+        else None,
+        bytes_ticks=tuple(Tick(place=y(size), text=f"{size / _MEBIBYTE:,.0f} MiB") for size in _steps(top)),
+        time_ticks=_time_ticks(start, end, x(start), x(end)),
+        description=_description(history),
+    )
+
+
+def _end(history: MemoryHistory) -> datetime:
+    """A little beyond the likely crossing, but never so far that the measured part shrinks to a corner."""
+    start, last = history.points[0].at, history.points[-1].at
+    if history.crosses_at is None or history.crosses_at <= last:
+        return last
+    return min(history.crosses_at + (last - start) * 0.1, last + (last - start))
+
+
+def _line(places: list[tuple[float, float]]) -> str:
+    return " ".join(f"{'M' if index == 0 else 'L'}{x} {y}" for index, (x, y) in enumerate(places))
+
+
+def _steps(top: float) -> list[float]:
+    """Round numbers of MiB from zero to the top, about five."""
+    rough = top / _MEBIBYTE / _TICKS
+    power = 10.0 ** (len(str(int(rough))) - 1) if rough >= 1 else 1.0
+    step = next(power * nice for nice in _NICE_STEPS if power * nice >= rough) * _MEBIBYTE
+    return [index * step for index in range(int(top / step) + 1)]
+
+
+def _time_ticks(start: datetime, end: datetime, first: float, last: float) -> tuple[Tick, ...]:
+    long = end - start > timedelta(days=1)
+    return tuple(
+        Tick(
+            place=round(first + (last - first) * index / (_TICKS - 1), 1),
+            text=f"{start + (end - start) * index / (_TICKS - 1):{'%d %b %H:%M' if long else '%H:%M'}}",
+        )
+        for index in range(_TICKS)
+    )
+
+
+def _description(history: MemoryHistory) -> str:
+    first, last = history.points[0], history.points[-1]
+    told = (
+        f"Memory went from {first.used_bytes / _MEBIBYTE:,.0f} MiB at {first.at:%Y-%m-%d %H:%M} UTC to "
+        f"{last.used_bytes / _MEBIBYTE:,.0f} MiB at {last.at:%Y-%m-%d %H:%M} UTC"
+    )
+    if history.threshold_bytes:
+        told += f"; the threshold is {history.threshold_bytes / _MEBIBYTE:,.0f} MiB"
+    if history.crosses_at and history.crosses_at > last.at:
+        told += f", projected to be reached at {history.crosses_at:%Y-%m-%d %H:%M} UTC"
+    if history.restarts:
+        told += f"; restarted at {', '.join(f'{each:%H:%M}' for each in history.restarts)} UTC"
+    return told + "."
