@@ -50,7 +50,7 @@ bench-detection: setup ## Score the detector and its peers through time
 
 .PHONY: generate
 generate: setup ## Write what is generated: reference pages and the chart's copies
-	@$(BIN)/python -m tests.generated
+	@$(BIN)/python -m docs.generators
 
 .PHONY: lock
 lock: ## Resolve the dependencies anew

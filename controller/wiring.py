@@ -10,6 +10,7 @@ import uuid
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from controller.clients.evidence_store import VolumeEvidenceStore
 from controller.clients.pprof import PprofClient
@@ -104,7 +105,9 @@ def _world(
         memory_sources={
             source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources
         },
-        inventory=KubernetesInventory(api, excluded=_ourselves()),
+        inventory=KubernetesInventory(
+            api, ourselves=_ourselves(), metrics_namespaces=_metrics_namespaces(settings)
+        ),
         remediator=KubernetesRestarts(api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
         records=KubernetesRecords(api, namespaces=settings.watch_namespaces),
@@ -144,12 +147,19 @@ def _identity() -> str:
     return f"{os.environ.get('POD_NAME', os.uname().nodename)}-{_RUN}"
 
 
-def _ourselves() -> frozenset[WorkloadRef]:
+def _ourselves() -> WorkloadRef | None:
     """The controller's own Deployment, as the chart tells it."""
     namespace, name = os.environ.get("POD_NAMESPACE"), os.environ.get("DEPLOYMENT_NAME")
     if not namespace or not name:
-        return frozenset()
-    return frozenset({WorkloadRef(Platform.KUBERNETES, namespace, "Deployment", name)})
+        return None
+    return WorkloadRef(Platform.KUBERNETES, namespace, "Deployment", name)
+
+
+def _metrics_namespaces(settings: Settings) -> frozenset[str]:
+    """The namespaces in the names of in-cluster metrics sources: `prometheus.monitoring[.svc…]`."""
+    hosts = (urlsplit(source.url).hostname or "" for source in settings.metrics_sources)
+    named = (host.split(".") for host in hosts if not host.replace(".", "").isdigit())
+    return frozenset(parts[1] for parts in named if len(parts) == 2 or parts[2:3] == ["svc"])
 
 
 class JsonLines(logging.Formatter):
@@ -176,5 +186,9 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("kopf", "urllib3", "kubernetes"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy, quiet in (
+        ("kopf", logging.WARNING),
+        ("kubernetes", logging.WARNING),
+        ("urllib3", logging.ERROR),
+    ):
+        logging.getLogger(noisy).setLevel(quiet)

@@ -126,6 +126,7 @@ def _may_capture(situation: Situation) -> bool:
         and not situation.powers.suspended_because
         and not situation.policy.suspend
         and not situation.workload.paused_by
+        and not situation.workload.protected_because
         and not situation.conflicting_policies
     )
 

@@ -47,6 +47,13 @@ def hold_when_policy_suspended(situation: Situation) -> Hold | None:
     )
 
 
+def hold_when_protected(situation: Situation) -> Hold | None:
+    """Hold for what is never acted on: the cluster's own, the controller, and its metrics source."""
+    if not situation.workload.protected_because:
+        return None
+    return Hold(reason=HoldReason.PROTECTED, message=situation.workload.protected_because)
+
+
 def hold_when_workload_paused(situation: Situation) -> Hold | None:
     """Hold while somebody has paused the workload or its namespace."""
     if not situation.workload.paused_by:
@@ -219,9 +226,9 @@ def hold_when_budget_is_spent(situation: Situation) -> Hold | None:
 
 
 def hold_during_blackout(situation: Situation) -> Hold | None:
-    """Hold during a blackout."""
+    """Hold during a blackout, also above critical: nothing overrides it."""
     until = open_until(situation.policy.remediation.blackouts, situation.now)
-    if until is None or _ignores_windows(situation):
+    if until is None:
         return None
     return Hold(reason=HoldReason.BLACKOUT, message=f"a blackout lasts until {_clock(until)}", retry_at=until)
 
@@ -229,7 +236,8 @@ def hold_during_blackout(situation: Situation) -> Hold | None:
 def hold_outside_maintenance_window(situation: Situation) -> Hold | None:
     """Hold outside the maintenance windows, and where too little of one is left to finish in."""
     windows = situation.policy.remediation.maintenance_windows
-    if not windows or _ignores_windows(situation):
+    overridden = situation.policy.remediation.critical_overrides_windows and above_critical(situation)
+    if not windows or overridden:
         return None
     until = open_until(windows, situation.now)
     verification = situation.policy.verification
@@ -242,10 +250,6 @@ def hold_outside_maintenance_window(situation: Situation) -> Hold | None:
         message="outside the maintenance windows" if until is None else f"only until {_clock(until)} is left",
         retry_at=opens_at,
     )
-
-
-def _ignores_windows(situation: Situation) -> bool:
-    return situation.policy.remediation.critical_overrides_windows and above_critical(situation)
 
 
 def hold_when_image_may_drift(situation: Situation) -> Hold | None:
@@ -310,6 +314,7 @@ def hold_beyond_mode(situation: Situation) -> Hold | None:
 GATES: Sequence[Gate] = (
     hold_when_controller_suspended,
     hold_when_policy_suspended,
+    hold_when_protected,
     hold_when_workload_paused,
     hold_when_policies_conflict,
     hold_on_stale_metrics,

@@ -20,6 +20,7 @@ class HoldReason(StrEnum):
     NOT_YET_NEEDED = "NotYetNeeded"
     CONTROLLER_SUSPENDED = "ControllerSuspended"
     POLICY_SUSPENDED = "PolicySuspended"
+    PROTECTED = "Protected"
     WORKLOAD_PAUSED = "WorkloadPaused"
     POLICY_CONFLICT = "PolicyConflict"
     METRICS_STALE = "MetricsStale"

@@ -103,6 +103,8 @@ class Workload:
     restart_refusal: str = ""
     """Why a rolling restart cannot work here (`OnDelete`, a partition); empty where it can."""
     disruption_budgets: tuple[DisruptionBudget, ...] = ()
+    protected_because: str = ""
+    """Why it is never acted on; empty for everything that may be."""
     paused_by: str = ""
     """Text of the pause annotation on the workload or its namespace; empty where there is none."""
     acknowledged: str = ""

@@ -35,7 +35,7 @@ def to_document(incident: Incident) -> dict[str, Any]:
         "metadata": {
             "name": incident.name,
             "namespace": incident.namespace,
-            "labels": {"bilgepump.dev/policy": incident.spec.policy.name[:63]},
+            "labels": {"bilgepump.dev/policy": incident.spec.policy.name[:63].rstrip("-.")},
         },
         **document,
     }

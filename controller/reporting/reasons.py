@@ -171,6 +171,10 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Set `suspend: false` in its settings (chart value `suspend`).",
     ),
     HoldReason.POLICY_SUSPENDED: ("The policy is suspended.", "Set `spec.suspend: false`."),
+    HoldReason.PROTECTED: (
+        "It belongs to the cluster, to the controller or to its metrics source, which are never acted on.",
+        "Restart it by hand where that is needed.",
+    ),
     HoldReason.WORKLOAD_PAUSED: (
         "Somebody paused the workload or its namespace.",
         "Ask the person in the annotation `bilgepump.dev/paused`, then remove it.",

@@ -53,6 +53,7 @@ REFUSALS = [
         HoldReason.POLICY_SUSPENDED,
         id="policy suspended",
     ),
+    pytest.param(ready(protected_because="kube-system"), HoldReason.PROTECTED, id="never acted on"),
     pytest.param(ready(paused_by="ann: load test"), HoldReason.WORKLOAD_PAUSED, id="workload paused"),
     pytest.param(
         a_captured_situation(conflicting_policies=("shop/other",)),
@@ -179,7 +180,7 @@ def test_every_gate_has_a_refusal_in_the_table() -> None:
     told = {parameters.values[1] for parameters in REFUSALS}
 
     assert told == set(HoldReason) - {HoldReason.NOT_YET_NEEDED}
-    assert len(GATES) == 23
+    assert len(GATES) == 24
 
 
 def test_without_any_refusal_it_is_remediated() -> None:

@@ -7,22 +7,29 @@ from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.platforms.kubernetes.reading import budgets_of, owner_of, replica, workload
 
-NEVER_GOVERNED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 """Namespaces of the cluster itself."""
 
 
 class KubernetesInventory:
     """What runs in the cluster. Lists once per namespace and kind, not per workload."""
 
-    def __init__(self, api: KubernetesApi, *, excluded: frozenset[WorkloadRef] = frozenset()) -> None:
-        """`excluded` workloads are never governed: the controller itself and its metrics source."""
+    def __init__(
+        self,
+        api: KubernetesApi,
+        *,
+        ourselves: WorkloadRef | None = None,
+        metrics_namespaces: frozenset[str] = frozenset(),
+    ) -> None:
+        """`metrics_namespaces` are those that the URLs of metrics sources name."""
         self._api = api
-        self._excluded = excluded
+        self._ourselves = ourselves
+        self._metrics_namespaces = metrics_namespaces
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
         """Every workload of these namespaces. Raises PlatformUnavailable."""
         found: list[Workload] = []
-        for namespace in sorted(namespaces - NEVER_GOVERNED):
+        for namespace in sorted(namespaces):
             found += await self._of_namespace(namespace)
         return tuple(found)
 
@@ -54,8 +61,6 @@ class KubernetesInventory:
         for kind, document in documents:
             metadata = document["metadata"]
             ref = WorkloadRef(Platform.KUBERNETES, namespace, kind, metadata["name"])
-            if ref in self._excluded:
-                continue
             mine = by_owner.get(metadata["uid"], [])
             read.append(
                 workload(
@@ -65,9 +70,19 @@ class KubernetesInventory:
                     budgets=budgets_of(mine, document, budgets),
                     namespace_annotations=annotations or {},
                     replica_sets=sets,
+                    protected_because=self._protected_because(ref),
                 )
             )
         return read
+
+    def _protected_because(self, ref: WorkloadRef) -> str:
+        if ref.namespace in CLUSTER_NAMESPACES:
+            return f"{ref.namespace} belongs to the cluster and is never acted on"
+        if ref == self._ourselves:
+            return "this is the controller itself"
+        if ref.namespace in self._metrics_namespaces:
+            return f"the metrics source is in {ref.namespace}, where nothing is acted on"
+        return ""
 
 
 def _pods_by_owner(pods: Iterable[Document], sets: Iterable[Document]) -> Mapping[str, list[Document]]:

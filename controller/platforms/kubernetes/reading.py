@@ -133,6 +133,7 @@ def workload(
     budgets: tuple[DisruptionBudget, ...],
     namespace_annotations: Mapping[str, str],
     replica_sets: Sequence[Document] = (),
+    protected_because: str = "",
 ) -> Workload:
     """A workload from its document and what belongs to it."""
     metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
@@ -158,6 +159,7 @@ def workload(
         replaces_before_stopping=_replaces_before_stopping(ref.kind, spec),
         restart_refusal=_restart_refusal(ref.kind, spec),
         disruption_budgets=budgets,
+        protected_because=protected_because,
         paused_by=str(annotations.get(PAUSED) or namespace_annotations.get(PAUSED) or ""),
         acknowledged=str(annotations.get(ACKNOWLEDGED) or ""),
     )
