@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +31,7 @@ from controller.platforms.kubernetes.lease import Lease
 from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.platforms.kubernetes.restarts import KubernetesRestarts
 from controller.ports import World
-from controller.settings import Settings
+from controller.settings import ConfigurationError, Settings, read_settings
 from controller.sweep.flow import Sweeper, SweepLimits
 from controller.sweep.retention import Retention
 
@@ -41,7 +43,7 @@ def clock() -> datetime:
     return datetime.now(UTC)  # noqa: TID251  (this is the one clock)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, settings_file: Path) -> None:
     """Runs the controller until SIGTERM or SIGINT, or until one of its parts dies."""
     async with AsyncExitStack() as stack:
         telemetry = PrometheusTelemetry()
@@ -51,7 +53,9 @@ async def run(settings: Settings) -> None:
         world = _world(settings, api, lease, telemetry, pprof)
         policies = WatchedPolicies(allow_short_lookback=settings.allow_short_lookback)
         schedule = Schedule(
-            sweeper=Sweeper(world, _limits(settings), Retention(keep_per_workload=settings.incidents.keep)),
+            sweeper=Sweeper(
+                world, _limits(settings, settings_file), Retention(keep_per_workload=settings.incidents.keep)
+            ),
             policies=policies,
             lease=lease,
             telemetry=telemetry,
@@ -117,15 +121,28 @@ def _world(
     )
 
 
-def _limits(settings: Settings) -> SweepLimits:
-    return SweepLimits(
-        powers=Powers(
-            capture=settings.powers.capture,
-            remediate=settings.powers.remediate,
-            suspended_because="`suspend: true` in its settings" if settings.suspend else "",
-        ),
-        concurrent_remediations=settings.limits.concurrent_remediations,
-    )
+def _limits(settings: Settings, settings_file: Path) -> Callable[[], SweepLimits]:
+    """The limits of `settings`, with the kill switch as the file has it now."""
+
+    def limits() -> SweepLimits:
+        return SweepLimits(
+            powers=Powers(
+                capture=settings.powers.capture,
+                remediate=settings.powers.remediate,
+                suspended_because=_suspended_because(settings_file),
+            ),
+            concurrent_remediations=settings.limits.concurrent_remediations,
+        )
+
+    return limits
+
+
+def _suspended_because(settings_file: Path) -> str:
+    """Why everything is suspended, as the settings file says now; a file that cannot be read suspends."""
+    try:
+        return "`suspend: true` in its settings" if read_settings(settings_file).suspend else ""
+    except ConfigurationError as error:
+        return f"its settings cannot be read any more: {error}"
 
 
 def _lease(api: KubernetesApi, settings: Settings) -> Lease:

@@ -49,7 +49,7 @@ def run(config: Path, allow_short_lookback: bool, log_level: str) -> None:
         settings = settings.model_copy(update={"allow_short_lookback": True})
     configure_logging(log_level)
     try:
-        asyncio.run(run_controller(settings))
+        asyncio.run(run_controller(settings, config))
     except PlatformUnavailable as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -6,7 +6,7 @@ containers, and nothing to clean up on anybody's objects when the controller is 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,7 +38,8 @@ class SweepLimits:
 class Sweeper:
     """Runs sweeps. What it remembers between them may be lost at any time."""
 
-    def __init__(self, world: World, limits: SweepLimits, retention: Retention) -> None:
+    def __init__(self, world: World, limits: Callable[[], SweepLimits], retention: Retention) -> None:
+        """`limits` is asked anew by every sweep: the kill switch must not need a restart."""
         self._world = world
         self._limits = limits
         self._retention = retention
@@ -48,13 +49,13 @@ class Sweeper:
 
     async def sweep(self, book: PolicyBook, now: datetime) -> Census:
         """One pass. Raises PlatformUnavailable where the platform cannot be read."""
-        world = self._world
+        world, limits = self._world, self._limits()
         workloads = await world.inventory.workloads(book.namespaces)
         incidents = await world.records.incidents()
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
-        seen = await self._attend_all(judged, incidents, gathered, now)
+        seen = await self._attend_all(judged, incidents, gathered, limits, now)
         await self._finish_ungoverned(book, covered, workloads, incidents, now)
         await self._telling.tell(book, seen, gathered.missing, now)
         await self._retention.prune(world.records, incidents, now)
@@ -66,6 +67,7 @@ class Sweeper:
         judged: Sequence[tuple[Covered, Judgement | None]],
         incidents: Sequence[Incident],
         gathered: Gathered,
+        limits: SweepLimits,
         now: datetime,
     ) -> list[Seen]:
         """Every workload in turn; one's failure is not another's."""
@@ -77,7 +79,7 @@ class Sweeper:
             uid = item.workload.uid
             mine = [incident for incident in incidents if incident.spec.workload_uid == uid]
             try:
-                attended = await self._attend(item, judgement, mine, under_way, gathered, now)
+                attended = await self._attend(item, judgement, mine, under_way, gathered, limits, now)
             except Exception:
                 # Whatever it was: the others go on, and this one is tried again in the next sweep.
                 logger.exception("workload failed", extra={"workload": str(item.workload.ref)})
@@ -105,6 +107,7 @@ class Sweeper:
         incidents: Sequence[Incident],
         under_way: Mapping[str, str],
         gathered: Gathered,
+        limits: SweepLimits,
         now: datetime,
     ) -> Attended:
         ordered = next((one for one in incidents if one.open and one.ordered), None)
@@ -121,10 +124,10 @@ class Sweeper:
             judgement=judgement,
             now=now,
             history=history,
-            powers=self._limits.powers,
+            powers=limits.powers,
             fleet=Fleet(
                 remediations_in_progress=tuple(sorted(under_way.values())),
-                concurrent_remediations=self._limits.concurrent_remediations,
+                concurrent_remediations=limits.concurrent_remediations,
             ),
             conflicting_policies=item.rivals,
             remediation_duration=last_duration(incidents),

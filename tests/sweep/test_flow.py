@@ -52,7 +52,7 @@ def new_replicas_are_small(world: FakeWorld) -> None:
 
 
 def a_sweeper(world: FakeWorld) -> Sweeper:
-    return Sweeper(world.ports, SweepLimits(powers=Powers()), Retention())
+    return Sweeper(world.ports, lambda: SweepLimits(powers=Powers()), Retention())
 
 
 def a_book(*policies: MemoryPolicy) -> PolicyBook:

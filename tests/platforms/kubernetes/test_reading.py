@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
+from controller.platforms.kubernetes.reading import budgets_of, replica, workload
+
+
+def a_deployment(**status: Any) -> dict[str, Any]:
+    steady = {"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2}
+    return {
+        "metadata": {
+            "name": "api",
+            "uid": "u",
+            "resourceVersion": "7",
+            "generation": 3,
+            "creationTimestamp": "2026-03-01T00:00:00Z",
+            "labels": {"app": "api"},
+        },
+        "spec": {
+            "replicas": 2,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}},
+            "template": {"metadata": {"labels": {"app": "api"}}},
+        },
+        "status": {**steady, **status},
+    }
+
+
+def read(document: dict[str, Any], kind: str = "Deployment") -> Workload:
+    ref = WorkloadRef(Platform.KUBERNETES, "shop", kind, "api")
+    return workload(ref, document, replicas=(), budgets=(), namespace_annotations={})
+
+
+FAILED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        pytest.param({}, RolloutState.STEADY, id="everything updated"),
+        pytest.param({"observedGeneration": 2}, RolloutState.PROGRESSING, id="change not taken up"),
+        pytest.param({"updatedReplicas": 1}, RolloutState.PROGRESSING, id="half updated"),
+        pytest.param({"replicas": 3}, RolloutState.PROGRESSING, id="an old replica is still there"),
+        pytest.param({"conditions": [FAILED]}, RolloutState.FAILED, id="deadline exceeded"),
+    ],
+)
+def test_deployments_rollout_is_read_from_its_status(status: dict[str, Any], state: RolloutState) -> None:
+    assert read(a_deployment(**status)).rollout is state
+
+
+def test_paused_deployment_is_paused() -> None:
+    document = a_deployment()
+    document["spec"]["paused"] = True
+
+    assert read(document).rollout is RolloutState.PAUSED
+
+
+def test_stateful_set_is_steady_once_both_revisions_are_one() -> None:
+    document = a_deployment(updatedReplicas=0, currentRevision="r2", updateRevision="r2")
+
+    assert read(document, "StatefulSet").rollout is RolloutState.STEADY
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "word"),
+    [
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "OnDelete"),
+        ("Deployment", {"strategy": {"type": "Recreate"}}, "Recreate"),
+        (
+            "StatefulSet",
+            {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}},
+            "partition",
+        ),
+    ],
+)
+def test_strategy_that_would_not_restart_everything_is_refused(
+    kind: str, spec: dict[str, Any], word: str
+) -> None:
+    document = a_deployment()
+    document["spec"].update(spec)
+
+    assert word in read(document, kind).restart_refusal
+
+
+def test_budget_covers_by_labels_and_lags_by_generation() -> None:
+    budget = {
+        "metadata": {"name": "b", "generation": 2},
+        "spec": {"selector": {"matchLabels": {"app": "api"}}},
+        "status": {"disruptionsAllowed": 1, "observedGeneration": 1},
+    }
+    other = {
+        "metadata": {"name": "c"},
+        "spec": {"selector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["api"]}]}},
+        "status": {},
+    }
+
+    (covering,) = budgets_of([], a_deployment(), [budget, other])
+
+    assert (covering.name, covering.disruptions_allowed, covering.current) == ("b", 1, False)
+
+
+def test_pod_is_read_with_its_container() -> None:
+    pod = {
+        "metadata": {
+            "name": "api-1",
+            "uid": "p",
+            "creationTimestamp": "2026-03-01T00:00:00Z",
+            "labels": {"pod-template-hash": "h"},
+        },
+        "spec": {
+            "nodeName": "n",
+            "containers": [
+                {
+                    "name": "app",
+                    "image": "api:1",
+                    "imagePullPolicy": "Always",
+                    "resources": {"limits": {"memory": "128Mi"}},
+                }
+            ],
+        },
+        "status": {
+            "podIP": "10.0.0.1",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [
+                {
+                    "name": "app",
+                    "imageID": "registry/api@sha256:abc",
+                    "restartCount": 2,
+                    "state": {"running": {"startedAt": "2026-03-01T00:00:05Z"}},
+                }
+            ],
+        },
+    }
+
+    one = replica(pod)
+
+    (container,) = one.containers
+    assert (one.ready, one.address, one.revision) == (True, "10.0.0.1", "h")
+    assert container.memory_limit_bytes == 128 * 2**20
+    assert (container.image_digest, container.restart_count, container.always_pulls) == (
+        "sha256:abc",
+        2,
+        True,
+    )
+
+
+def test_pod_without_status_is_not_ready() -> None:
+    pod = {"metadata": {"name": "p", "uid": "u", "creationTimestamp": "2026-03-01T00:00:00Z"}}
+
+    assert not replica(pod).ready
