@@ -25,6 +25,7 @@ class AuditEvent:
     name: str
     status_code: int
     received: datetime
+    dry_run: bool
     request_body: Any  # None where the policy keeps no body, or where there was none
     response_body: Any
 
@@ -80,6 +81,7 @@ def _event(raw: dict[str, Any]) -> AuditEvent:
         name=reference.get("name", ""),
         status_code=raw.get("responseStatus", {}).get("code", 0),
         received=datetime.fromisoformat(raw["requestReceivedTimestamp"]),
+        dry_run="dryRun=All" in raw.get("requestURI", ""),
         request_body=raw.get("requestObject"),
         response_body=raw.get("responseObject"),
     )

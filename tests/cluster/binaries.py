@@ -104,6 +104,7 @@ MODULES = (
         packages=("github.com/prometheus/prometheus/cmd/prometheus",),
         programs=("prometheus",),
         tags="remove_all_sd,enable_kubernetes_sd",
+        static=True,
         cold_seconds=200,
     ),
     Module(name="helm", packages=("helm.sh/helm/v4/cmd/helm",), programs=("helm",), cold_seconds=100),
@@ -125,6 +126,11 @@ class Binaries:
     def search_path(self) -> str:
         """A PATH that finds every program by its name."""
         return os.pathsep.join(sorted({str(path.parent) for path in self.paths.values()}))
+
+
+def is_built(modules: Collection[str] = NODE_MODULES) -> bool:
+    """Whether `build` would find everything made."""
+    return all(module.folder().exists() for module in MODULES if module.name in modules)
 
 
 def build(modules: Collection[str] = NODE_MODULES) -> Binaries:

@@ -197,14 +197,15 @@ def _mounts(state: Path, ready: Path) -> str:
     The cache, which may lie under one of these, stays where it is.
     """
     cache = shlex.quote(str(cache_root()))
-    own = shlex.quote(str(state / "node"))
+    # By this path it is reached while /var and /tmp are being replaced.
+    own = shlex.quote(f"/run/cache/{state.relative_to(cache_root())}/node")
     lines = [
-        f"mkdir -p {own}/var/lib {own}/var/log {own}/tmp {own}/sys",
-        f"ln -s /run {own}/var/run",
-        f"chmod 1777 {own}/tmp",
         "mount -t tmpfs -o mode=755 tmpfs /run",
         "mkdir /run/cache",
         f"mount --rbind {cache} /run/cache",
+        f"mkdir -p {own}/var/lib {own}/var/log {own}/tmp {own}/sys",
+        f"ln -s /run {own}/var/run",
+        f"chmod 1777 {own}/tmp",
         f"mount --bind {own}/var /var",
         f"mount --bind {own}/tmp /tmp",
         f"mkdir -p {cache}",

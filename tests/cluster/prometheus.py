@@ -94,36 +94,49 @@ def scrape_configuration(layout: Layout, *, scrape_interval_seconds: int) -> str
 
 
 class Prometheus:
-    """The Prometheus of a cluster of our own; it can be taken down and brought back with its data."""
+    """A Prometheus of a cluster of our own; it can be taken down and brought back with its data.
 
-    def __init__(self, cluster: Cluster, *, scrape_interval_seconds: int = 5) -> None:
+    Several run beside each other when each has a name and a port of its own; one that `scrapes` nothing
+    answers every query with nothing.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        name: str = COMPONENT,
+        port: int = PORT,
+        scrapes: bool = True,
+        scrape_interval_seconds: int = 5,
+    ) -> None:
         self._cluster = cluster
+        self._name = name
+        self._scrapes = scrapes
         self._scrape_interval_seconds = scrape_interval_seconds
-        self.url = f"http://{cluster.node_address}:{PORT}"
+        self._address = f"{cluster.node_address}:{port}"
+        self.url = f"http://{self._address}"
 
     def start(self) -> None:
         """Start it, and return when it answers. Does nothing when it runs already."""
         cluster = self._cluster
-        if cluster.component_runs(COMPONENT):
+        if cluster.component_runs(self._name):
             return
         cluster.apply(*RBAC)
-        configuration = cluster.layout.config("prometheus.yaml")
-        configuration.write_text(
-            scrape_configuration(cluster.layout, scrape_interval_seconds=self._scrape_interval_seconds)
-        )
+        configuration = cluster.layout.config(f"{self._name}.yaml")
+        configuration.write_text(self._configuration())
         flags = (
             f"--config.file={configuration}",
-            f"--storage.tsdb.path={cluster.state_dir / 'prometheus'}",
-            f"--web.listen-address={cluster.node_address}:{PORT}",
+            f"--storage.tsdb.path={cluster.state_dir / self._name}",
+            f"--web.listen-address={self._address}",
         )
-        cluster.start_component(Component(name=COMPONENT, argv=(str(cluster.binaries[COMPONENT]), *flags)))
+        cluster.start_component(Component(name=self._name, argv=(str(cluster.binaries[COMPONENT]), *flags)))
         cluster.wait_for_component(
-            COMPONENT, "Prometheus is ready", self.is_ready, timeout_seconds=START_TIMEOUT_SECONDS
+            self._name, f"{self._name} is ready", self.is_ready, timeout_seconds=START_TIMEOUT_SECONDS
         )
 
     def stop(self) -> None:
         """Stop it; its data stays for the next `start`."""
-        self._cluster.stop_component(COMPONENT)
+        self._cluster.stop_component(self._name)
 
     def is_ready(self) -> bool:
         """Whether it answers queries."""
@@ -152,6 +165,13 @@ class Prometheus:
             f"Prometheus knows {expression}",
             lambda: self.query(expression),
             timeout_seconds=timeout_seconds,
+        )
+
+    def _configuration(self) -> str:
+        if not self._scrapes:
+            return ""
+        return scrape_configuration(
+            self._cluster.layout, scrape_interval_seconds=self._scrape_interval_seconds
         )
 
 
