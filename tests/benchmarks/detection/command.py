@@ -53,6 +53,9 @@ def _contest_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--real", type=int, default=120, metavar="N", help="draws of each real family (default: 120)"
     )
+    parser.add_argument(
+        "--every", type=int, default=10, metavar="MIN", help="minutes between our looks (default: 10)"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("-o", dest="output", choices=["text", "json"], default="text")
     return parser
@@ -74,10 +77,11 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _contest(options: argparse.Namespace) -> int:
-    generated = contest(_draws(options), options.peers, options.processes)
+    seconds = 60.0 * options.every
+    generated = contest(_draws(options), options.peers, options.processes, seconds)
     first = seeds_named(options.seeds, 1)[0]
     real_draws = draws(range(first, first + options.real), REAL)
-    real = contest(real_draws, options.peers, options.processes) if options.real else {}
+    real = contest(real_draws, options.peers, options.processes, seconds) if options.real else {}
     noise = calibration.table([name for name in calibration.tests() if name in generated])
     write_out = _as_json if options.output == "json" else _as_text
     print(write_out(options.seeds, generated, real, noise))

@@ -12,15 +12,19 @@ from tests.benchmarks.detection.corpus import Draw
 from tests.benchmarks.detection.detector import Detector
 from tests.benchmarks.detection.score import Outcome, judge
 
+EVERY_SECONDS = 600.0
 
-def detectors(names: Sequence[str]) -> list[Detector]:
-    """Find detectors by name; `peers` is all of them, `ours` the project's own.
+
+def detectors(names: Sequence[str], every_seconds: float = EVERY_SECONDS) -> list[Detector]:
+    """Find detectors by name; `peers` is all of them, `ours` the project's own, looking every so often.
 
     Raises:
         ValueError: a name is not known; says which are.
 
     """
-    known: dict[str, Detector] = {peer.name: peer for peer in peers.ALL} | {"ours": ours.Backtest()}
+    known: dict[str, Detector] = {peer.name: peer for peer in peers.ALL} | {
+        "ours": ours.Backtest(every_seconds)
+    }
     chosen: dict[str, Detector] = {}
     for name in names:
         if name not in (*known, "peers", "all"):
@@ -30,12 +34,16 @@ def detectors(names: Sequence[str]) -> list[Detector]:
     return list(chosen.values())
 
 
-def contest(draws: Sequence[Draw], names: Sequence[str], processes: int = 2) -> dict[str, list[Outcome]]:
+def contest(
+    draws: Sequence[Draw], names: Sequence[str], processes: int = 2, every_seconds: float = EVERY_SECONDS
+) -> dict[str, list[Outcome]]:
     """Score each named detector on each draw; prints a progress line to stderr."""
-    chosen = detectors(names)
+    chosen = detectors(names, every_seconds)
     outcomes: dict[str, list[Outcome]] = {detector.name: [] for detector in chosen}
     began, done, total = time.monotonic(), 0, len(draws) * len(chosen)
-    for name, new, cases in _scored([task for one in chosen for task in _tasks(one, draws)], processes):
+    for name, new, cases in _scored(
+        [task for one in chosen for task in _tasks(one, every_seconds, draws)], processes
+    ):
         done += cases
         outcomes[name] += new
         spent = time.monotonic() - began
@@ -44,12 +52,12 @@ def contest(draws: Sequence[Draw], names: Sequence[str], processes: int = 2) -> 
     return outcomes
 
 
-Task = tuple[str, Sequence[Draw]]
+Task = tuple[str, float, Sequence[Draw]]
 
 
-def _tasks(detector: Detector, draws: Sequence[Draw]) -> Iterator[Task]:
+def _tasks(detector: Detector, every_seconds: float, draws: Sequence[Draw]) -> Iterator[Task]:
     for first in range(0, len(draws), detector.cases_at_once):
-        yield detector.name, draws[first : first + detector.cases_at_once]
+        yield detector.name, every_seconds, draws[first : first + detector.cases_at_once]
 
 
 def _scored(tasks: Sequence[Task], processes: int) -> Iterator[tuple[str, list[Outcome], int]]:
@@ -61,8 +69,8 @@ def _scored(tasks: Sequence[Task], processes: int) -> Iterator[tuple[str, list[O
 
 
 def _score_task(task: Task) -> tuple[str, list[Outcome], int]:
-    name, draws = task
-    (detector,) = detectors([name])
+    name, every_seconds, draws = task
+    (detector,) = detectors([name], every_seconds)
     return name, score(detector, [(draw, draw.case()) for draw in draws]), len(draws)
 
 

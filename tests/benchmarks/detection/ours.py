@@ -19,8 +19,10 @@ class Backtest:
     """Replays the policy over recordings; all passes through the answer's and the result's JSON documents."""
 
     name = "ours"
-    every_seconds = 600.0
-    cases_at_once = 150
+    cases_at_once = 75
+
+    def __init__(self, every_seconds: float) -> None:
+        self.every_seconds = every_seconds
 
     def run(self, recordings: Sequence[Recording]) -> Mapping[Key, tuple[Transition, ...]]:
         from controller.cli.backtest import blocks_of, result_document
