@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Size(click.ParamType[int]):
 @click.command("diagnose")
 @click.argument("heap", required=False, type=_FILE)
 @click.option("--baseline", type=_FILE, help="An earlier heap profile of the same program: what grew since?")
+@click.option("--between", type=_FILE, help="A heap profile between the two: does it still grow?")
 @click.option("--goroutines", type=_FILE, help="Goroutine profile, taken with HEAP.")
 @click.option("--goroutines-baseline", type=_FILE, help="Goroutine profile, taken with the baseline.")
 @click.option("--goroutineleak", type=_FILE, help="goroutineleak profile (Go 1.27, or 1.26 by experiment).")
@@ -62,6 +64,7 @@ class Size(click.ParamType[int]):
 def diagnose(
     heap: Path | None,
     baseline: Path | None,
+    between: Path | None,
     goroutines: Path | None,
     goroutines_baseline: Path | None,
     goroutineleak: Path | None,
@@ -93,6 +96,7 @@ def diagnose(
         evidence = Evidence(
             heap=_content(heap) or b"",
             heap_baseline=_content(baseline),
+            heap_between=_content(between),
             goroutines=_content(goroutines),
             goroutines_baseline=_content(goroutines_baseline),
             goroutineleak=_content(goroutineleak),
@@ -130,16 +134,7 @@ def _from_service(
         raise click.BadParameter(str(error), param_hint="--watch") from error
     service = live_service(url, str(ca) if ca else None)
     evidence = watch(service, seconds, keep, Console(stderr=True))
-    return Evidence(
-        heap=evidence.heap,
-        heap_baseline=evidence.heap_baseline,
-        goroutines=evidence.goroutines,
-        goroutines_baseline=evidence.goroutines_baseline,
-        goroutineleak=evidence.goroutineleak,
-        memstats=evidence.memstats,
-        rss_bytes=rss,
-        limit_bytes=limit,
-    )
+    return replace(evidence, rss_bytes=rss, limit_bytes=limit)
 
 
 def _content(file: Path | None) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Takes two snapshots of a running service, some time apart, and shows how long it still takes."""
+"""Takes snapshots of a running service, some time apart, and shows how long it still takes."""
 
 import asyncio
 import ipaddress
@@ -66,21 +66,26 @@ def _name(host: str) -> str | None:
 
 def watch(service: LiveService, seconds: float, keep: Path | None, console: Console) -> Evidence:
     """
-    The evidence of two snapshots `seconds` apart; Ctrl-C takes the second one at once.
+    The evidence of two snapshots `seconds` apart, and one between; Ctrl-C takes the last one at once.
 
     Raises click.ClickException where the heap profile cannot be had.
     """
     first = asyncio.run(_snapshot(service, with_leaks=False))
     _keep(keep, "baseline", first)
+    between: dict[FileKind, bytes] = {}
     try:
-        _wait(seconds, console)
+        _wait(seconds / 2, console, "first half")
+        between = asyncio.run(_snapshot(service, with_leaks=False))
+        _keep(keep, "between", between)
+        _wait(seconds / 2, console, "second half")
     except KeyboardInterrupt:
-        console.print("taking the second snapshot now")
+        console.print("taking the last snapshot now")
     second = asyncio.run(_snapshot(service, with_leaks=True))
     _keep(keep, "now", second)
     return Evidence(
         heap=second[FileKind.HEAP],
         heap_baseline=first[FileKind.HEAP],
+        heap_between=between.get(FileKind.HEAP),
         goroutines=second.get(FileKind.GOROUTINE),
         goroutines_baseline=first.get(FileKind.GOROUTINE),
         goroutineleak=second.get(FileKind.GOROUTINE_LEAK),
@@ -114,8 +119,8 @@ def _usable(capture: Capture) -> bool:
     return False
 
 
-def _wait(seconds: float, console: Console) -> None:
-    columns = (TextColumn("watching"), BarColumn(), TimeRemainingColumn(), TextColumn("Ctrl-C: now"))
+def _wait(seconds: float, console: Console, what: str) -> None:
+    columns = (TextColumn(f"watching, {what}"), BarColumn(), TimeRemainingColumn(), TextColumn("Ctrl-C: now"))
 
     async def pass_time(progress: Progress) -> None:
         task = progress.add_task("watch", total=seconds)
@@ -125,7 +130,7 @@ def _wait(seconds: float, console: Console) -> None:
             progress.update(task, completed=seconds - max(left, 0))
 
     if not console.is_terminal:
-        print(f"watching for {seconds:g} s", file=sys.stderr)
+        print(f"watching, {what}: {seconds:g} s", file=sys.stderr)
     with Progress(*columns, console=console, transient=True) as progress:
         asyncio.run(pass_time(progress))
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.evidence.causes import CATALOGUE, Blocked, Cause, Grown
+from controller.evidence.causes import BOUNDED_CACHES, CATALOGUE, Blocked, Cause, Grown
 from controller.evidence.comparison import Comparison, Indices, Numbers
 from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
 from controller.evidence.heap_shape import HeapShape, shape_of
 from controller.evidence.origin import Origin
+from controller.evidence.plateau import Halves, is_slowing
 from controller.evidence.profile import Frame
 from controller.evidence.retainer import Retainer, kept_ratio, owner_position
 
-_LEAST_KEPT_RATIO = 0.7
+LEAST_KEPT_RATIO = 0.7
 """Of what was allocated at the lines that grew: below it blocks are freed as others come, as in a cache."""
 _LEAST_SHARE_OF_A_SHAPE = 0.25
 _MOST_ROWS = 4000
@@ -47,6 +48,8 @@ class GrownHeap:
     comparison: Comparison
     owner_positions: Indices
     retainers: tuple[Retainer, ...]
+    halves: Halves | None = None
+    """Growth up to a profile in the middle and after it, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ class _Matcher:
             if not groups or (delta < signature.at_least and not known):
                 continue
             self._explained.update((each.state, each.function) for each in self._with_same_root(groups))
-            place = self._caller(cause) or _place(groups[0])
+            place = self._caller(signature) or _place(groups[0])
             confidence = 0.97 if known else 0.92 if self._goroutines.has_baseline else 0.7
             evidence = f"{delta} goroutines more in {groups[0].function}"
             return _named(cause, confidence, place, evidence, by_goroutines=True)
@@ -153,14 +156,14 @@ class _Matcher:
             if group.function == function or group.function.startswith(f"{function}.func"):
                 self._explained.add((group.state, group.function))
 
-    def _caller(self, cause: Cause) -> Frame | None:
+    def _caller(self, signature: Blocked) -> Frame | None:
         """The application's function that makes the cause's calls: by growth, else by allocations."""
         heap = self._any_heap
-        if heap is None or cause.called_through is None:
+        if heap is None or signature.called_through is None:
             return None
         comparison = heap.comparison
         for weights in (np.maximum(comparison.inuse_delta_bytes, 0), comparison.alloc_bytes):
-            place = _heaviest_caller(heap, cause.called_through, weights)
+            place = _heaviest_caller(heap, signature.called_through, weights)
             if place is not None:
                 return place
         return None
@@ -191,7 +194,7 @@ class _Matcher:
         retainer = next((r for r in self._heap.retainers if r.origin > Origin.DISPATCH), None)
         if retainer is None or retainer.share < _LEAST_SHARE_OF_A_SHAPE:
             return
-        if retainer.kept_ratio < _LEAST_KEPT_RATIO:
+        if retainer.kept_ratio < LEAST_KEPT_RATIO or is_filling(self._heap, retainer):
             return
         shape = shape_of(self._heap.comparison, self._heap.owner_positions, _rows_of(self._heap, retainer))
         cause = next(each for each in CATALOGUE if shape.shape in each.shapes)
@@ -199,6 +202,20 @@ class _Matcher:
         confidence = 0.75 if shape.function else 0.5
         evidence = f"{min(retainer.share, 1):.0%} of the growth, and nearly all of it kept"
         yield _named(cause, confidence, place, evidence)
+
+
+def is_filling(heap: GrownHeap, retainer: Retainer) -> bool:
+    """Whether what the function holds looks like a cache on the way to its bound."""
+    rows = _rows_of(heap, retainer)
+    comparison = heap.comparison
+    bounded = any(
+        BOUNDED_CACHES.search(comparison.frames[frame].function)
+        for row in rows.tolist()
+        for frame in comparison.stacks[int(comparison.stack_of[row])].tolist()
+    )
+    if heap.halves is not None:
+        return bounded or heap.halves.slows(retainer.function)
+    return bounded or is_slowing(comparison, rows)
 
 
 def is_accused(named: NamedCause, function: str) -> bool:
@@ -259,7 +276,7 @@ def _is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:
     """By these rows, or by all of their owner's: a map's tables are freed as it grows, its values not."""
     ratio = kept_ratio(heap.comparison, np.array(rows))
     of_owner = (each.kept_ratio for each in heap.retainers if each.function == owner)
-    return max(ratio, *of_owner, 0.0) >= _LEAST_KEPT_RATIO
+    return max(ratio, *of_owner, 0.0) >= LEAST_KEPT_RATIO
 
 
 def _share_of(heap: GrownHeap, owner: str) -> float:

@@ -23,6 +23,8 @@ class Blocked:
     at_least: int = 20
     unless: re.Pattern[str] | None = None
     """Goroutines in these functions are the healthy counterpart: as many are subtracted."""
+    called_through: re.Pattern[str] | None = None
+    """Calls by which the application comes to it, to name the caller where the stack does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,6 @@ class Cause:
     """For the general causes: any goroutine of the application that grew and waits like this."""
     shapes: frozenset[Shape] = frozenset()
     """For the general causes: any memory of the application that grew and is held like this."""
-    called_through: re.Pattern[str] | None = None
-    """Calls by which the application comes to it, to name the caller where the stack does not."""
 
 
 def _r(*alternatives: str) -> re.Pattern[str]:
@@ -63,6 +63,8 @@ def _r(*alternatives: str) -> re.Pattern[str]:
 
 _SELECT = frozenset({WaitState.SELECT})
 _IO = frozenset({WaitState.IO_WAIT})
+
+_HTTP_CALLS = _r(r"^net/http\.\(\*(Client|Transport)\)\.", r"^net/http\.(Get|Post|Head|PostForm)$")
 
 CATALOGUE: tuple[Cause, ...] = (
     Cause(
@@ -79,6 +81,7 @@ CATALOGUE: tuple[Cause, ...] = (
             Blocked(
                 function=_r(r"^net/http\.\(\*persistConn\)\.readLoop$"),
                 states=_SELECT,
+                called_through=_HTTP_CALLS,
                 unless=_r(
                     r"^net/http\.\(\*persistConn\)\.roundTrip$", r"^net/http\.\(\*bodyEOFSignal\)\.Read$"
                 ),
@@ -89,27 +92,30 @@ CATALOGUE: tuple[Cause, ...] = (
                     r"|golang\.org/x/net/http2\.\(\*)clientStream\)\.(doRequest|writeRequest)$"
                 ),
                 states=_SELECT,
+                called_through=_HTTP_CALLS,
                 unless=_r(
                     r"^(net/http\.\(\*http2"
                     r"|golang\.org/x/net/http2\.\(\*)ClientConn\)\.(roundTrip|RoundTrip)$"
                 ),
             ),
         ),
-        called_through=_r(r"^net/http\.\(\*(Client|Transport)\)\.", r"^net/http\.(Get|Post|Head|PostForm)$"),
     ),
     Cause(
         id="rows-not-closed",
         title="sql.Rows not closed",
         why="A result set that is not read to its end holds its connection; the pool opens another for each.",
         look_for="Query or QueryContext without `defer rows.Close()`, loops over rows.Next that "
-        "return early, "
-        "transactions without Commit or Rollback",
+        "return early, transactions without Commit or Rollback",
         linter="sqlclosecheck, rowserrcheck",
         fix="`defer rows.Close()` after the error check, QueryRow where one row is wanted, and a bound: "
         "db.SetMaxOpenConns",
-        blocked=(Blocked(function=_r(r"^database/sql\.\(\*(Rows|Tx)\)\.awaitDone$")),),
+        blocked=(
+            Blocked(
+                function=_r(r"^database/sql\.\(\*(Rows|Tx)\)\.awaitDone$"),
+                called_through=_r(r"^database/sql\.\(\*(DB|Tx|Conn|Stmt)\)\.(Query|Begin)"),
+            ),
+        ),
         grown=(Grown(call=_r(r"^database/sql\.\(\*(DB|Conn|Tx)\)\.(Query|QueryContext|Begin|BeginTx)$")),),
-        called_through=_r(r"^database/sql\.\(\*(DB|Tx|Conn|Stmt)\)\.(Query|Begin)"),
     ),
     Cause(
         id="stmt-not-closed",
@@ -120,7 +126,6 @@ CATALOGUE: tuple[Cause, ...] = (
         linter="sqlclosecheck",
         fix="prepare once and share the statement, or `defer stmt.Close()`",
         grown=(Grown(call=_r(r"^database/sql\.\(\*(DB|Conn|Tx)\)\.(Prepare|PrepareContext)$")),),
-        called_through=_r(r"^database/sql\.\(\*(DB|Tx|Conn)\)\.Prepare"),
     ),
     Cause(
         id="client-per-call",
@@ -132,8 +137,17 @@ CATALOGUE: tuple[Cause, ...] = (
         linter="none; goleak in tests finds it",
         fix="make one client at start and share it (they are safe for concurrent use), or close it",
         blocked=(
-            Blocked(function=_r(r"^database/sql\.\(\*DB\)\.connectionOpener$"), at_least=5),
-            Blocked(function=_r(r"^net/http\.\(\*persistConn\)\.readLoop$"), states=_IO, at_least=150),
+            Blocked(
+                function=_r(r"^database/sql\.\(\*DB\)\.connectionOpener$"),
+                at_least=5,
+                called_through=_r(r"^database/sql\.Open(DB)?$"),
+            ),
+            Blocked(
+                function=_r(r"^net/http\.\(\*persistConn\)\.readLoop$"),
+                states=_IO,
+                at_least=150,
+                called_through=_HTTP_CALLS,
+            ),
             Blocked(
                 function=_r(
                     r"^google\.golang\.org/grpc/internal/transport\.\(\*http2Client\)\.reader$",
@@ -145,13 +159,13 @@ CATALOGUE: tuple[Cause, ...] = (
                     r"^github\.com/nats-io/nats\.go\.\(\*Conn\)\.",
                     r"^github\.com/(rabbitmq/amqp091-go|streadway/amqp)\.\(\*Connection\)\.",
                     r"^github\.com/fsnotify/fsnotify\.",
-                )
+                ),
+                called_through=_r(
+                    r"\.(New|NewClient|NewConn|Dial|DialContext|Connect|NewReader|NewWriter"
+                    r"|NewWatcher|NewConsumer)$",
+                    r"^google\.golang\.org/grpc\.(NewClient|Dial)",
+                ),
             ),
-        ),
-        called_through=_r(
-            r"^database/sql\.Open(DB)?$",
-            r"^google\.golang\.org/grpc\.(NewClient|Dial)",
-            r"\.(NewClient|NewConn|Dial|DialContext|Connect|NewReader|NewWriter|NewWatcher|NewConsumer)$",
         ),
     ),
     Cause(
@@ -191,7 +205,6 @@ CATALOGUE: tuple[Cause, ...] = (
                 at_least_share=0.20,
             ),
         ),
-        called_through=_r(r"^context\.With"),
     ),
     Cause(
         id="metric-label-cardinality",
@@ -263,9 +276,9 @@ CATALOGUE: tuple[Cause, ...] = (
             Grown(
                 call=_r(
                     r"^github\.com/patrickmn/go-cache\.",
-                    r"^github\.com/(allegro/bigcache|coocood/freecache|muesli/cache2go|bluele/gcache"
+                    r"^github\.com/(allegro/bigcache|muesli/cache2go|bluele/gcache"
                     r"|jellydator/ttlcache|ReneKroon/ttlcache|eko/gocache|karlseguin/ccache|zekroTJA/timedmap"
-                    r"|orcaman/concurrent-map|Code-Hex/go-generics-cache|maypok86/otter)(/v\d+)?[./]",
+                    r"|orcaman/concurrent-map|Code-Hex/go-generics-cache)(/v\d+)?[./]",
                 ),
                 at_least_share=0.01,
                 keeps_what_it_is_given=True,
@@ -311,6 +324,26 @@ CATALOGUE: tuple[Cause, ...] = (
         waits=frozenset({WaitState.LOCK, WaitState.WAIT_GROUP, WaitState.CONDITION}),
     ),
     Cause(
+        id="connection-left-open",
+        title="Connections left open, each with a goroutine that waits for I/O",
+        why="A peer that went away without closing is never noticed; without a deadline the read "
+        "waits for ever.",
+        look_for="net.Conn, websocket and stream handlers without Close on every path and without "
+        "SetReadDeadline, ping or keep-alive",
+        linter="noctx; goleak in tests",
+        fix="`defer conn.Close()`, a deadline that is renewed with every message, keep-alive pings",
+        waits=frozenset({WaitState.IO_WAIT}),
+    ),
+    Cause(
+        id="goroutine-never-ends",
+        title="Goroutines that sleep and loop for ever, started again and again",
+        why="A background loop belongs to the program; here every call starts another.",
+        look_for="`go func() { for { …; time.Sleep(…) } }()` in code that runs per request or per reconnect",
+        linter="contextcheck; goleak in tests",
+        fix="start it once, or end it with its owner: select on `ctx.Done()` and a timer instead of Sleep",
+        waits=frozenset({WaitState.SLEEP}),
+    ),
+    Cause(
         id="slice-append-forever",
         title="A slice is appended to for ever",
         why="A slice that outlives the request only grows; doubling it also needs old and new at once.",
@@ -351,6 +384,13 @@ CATALOGUE: tuple[Cause, ...] = (
         "MALLOC_ARENA_MAX=2 or jemalloc",
     ),
 )
+
+BOUNDED_CACHES = _r(
+    r"^github\.com/hashicorp/golang-lru(/v\d+)?[./]",
+    r"^github\.com/(dgraph-io/ristretto|golang/groupcache/lru|elastic/go-freelru|Yiling-J/theine-go"
+    r"|maypok86/otter|coocood/freecache|vmihailenco/go-tinylfu)(/v\d+)?[./]",
+)
+"""Caches that cannot be made without a bound: while they fill they look like a leak."""
 
 BY_ID = {cause.id: cause for cause in CATALOGUE}
 NATIVE = BY_ID["native-memory"]

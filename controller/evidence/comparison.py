@@ -37,7 +37,8 @@ class Comparison:
     inuse_delta_objects: Numbers
     alloc_bytes: Numbers
     """Since the baseline; since the program's start where there is none, or it was another process's."""
-    alloc_objects: Numbers
+    alloc_before_bytes: Numbers
+    """From the program's start to the baseline; zero where there is none."""
     period: int
     has_baseline: bool
     same_process: bool
@@ -78,7 +79,7 @@ def compare(now: Profile, baseline: Profile | None = None) -> Comparison:
         inuse_delta_bytes=delta[:, 3],
         inuse_delta_objects=delta[:, 3] / np.maximum(block_bytes, 1),
         alloc_bytes=alloc[:, 1],
-        alloc_objects=alloc[:, 1] / np.maximum(block_bytes, 1),
+        alloc_before_bytes=before[:, 1],
         period=now.period,
         has_baseline=baseline is not None,
         same_process=same_process,

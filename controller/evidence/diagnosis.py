@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from controller.detection.assessment import GrowthClass
 from controller.evidence.advice import Advice, advise
 from controller.evidence.answers import Answers, answer
-from controller.evidence.cause_matching import GrownGoroutines, GrownHeap, NamedCause, is_accused, name_causes
+from controller.evidence.cause_matching import (
+    LEAST_KEPT_RATIO,
+    GrownGoroutines,
+    GrownHeap,
+    NamedCause,
+    is_accused,
+    is_filling,
+    name_causes,
+)
 from controller.evidence.causes import NATIVE
 from controller.evidence.churn import Churn, find_churn
 from controller.evidence.comparison import Comparison, compare
@@ -19,8 +27,9 @@ from controller.evidence.goroutines import MOST_GROUPS, GoroutineGroup, group_go
 from controller.evidence.growth_class import MemoryAccount, classify, stack_growth_bytes
 from controller.evidence.memstats import read_memstats
 from controller.evidence.origin import Origin
+from controller.evidence.plateau import Halves
 from controller.evidence.profile import ProfileLimits, read_profile
-from controller.evidence.retainer import Retainer, find_retainers, owners
+from controller.evidence.retainer import Retainer, find_retainers, growth_by_owner, owners
 from controller.evidence.sampling import FEW_SAMPLES, SamplingError, growth_error
 
 _LEAST_GROWTH_BYTES = 2 << 20
@@ -34,6 +43,8 @@ class Evidence:
 
     heap: bytes
     heap_baseline: bytes | None = None
+    heap_between: bytes | None = None
+    """Taken between the two: tells a cache that fills from a leak that goes on."""
     goroutines: bytes | None = None
     goroutines_baseline: bytes | None = None
     goroutineleak: bytes | None = None
@@ -74,7 +85,12 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
     account = MemoryAccount(rss_bytes=evidence.rss_bytes, limit_bytes=evidence.limit_bytes, stats=stats)
     error = growth_error(comparison)
     grew = _grew(comparison, error)
-    heap = GrownHeap(comparison=comparison, owner_positions=positions, retainers=retainers)
+    heap = GrownHeap(
+        comparison=comparison,
+        owner_positions=positions,
+        retainers=retainers,
+        halves=_halves(evidence, limits),
+    )
     causes = name_causes(heap if grew else None, goroutines, any_heap=heap)
     goroutines_leak = any(each.by_goroutines for each in causes) or any(
         has_leaked(each, has_baseline=goroutines.has_baseline) for each in goroutines.groups
@@ -107,7 +123,10 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
             account=account,
         ),
         advice=advise(growth_class, account),
-        warnings=tuple(_warnings(comparison, error, account, goroutines, grew=grew)),
+        warnings=(
+            *_warnings(comparison, error, account, goroutines, grew=grew),
+            *(_cache_notes(heap) if grew and not causes else ()),
+        ),
         flame=flame_of(comparison),
     )
 
@@ -115,6 +134,22 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
 def _compared(evidence: Evidence, limits: ProfileLimits | None) -> Comparison:
     baseline = read_profile(evidence.heap_baseline, limits) if evidence.heap_baseline else None
     return compare(read_profile(evidence.heap, limits), baseline)
+
+
+def _halves(evidence: Evidence, limits: ProfileLimits | None) -> Halves | None:
+    if evidence.heap_baseline is None or evidence.heap_between is None:
+        return None
+    first, middle, last = (
+        read_profile(each, limits) for each in (evidence.heap_baseline, evidence.heap_between, evidence.heap)
+    )
+    if first.taken_at is None or middle.taken_at is None or last.taken_at is None:
+        return None
+    return Halves(
+        first=growth_by_owner(compare(middle, first)),
+        second=growth_by_owner(compare(last, middle)),
+        first_seconds=(middle.taken_at - first.taken_at).total_seconds(),
+        second_seconds=(last.taken_at - middle.taken_at).total_seconds(),
+    )
 
 
 def _goroutines(evidence: Evidence, limits: ProfileLimits | None) -> GrownGoroutines:
@@ -233,17 +268,19 @@ def _warnings(
         )
     if goroutines.groups and not goroutines.has_baseline:
         told.append("no goroutine baseline: only very large groups are taken for leaks")
-    if comparison.same_process and grew:
-        told.extend(_freed_again(comparison))
     return told
 
 
-def _freed_again(comparison: Comparison) -> list[str]:
-    retainers = find_retainers(comparison, owners(comparison))
-    return [
-        f"{each.function}: {1 - each.kept_ratio:.0%} of what it allocated was freed again; this may "
-        f"be a cache "
-        "filling up to its bound, so no cause is named for it: compare with a later profile"
-        for each in retainers[:1]
-        if each.kept_ratio < 0.7 and each.origin > Origin.RUNTIME
-    ]
+def _cache_notes(heap: GrownHeap) -> tuple[str, ...]:
+    """Why no cause is named for a function that grew: it may be a cache on the way to its bound."""
+    top = next((each for each in heap.retainers if each.origin > Origin.RUNTIME), None)
+    if top is None or not heap.comparison.same_process:
+        return ()
+    if top.kept_ratio < LEAST_KEPT_RATIO:
+        seen = f"{1 - top.kept_ratio:.0%} of what it allocated was freed again"
+    elif is_filling(heap, top):
+        seen = "it fills a bounded cache, or keeps less and less of what is served"
+    else:
+        return ()
+    note = f"{top.function}: {seen}; this may be a cache filling up to its bound, so no collection is blamed"
+    return (f"{note}: compare with a later profile",)

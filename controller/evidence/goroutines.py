@@ -10,7 +10,9 @@ from controller.evidence.profile import Frame, Profile
 from controller.evidence.retainer import owner_position
 
 MOST_GROUPS = 20
-LEAST_GOROUTINES = 20
+LEAST_GOROUTINES = 50
+LEAST_IN_REQUESTS = 200
+"""Of goroutines that serve a request: fewer may just be in flight."""
 LEAST_WITHOUT_BASELINE = 500
 """A pool of workers waits like a leak: without something to compare with, only a great many count."""
 _LEAST_GROWTH_RATIO = 0.3
@@ -46,12 +48,8 @@ _STATE_OF_FUNCTION: tuple[tuple[re.Pattern[str], WaitState], ...] = (
 )
 
 
-_WAITS_FOR_OTHERS = frozenset(
-    {
-        *(WaitState.CHAN_SEND, WaitState.CHAN_RECEIVE, WaitState.SELECT),
-        *(WaitState.LOCK, WaitState.WAIT_GROUP, WaitState.CONDITION),
-    }
-)
+_IN_FLIGHT = re.compile(r"^net/http\.\(\*(persistConn|http2ClientConn|Transport)\)\.")
+"""An answer of somebody else's service is waited for: that ends, however many do it at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +71,15 @@ class GoroutineGroup:
 
 def has_leaked(group: GoroutineGroup, *, has_baseline: bool) -> bool:
     """Whether goroutines of the application or a library became so many that it is no pool that breathes."""
-    if group.origin < Origin.LIBRARY or group.state not in _WAITS_FOR_OTHERS:
+    if group.origin < Origin.LIBRARY or group.state in (WaitState.RUNNING, WaitState.SYSCALL):
+        return False
+    if any(_IN_FLIGHT.match(frame.function) for frame in group.stack):
         return False
     if not has_baseline:
         return group.count >= LEAST_WITHOUT_BASELINE
-    return group.delta >= max(LEAST_GOROUTINES, _LEAST_GROWTH_RATIO * (group.count - group.delta))
+    serves = any(origin_of(frame) is Origin.DISPATCH for frame in group.stack)
+    least = LEAST_IN_REQUESTS if serves else LEAST_GOROUTINES
+    return group.delta >= max(least, _LEAST_GROWTH_RATIO * (group.count - group.delta))
 
 
 def state_of(stack: tuple[Frame, ...]) -> WaitState:

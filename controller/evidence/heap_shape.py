@@ -4,9 +4,7 @@ Which kind of collection holds what grew, as far as the sizes of its blocks betr
 A profile has no types, but the runtime's collections grow in their own way:
 - a slice is one block that is replaced by a larger one (`runtime.growslice`), so of many sizes at one line
   only the last is in use, once;
-- a map (Go 1.24 and later) consists of tables of at most 1024 slots (`internal/runtime/maps/table.go`,
-  maxTableCapacity): 128 groups of 8 control bytes and 8 slots, so one table has 1024 × (1 + key + value)
-  bytes, rounded up to a size class, and holds between about 450 and 900 entries.
+- a map consists of tables of known sizes (`map_tables.py`), each with between about 450 and 900 entries.
 """
 
 from dataclasses import dataclass
@@ -15,16 +13,13 @@ from enum import StrEnum
 import numpy as np
 
 from controller.evidence.comparison import Comparison, Indices
+from controller.evidence.map_tables import MAP_TABLE_BYTES
 
-_SLOTS = 1024
-_LARGEST_SLOT_BYTES = 128 + 128  # larger keys and values are stored as pointers
 _FEWEST_ENTRIES_PER_TABLE = 200
 _MOST_ENTRIES_PER_TABLE = 2000
-_PAGE_BYTES = 8192
-_LARGEST_CLASS_BYTES = 32768
-# runtime/sizeclasses.go, from the smallest possible table upwards
-_SIZE_CLASSES = (9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576)
-_SIZE_CLASSES_LARGE = (27264, 28672, 32768)
+_FEWEST_TABLES = 2
+_KEPT_BY_SPLITTING = 0.8
+"""Of the tables a map allocated, fewer than this stay: a full one is freed when it is split in two."""
 _SMALLEST_SLICE_BYTES = 32 << 10
 _WORD_BYTES = 8
 
@@ -48,19 +43,7 @@ class HeapShape:
     line: int = 0
 
 
-def map_table_sizes() -> frozenset[int]:
-    """Bytes of a full-size map table for every size of slot, as the allocator rounds them."""
-    return frozenset(_rounded(_SLOTS * (1 + slot)) for slot in range(_WORD_BYTES, _LARGEST_SLOT_BYTES, 8))
-
-
-def _rounded(size: int) -> int:
-    if size > _LARGEST_CLASS_BYTES:
-        return -(-size // _PAGE_BYTES) * _PAGE_BYTES
-    return next(each for each in (*_SIZE_CLASSES, *_SIZE_CLASSES_LARGE) if each >= size)
-
-
-_MAP_TABLES = np.array(sorted(map_table_sizes()), dtype=np.float64)
-_LARGE_BLOCK_BYTES = 64 << 10
+_LARGE_BLOCK_BYTES = 32 << 10
 
 
 def shape_of(
@@ -93,14 +76,17 @@ def _is_growing_slice(comparison: Comparison, row: int, elements: float) -> bool
         return False
     same_place = np.flatnonzero(comparison.stack_of == comparison.stack_of[row])
     freed = (comparison.inuse_bytes[same_place] <= 0) & (comparison.block_bytes[same_place] < size)
-    return int(freed.sum()) >= 2
+    return bool(freed.any())
 
 
 def _is_map_table(comparison: Comparison, row: int, elements: float) -> bool:
     """Several blocks of the size of a map's table, about as many as the elements need."""
     tables = comparison.inuse_delta_objects[row]
-    if tables < 2 or not np.isin(comparison.block_bytes[row], _MAP_TABLES):
+    if tables < _FEWEST_TABLES or not np.isin(comparison.block_bytes[row], MAP_TABLE_BYTES):
         return False
+    split = comparison.inuse_delta_bytes[row] < _KEPT_BY_SPLITTING * comparison.alloc_bytes[row]
+    if tables >= elements and split:  # a map of plain values: its tables are all there is
+        return True
     held = float(tables)
     return held * _FEWEST_ENTRIES_PER_TABLE <= elements <= held * _MOST_ENTRIES_PER_TABLE
 

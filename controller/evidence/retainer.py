@@ -14,12 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.evidence.comparison import Comparison, Indices
+from controller.evidence.map_tables import MAP_TABLE_BYTES
 from controller.evidence.origin import Origin
 from controller.evidence.profile import Frame
 
 SMALLEST_SHARE = 0.01
 """Of the growth: below it a function is noise on the page."""
 MOST_RETAINERS = 12
+_TABLES_PER_TABLE = 1.8
+"""Tables that a growing map allocates for each that it ends up with: a split frees one and makes two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,15 @@ def _rank(retainer: Retainer) -> tuple[bool, float]:
     return retainer.origin <= Origin.RUNTIME, -retainer.delta_bytes
 
 
+def growth_by_owner(comparison: Comparison) -> dict[str, float]:
+    """Growth in bytes of every function that owns some."""
+    growth: dict[str, float] = defaultdict(float)
+    by_stack = comparison.by_stack(comparison.inuse_delta_bytes).tolist()
+    for stack, position in enumerate(owners(comparison).tolist()):
+        growth[comparison.frames[int(comparison.stacks[stack][position])].function] += by_stack[stack]
+    return growth
+
+
 def _positive_growth(comparison: Comparison) -> float:
     """
     The growth that shares refer to: net of what shrank, but never less than a tenth of what rose.
@@ -138,11 +150,13 @@ def kept_ratio(comparison: Comparison, rows: "np.ndarray[tuple[int], np.dtype[np
     Of the bytes allocated by these rows, how much is still in use; each row weighs what it added.
 
     Exact within the sample: a block counts as allocated and as in use, or was freed. A leak keeps nearly
-    everything of the block size it keeps at all; a cache at its bound frees one for each it takes in.
+    everything of the block size it keeps at all; a cache at its bound frees one for each it takes in. (A map
+    that only grows also frees: it splits each full table into two new ones.)
     """
     kept = comparison.inuse_delta_bytes if comparison.same_process else comparison.inuse_bytes
     added = np.maximum(kept[rows], 0)
-    allocated = np.maximum(comparison.alloc_bytes[rows], 1)
+    is_table = np.isin(comparison.block_bytes[rows], MAP_TABLE_BYTES)
+    allocated = np.maximum(comparison.alloc_bytes[rows] / np.where(is_table, _TABLES_PER_TABLE, 1.0), 1)
     if not added.any():
         return 0.0
     return float(np.average(np.minimum(added / allocated, 1.0), weights=added))
