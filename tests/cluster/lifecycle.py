@@ -147,7 +147,7 @@ def _whole(name: str, index: int | None, binaries: Binaries) -> Cluster:
 
 
 def _prepared(layout: Layout, binaries: Binaries) -> Cluster:
-    write_pki(layout, datetime.datetime.now(datetime.UTC))  # noqa: TID251  certificates need the real clock
+    write_pki(layout, datetime.datetime.now(datetime.UTC))
     write_configuration(layout)
     layout.save()
     return Cluster(layout, binaries)

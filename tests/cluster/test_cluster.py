@@ -138,6 +138,55 @@ def test_prometheus_can_be_taken_down_and_keeps_its_data(hello: Cluster, prometh
     assert prometheus.query(expression)
 
 
+def test_the_controllers_image_runs_restricted_and_reaches_api_server_and_prometheus(
+    hello: Cluster, prometheus: Prometheus, loaded_controller_image: str
+) -> None:
+    program = (
+        "import getpass, os, ssl, urllib.request\n"
+        "import boto3, jinja2, kopf, kubernetes.client, numpy, prometheus_api_client, zoneinfo\n"
+        "import controller\n"
+        "zoneinfo.ZoneInfo('Asia/Kolkata')\n"
+        "boto3.client('ecs', region_name='eu-west-1')\n"
+        "account = '/var/run/secrets/kubernetes.io/serviceaccount'\n"
+        "server = f'https://{os.environ[\"KUBERNETES_SERVICE_HOST\"]}/version'\n"
+        "trusted = ssl.create_default_context(cafile=f'{account}/ca.crt')\n"
+        "version = urllib.request.urlopen(server, context=trusted, timeout=10).read().decode()\n"
+        f"urllib.request.urlopen('{prometheus.url}/-/ready', timeout=10)\n"
+        "print(getpass.getuser(), os.getuid(), 'v1.36.3' in version)\n"
+    )
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "restricted", "namespace": NAMESPACE},
+        "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "app",
+                    "image": loaded_controller_image,
+                    "imagePullPolicy": "Never",
+                    "command": ["python3", "-c", program],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+    hello.apply(pod)
+
+    def phase_at_the_end() -> str | None:
+        phase: str = hello.get(f"/api/v1/namespaces/{NAMESPACE}/pods/restricted")["status"]["phase"]
+        return phase if phase in ("Succeeded", "Failed") else None
+
+    ended = hello.wait_until("the pod has ended", phase_at_the_end, timeout_seconds=60)
+    printed = hello.kubectl("logs", "restricted", "-n", NAMESPACE).stdout
+    assert (ended, printed) == ("Succeeded", "bilgepump 65532 True\n")
+
+
 def test_a_killed_container_is_restarted(hello: Cluster) -> None:
     name = hello.pods(NAMESPACE, "app=hello")[0]["metadata"]["name"]
     hello.kill_container(NAMESPACE, name, "app")
