@@ -151,10 +151,7 @@ class _Replay:
         history = self.history.until(moment // wide * wide, self.history_blocks, rows)
         groups = [self._group(int(row)) for row in rows]
         said = assess(matrix, self.policy.detection, now, history=history, peer_groups=groups)
-        for members in self._by_workload(rows):
-            members = [(row, index) for row, index in members if runs[row]]
-            if not members:
-                continue
+        for members in self._by_workload(np.flatnonzero(runs[rows]), rows):
             assessments = [said[index] for _, index in members]
             decision, cause = self._decide(members[0][0], assessments, now)
             for (row, _), assessment in zip(members, assessments, strict=True):
@@ -171,11 +168,12 @@ class _Replay:
         workload = self.workloads[row]
         return None if workload is None else f"{workload}/{self.recorded.keys[row].container}"
 
-    def _by_workload(self, rows: Indices) -> list[list[tuple[int, int]]]:
+    def _by_workload(self, places: Indices, rows: Indices) -> list[list[tuple[int, int]]]:
         """Pairs of row and place in `rows`; a container whose workload is unknown stands alone."""
         grouped: dict[object, list[tuple[int, int]]] = {}
-        for index, row in enumerate(rows):
-            grouped.setdefault(self.workloads[row] or self.recorded.keys[row], []).append((int(row), index))
+        for index in places:
+            row = int(rows[index])
+            grouped.setdefault(self.workloads[row] or self.recorded.keys[row], []).append((row, int(index)))
         return list(grouped.values())
 
     def _decide(

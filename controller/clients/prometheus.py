@@ -7,7 +7,7 @@ answer is a failure, because a tool that restarts things must not judge half of 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,8 +54,10 @@ class PrometheusMemorySource:
     is used by one thread only.
     """
 
-    def __init__(self, settings: PrometheusSettings) -> None:
+    def __init__(self, settings: PrometheusSettings, *, on_answer: Callable[[], None] = lambda: None) -> None:
+        """`on_answer` is called after every answer, in the source's own thread: for progress lines."""
         self.settings = settings
+        self._on_answer = on_answer
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"metrics-{settings.name}")
         self._client = PrometheusConnect(
             url=settings.url.rstrip("/"),
@@ -69,6 +71,26 @@ class PrometheusMemorySource:
         """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._refresh, request, now)
+
+    async def labels(
+        self, selector: str, names: tuple[str, ...], now: datetime
+    ) -> tuple[dict[str, str], ...]:
+        """
+        The combinations of the labels `names` that series of `selector` (PromQL) have at `now`.
+
+        Raises MetricsUnavailable.
+        """
+        text = f"count by ({', '.join(names)}) ({selector})"
+        loop = asyncio.get_running_loop()
+        moment = int(now.timestamp())
+        result = await loop.run_in_executor(self._executor, self._ask_whole, text, moment)
+        return tuple({str(key): str(value) for key, value in one.get("metric", {}).items()} for one in result)
+
+    def _ask_whole(self, text: str, moment: int) -> _Series:
+        try:
+            return self._ask(text, moment, moment, 60)
+        except AnswerRefused as refused:
+            raise MetricsUnavailable(f"{self} refused a query: {refused}") from refused
 
     def close(self) -> None:
         """Ends the thread and the session."""
@@ -174,6 +196,7 @@ class PrometheusMemorySource:
             raise MetricsUnavailable(f"{self}: {short(error)}") from error
         except (requests.RequestException, OSError, ValueError, KeyError, TypeError) as error:
             raise MetricsUnavailable(f"{self} could not be read: {short(error)}") from error
+        self._on_answer()
         if not isinstance(result, list) or not all(isinstance(one, Mapping) for one in result):
             raise MetricsUnavailable(f"{self} answered a range query with something that is no matrix")
         return result

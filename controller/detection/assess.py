@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 
 from controller.detection.assessment import Assessment
+from controller.detection.beside import judge_beside
 from controller.detection.candidates import gather
 from controller.detection.episodes import judge_episodes
 from controller.detection.findings import Findings
@@ -53,6 +54,7 @@ def assess(
         judge_episodes(candidates, caution, findings)
         judge_days(candidates, caution, findings)
         judge_lives(candidates, findings)
+        judge_beside(candidates, caution, findings)
         assessments.update(zip(rows.tolist(), state(candidates, findings, caution, now), strict=True))
     return tuple(assessments[row] for row in range(len(matrix.keys)))
 

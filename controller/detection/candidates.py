@@ -67,6 +67,9 @@ def gather(
     runs = find_runs(timeline, floors, caution.warm_up)
     danger = timeline.signal(Signal.WORKING_SET_TOP)
     danger = np.where(np.isnan(danger), tops, danger)
+    load = load_of(timeline)
+    floors = load.without_rhythm(timeline, floors, runs.begins)
+    tops = load.without_rhythm(timeline, tops, runs.begins)
     floor_extremes = RangeExtremes(floors)
     measured = np.asarray(~np.isnan(floors).all(axis=1))
     threshold = (
@@ -87,7 +90,7 @@ def gather(
         danger_extremes=RangeExtremes(danger, largest=True),
         used=last_known(danger),
         threshold=threshold,
-        load=load_of(timeline),
+        load=load,
         lives=find_lives(timeline, runs, floor_extremes, groups, caution),
         lag=lag,
         only_working_set=only_working_set,

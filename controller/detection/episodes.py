@@ -22,6 +22,10 @@ BLOCKS = (24, 14, 8)
 """How finely an episode is cut: fine for smooth memory, coarse to look through long collection cycles."""
 
 
+SUSPECT_WITHIN = 3.0
+"""Beyond so many times the time it has lasted, a crossing is too far away to be told."""
+
+
 def judge_episodes(candidates: Candidates, caution: Caution, findings: Findings) -> None:
     """Looks for growth over every look-back of every container that can be judged."""
     rows = np.flatnonzero(candidates.judged)
@@ -60,19 +64,21 @@ def _judge(
     values = block_floors(candidates.timeline, candidates.floor_extremes, rows, spans, blocks)
     measured = np.mean(~np.isnan(values), axis=1) >= caution.gates.coverage
     rows, spans, values = rows[measured], spans[measured], values[measured]
+    if blocks < BLOCKS[1]:
+        # A stair of few steps looks straight in few blocks; growth that outlived a day has room for more.
+        young = spans < 28 / 24 * DAY
+        rows, spans, values = rows[young], spans[young], values[young]
     if not len(rows):
         return
     shapes = measure(values, spans)
     kept = _grows(shapes, candidates, caution, rows)
     if not kept.any():
         return
-    rows, spans, values = rows[kept], spans[kept], values[kept]
-    shapes = measure(values, spans)
+    rows, spans, values, shapes = rows[kept], spans[kept], values[kept], shapes.only(kept)
     crest = _crest(candidates, caution, rows, spans, shapes.newest)
     kept = _new_record(candidates, rows, spans, crest, shapes.gain, caution.gates.record)
-    rows, spans, values, crest = rows[kept], spans[kept], values[kept], crest[kept]
-    if len(rows):
-        _weigh(candidates, caution, rows, values, measure(values, spans), crest, findings)
+    if kept.any():
+        _weigh(candidates, caution, rows[kept], values[kept], shapes.only(kept), crest[kept], findings)
 
 
 def _grows(shapes: Shapes, candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
@@ -84,7 +90,7 @@ def _grows(shapes: Shapes, candidates: Candidates, caution: Caution, rows: Indic
             (shapes.slope > 0)
             & (shapes.gain >= np.maximum(gates.gain_of_floor * shapes.first, gates.gain_of_limit * limit))
             & (shapes.late >= np.where(first_day, gates.late_first_day, gates.late))
-            & (shapes.step <= gates.step)
+            & (shapes.step <= np.where(first_day, gates.step_first_day, gates.step))
             & (shapes.fall <= gates.fall)
             & (shapes.straightness >= np.where(first_day, gates.straightness_first_day, gates.straightness))
             & (shapes.walk >= gates.walk)
@@ -132,6 +138,11 @@ def _weigh(
     slope = np.minimum(shapes.slope, shapes.late_slope)
     goal = goal_of(candidates, rows, shapes, danger)
     left = np.maximum(goal - danger, 0) / slope
+    near = np.isnan(goal) | (left <= SUSPECT_WITHIN * shapes.span)
+    if not near.any():
+        return
+    rows, values, shapes = rows[near], values[near], shapes.only(near)
+    danger, slope, goal, left = danger[near], slope[near], goal[near], left[near]
     limit = candidates.runs.limit[rows]
     straight = (shapes.straightness >= gates.straight) & (shapes.late >= 0.85)
     allowed = caution.allowed(
@@ -157,7 +168,7 @@ def _weigh(
     bounded = bounded_explains(values, shapes, candidates.runs.limit[rows])
     material = shapes.gain >= gates.leak_gain_of_goal * np.where(np.isnan(goal), 0, goal)
     leaking = (urgency <= 1) & material & ~bounded & ~follows & ~before & ~np.isnan(goal)
-    suspect = (np.isnan(goal) | (left <= 3 * shapes.span)) & (shapes.span >= caution.short_growth)
+    suspect = shapes.span >= caution.short_growth
     findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
     findings.suspect[rows] |= leaking | suspect
     findings.bounded[rows] |= bounded

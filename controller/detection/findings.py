@@ -27,6 +27,8 @@ class Findings:
     """Growth was seen that something bounded explains as well."""
     follows_load: Flags
     levelled_before: Flags
+    beside: Indices
+    """One more than the place in `beside.CLASSES` of memory that grows beside the process; 0 for none."""
     urgency: Floats
     span: Floats
     slope: Floats
@@ -49,6 +51,7 @@ class Findings:
             bounded=_no(count),
             follows_load=_no(count),
             levelled_before=_no(count),
+            beside=np.zeros(count, dtype=np.intp),
             urgency=np.full(count, np.inf),
             span=np.full(count, np.nan),
             slope=np.full(count, np.nan),

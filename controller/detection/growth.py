@@ -5,11 +5,11 @@ One question per number, all of them for many containers at once. The gates on t
 `controller.detection.sensitivity`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from controller.detection.timeline import Floats, Indices, RangeExtremes, Timeline
+from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes, Timeline
 
 LATE_SHARE = 0.4
 """The newest share of an episode whose own slope says whether growth goes on."""
@@ -37,6 +37,10 @@ class Shapes:
     first: Floats
     newest: Floats
     coverage: Floats
+
+    def only(self, kept: Flags) -> "Shapes":
+        """The same for the chosen rows."""
+        return Shapes(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
 
 
 def block_floors(

@@ -12,9 +12,12 @@ import numpy as np
 
 from controller.detection.growth import block_columns, fill_gaps, window_floors
 from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes, Timeline
-from controller.metrics.series import Signal
+from controller.metrics.series import Matrix, Signal
 
 BLOCKS = 48
+
+CLEAR = 0.6
+"""Share of the variance around the trend that the load must explain before it is subtracted."""
 
 OWN_VARIATION = 0.3
 """From this share of variance around its own trend on, the load's daily rhythm identifies its effect."""
@@ -42,6 +45,39 @@ class Load:
 
     known: Flags
     means: RangeMeans | None
+
+    def without_rhythm(self, timeline: Timeline, memory: Matrix, run_begins: Floats) -> Matrix:
+        """
+        The part of `memory` (containers, columns) that is not the load's; unchanged where that is unknown.
+
+        Only where the load explains most of how memory moves around its trend: then its effect per request
+        is known, and what is left is judged instead.
+        """
+        rows = np.flatnonzero(self.known)
+        if self.means is None or not len(rows):
+            return memory
+        columns = np.arange(timeline.columns)
+        load = self.means.between(rows[:, None], columns, columns + 1)
+        begins, ends = run_begins[rows], np.zeros(len(rows))
+        extremes = RangeExtremes(memory[rows])
+        floors = fill_gaps(window_floors(timeline, extremes, np.arange(len(rows)), begins, ends, 2 * BLOCKS))
+        rhythm = fill_gaps(_means(self.means, timeline, rows, begins, ends, 2 * BLOCKS))
+        own_floors, own_rhythm = _without_trend(floors), _without_trend(rhythm)
+        power = np.einsum("ij,ij->i", own_rhythm, own_rhythm)
+        common = np.einsum("ij,ij->i", own_floors, own_rhythm)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effect = common / power
+            clear = (common > 0) & (
+                common**2 >= CLEAR * power * np.einsum("ij,ij->i", own_floors, own_floors)
+            )
+        if not clear.any():
+            return memory
+        silent = np.asarray(np.isnan(load).all(axis=1))
+        usual = np.nanmedian(np.where(silent[:, None], 0.0, load), axis=1)
+        part = np.where(clear, effect, 0.0)[:, None] * (load - usual[:, None])
+        adjusted = memory.copy()
+        adjusted[rows] -= np.nan_to_num(part).astype(np.float32)
+        return np.asarray(np.maximum(adjusted, 0.0), dtype=np.float32)
 
     def explained_share(
         self,

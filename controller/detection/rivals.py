@@ -76,18 +76,18 @@ def _bounded(u: Floats) -> tuple[tuple[Floats, Floats], ...]:
 
 
 def _daily_limb(centred: Floats, total: Floats, mean: Floats, span: Floats, ceiling: Floats) -> Floats:
-    """Error of the best daily sine that keeps between a fifth of the mean and the ceiling."""
-    count = centred.shape[1]
-    phases = 2 * np.pi * np.arange(24) / 24
-    angle = 2 * np.pi * span[:, None] * np.linspace(0.0, 1.0, count) / DAY
-    best = np.full(len(centred), np.inf)
-    for phase in phases:
-        wave = np.sin(angle + phase)
-        level = wave.mean(axis=1)
-        shape = wave - level[:, None]
-        power = np.einsum("ij,ij->i", shape, shape)
-        scale = np.maximum(np.einsum("ij,ij->i", centred, shape) / np.maximum(power, 1e-12), 0.0)
-        base = mean - scale * level
-        fits = (base + scale < ceiling) & (base - scale > 0.2 * mean) & (span < 1.6 * DAY)
-        best = np.minimum(best, np.where(fits, total - scale * scale * power, np.inf))
-    return best
+    """Error of the best daily sine that keeps between a fifth of the mean and the ceiling, or inf."""
+    angle = 2 * np.pi * span[:, None] * np.linspace(0.0, 1.0, centred.shape[1]) / DAY
+    sine, cosine = np.sin(angle), np.cos(angle)
+    sine_level, cosine_level = sine.mean(axis=1), cosine.mean(axis=1)
+    s, c = sine - sine_level[:, None], cosine - cosine_level[:, None]
+    ss, cc, sc = (np.einsum("ij,ij->i", left, right) for left, right in ((s, s), (c, c), (s, c)))
+    ys, yc = np.einsum("ij,ij->i", centred, s), np.einsum("ij,ij->i", centred, c)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        determinant = ss * cc - sc * sc
+        of_sine, of_cosine = (ys * cc - yc * sc) / determinant, (yc * ss - ys * sc) / determinant
+        base = mean - of_sine * sine_level - of_cosine * cosine_level
+        amplitude = np.hypot(of_sine, of_cosine)
+        error = np.maximum(total - of_sine * ys - of_cosine * yc, 0.0)
+        fits = (base + amplitude < ceiling) & (base - amplitude > 0.2 * mean) & (span < 1.6 * DAY)
+    return np.asarray(np.where(fits & np.isfinite(error), error, np.inf))

@@ -28,11 +28,13 @@ class Patience:
 
     short: float = 0.12
     """Growth since the start of the run, shorter than a tenth of the lookback."""
-    first_day: float = 0.15
+    first_day: float = 0.2
     """Straight growth since the start that has not outlived a day."""
+    within_short_lookback: float = 0.5
+    """The same on a lookback of less than a day, where no daily rhythm plays a part."""
     first_day_bent: float = 0.05
     """The same where it is not straight."""
-    second_day: float = 0.7
+    second_day: float = 0.8
     third_day: float = 1.2
     week: float = 4.0
     """Growth that has outlived a weekend."""
@@ -56,7 +58,8 @@ class Gates:
     """From here a growth of less than a day counts as straight."""
     late: float = 0.55
     late_first_day: float = 0.70
-    step: float = 0.34
+    step: float = 0.25
+    step_first_day: float = 0.34
     fall: float = 0.12
     walk: float = 4.0
     gain_of_floor: float = 0.05
@@ -101,6 +104,11 @@ class Caution:
         return self.share(5 / 48, 16)
 
     @property
+    def shortest_leak(self) -> float:
+        """Growth shorter than this ends as often as not, and is never called a leak (3 h of 48 h)."""
+        return self.share(1 / 16, 14)
+
+    @property
     def stale_after(self) -> float:
         """A newest sample older than this is no news (30 min of 48 h)."""
         return self.share(1 / 96, 3)
@@ -115,7 +123,7 @@ class Caution:
         patience = self.patience
         span = growing.span
         usual = growing.known_before >= (DAY if self.lookback >= DAY else 0.5 * self.lookback)
-        short = span < self.short_growth
+        short = (span < self.short_growth) & (span >= self.shortest_leak)
         bent = ~growing.straight
         within_day = usual & (span >= self.share(7 / 48)) & ~bent
         return np.select(
@@ -126,6 +134,8 @@ class Caution:
                 (span >= 28 / 24 * DAY) & growing.since_start,
                 (span >= 28 / 24 * DAY) & usual,
                 span >= 28 / 24 * DAY,
+                span < self.shortest_leak,
+                growing.since_start & (self.lookback < DAY),
                 growing.since_start & short,
                 growing.since_start & bent,
                 growing.since_start,
@@ -138,6 +148,8 @@ class Caution:
                 patience.second_day,
                 patience.within_second_day,
                 patience.unknown_second_day,
+                0.0,
+                patience.within_short_lookback,
                 patience.short,
                 patience.first_day_bent,
                 patience.first_day,

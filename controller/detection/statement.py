@@ -9,6 +9,7 @@ from controller.detection.assessment import Assessment, Crossing, Growth, Growth
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
 from controller.detection.growth import block_floors
+from controller.detection.growth_class import name_classes
 from controller.detection.projection import Projection, project
 from controller.detection.reasons import AssessmentReason
 from controller.detection.sensitivity import Caution
@@ -27,6 +28,7 @@ def state(
     grown = np.flatnonzero(np.isfinite(findings.urgency) & findings.told)
     projection = project(candidates, grown, findings.span[grown], findings.crest[grown])
     place = {int(row): index for index, row in enumerate(grown)}
+    classes = name_classes(candidates, findings, grown)
     young = _young_floors(candidates)
     for row in range(len(candidates.used)):
         verdict, reason = _verdict(candidates, findings, row)
@@ -40,7 +42,7 @@ def state(
             verdict=verdict,
             reason=reason,
             message=_message(reason, growth, crossing, findings.span[row]),
-            growth_class=GrowthClass.UNKNOWN,
+            growth_class=classes[place[row]] if told else GrowthClass.UNKNOWN,
             growth=growth,
             crossing=crossing,
             onset=now - timedelta(seconds=float(findings.span[row]) + candidates.lag) if told else None,
@@ -75,6 +77,8 @@ def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verd
 
 
 def _doubt(candidates: Candidates, findings: Findings, row: int) -> AssessmentReason:
+    if findings.beside[row]:
+        return AssessmentReason.CACHE_GROWS
     if candidates.only_working_set[row]:
         return AssessmentReason.ONLY_WORKING_SET
     if np.isnan(candidates.threshold[row]):

@@ -1,0 +1,251 @@
+"""`bilgepump scan`: every leaking container a metrics source knows, with nothing installed in the cluster."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.status import Status
+
+from controller.cli.metrics_options import settings_from, source_options
+from controller.cli.replay import workload_of
+from controller.cli.scan_table import Finding, documents, sparkline, table
+from controller.clients.prometheus import PrometheusMemorySource
+from controller.clients.prometheus_session import PrometheusSettings
+from controller.detection.assess import assess
+from controller.detection.assessment import Assessment, Verdict
+from controller.metrics.queries import namespace_matcher, quoted
+from controller.metrics.series import BlockMatrix, ContainerKey
+from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
+from controller.policy.units import parse_duration
+from controller.ports import MemoryRequest, MetricsUnavailable
+
+LEAKS_FOUND = 3
+
+_REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9_./-]+)\s*(?P<how>==?|!=)\s*(?P<value>[^,=!]*)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which containers are asked about."""
+
+    namespaces: frozenset[str]
+    """Empty for all."""
+    matchers: tuple[str, ...]
+    """PromQL matchers on `kube_pod_labels`; empty for all pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """What the source said, and who owns whom."""
+
+    matrix: BlockMatrix
+    history: BlockMatrix
+    owners: dict[tuple[str, str], str]
+    """Workload by namespace and pod, as people read it."""
+    pods: frozenset[tuple[str, str]] | None
+    """Pods that the selector chose; None for all."""
+
+
+@click.command()
+@click.option(
+    "--prometheus", "url", required=True, metavar="URL", help="Prometheus, Thanos, Mimir or VictoriaMetrics."
+)
+@click.option(
+    "--namespace", "-n", "namespaces", multiple=True, help="Only this namespace; may be given several times."
+)
+@click.option("--selector", "-l", default="", help="Only pods with these labels, e.g. app=api,tier!=batch.")
+@click.option("--lookback", default="48h", show_default=True, help="How far back growth is looked for.")
+@click.option(
+    "--threshold", default=70, show_default=True, type=click.IntRange(1, 100), help="Percent of the limit."
+)
+@click.option(
+    "--sensitivity",
+    default=Sensitivity.BALANCED.value,
+    show_default=True,
+    type=click.Choice([value.value for value in Sensitivity]),
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True
+)
+@source_options
+def scan(
+    url: str,
+    namespaces: tuple[str, ...],
+    selector: str,
+    lookback: str,
+    threshold: int,
+    sensitivity: str,
+    output: str,
+    **options: Any,
+) -> None:
+    """
+    Find every leaking container, read-only.
+
+    Example: bilgepump scan --prometheus http://prometheus.monitoring:9090 --namespace shop
+
+    Exit codes: 0 no leak, 3 leaks found, 1 the source could not be read, 2 wrong usage.
+    """
+    try:
+        rules = DetectionRules(
+            threshold=Threshold(ratio=threshold / 100),
+            sensitivity=Sensitivity(sensitivity),
+            lookback=parse_duration(lookback),
+        )
+    except ValueError as error:
+        raise click.UsageError(f"--lookback: {error}") from error
+    if rules.lookback < timedelta(minutes=5):
+        raise click.UsageError("--lookback must be at least 5m")
+    settings = settings_from(url, options)
+    scope = Scope(namespaces=frozenset(namespaces), matchers=selector_matchers(selector))
+    now = datetime.fromtimestamp(_clock(), UTC)
+    try:
+        scanned = _with_progress(settings, scope, rules, now)
+    except MetricsUnavailable as error:
+        raise click.ClickException(str(error)) from error
+    findings = findings_of(scanned, rules, now)
+    _print(findings, now, output)
+    sys.exit(LEAKS_FOUND if any(one.leaking for one in findings) else 0)
+
+
+def selector_matchers(selector: str) -> tuple[str, ...]:
+    """
+    PromQL matchers for a Kubernetes selector of equalities. Raises click.UsageError for anything else.
+
+    kube-state-metrics tells the label `app.kubernetes.io/name` as `label_app_kubernetes_io_name`.
+    """
+    matchers: list[str] = []
+    for part in filter(None, (part.strip() for part in selector.split(","))):
+        found = _REQUIREMENT.match(part)
+        if found is None:
+            raise click.UsageError(
+                f"--selector takes name=value and name!=value, joined by commas (is '{part}')"
+            )
+        label = "label_" + re.sub(r"[^A-Za-z0-9_]", "_", found["name"])
+        matchers.append(f"{label}{'!=' if found['how'] == '!=' else '='}{quoted(found['value'].strip())}")
+    return tuple(matchers)
+
+
+def _with_progress(
+    settings: PrometheusSettings, scope: Scope, rules: DetectionRules, now: datetime
+) -> Scanned:
+    console = Console(stderr=True)
+    answers = 0
+    with Status("asking …", console=console) as status:
+
+        def answered() -> None:
+            nonlocal answers
+            answers += 1
+            status.update(f"asking {settings.url}: {answers} answers")
+
+        source = PrometheusMemorySource(settings, on_answer=answered)
+        try:
+            return asyncio.run(gather_memory(source, scope, rules, now))
+        finally:
+            source.close()
+
+
+async def gather_memory(
+    source: PrometheusMemorySource, scope: Scope, rules: DetectionRules, now: datetime
+) -> Scanned:
+    """Everything a scan asks of a source. Raises MetricsUnavailable."""
+    inside = f"{{{namespace_matcher(scope.namespaces)}}}" if scope.namespaces else ""
+    namespaces = scope.namespaces
+    if not namespaces:
+        known = await source.labels('container_memory_working_set_bytes{container!=""}', ("namespace",), now)
+        namespaces = frozenset(labels["namespace"] for labels in known if labels.get("namespace"))
+        if not namespaces:
+            raise MetricsUnavailable(
+                f"{source} knows no container memory; is the kubelet's cAdvisor scraped?"
+            )
+    pods = None
+    if scope.matchers:
+        where = [*scope.matchers, *([namespace_matcher(scope.namespaces)] if scope.namespaces else [])]
+        chosen = await source.labels(f"kube_pod_labels{{{','.join(where)}}}", ("namespace", "pod"), now)
+        pods = frozenset((labels.get("namespace", ""), labels.get("pod", "")) for labels in chosen)
+        if not pods:
+            raise MetricsUnavailable(
+                f"{source} has no kube_pod_labels like that; does kube-state-metrics run with "
+                "--metric-labels-allowlist=pods=[…]?"
+            )
+        namespaces = frozenset(namespace for namespace, _ in pods)
+    owners = await source.labels(
+        f"kube_pod_owner{inside}", ("namespace", "pod", "owner_kind", "owner_name"), now
+    )
+    request = MemoryRequest(namespaces=namespaces, lookback=rules.lookback)
+    return Scanned(
+        matrix=await source.memory(request, now),
+        history=await source.memory(request.longer(), now),
+        owners=dict(_owner(labels) for labels in owners),
+        pods=pods,
+    )
+
+
+def _owner(labels: dict[str, str]) -> tuple[tuple[str, str], str]:
+    kind, name = labels.get("owner_kind", ""), labels.get("owner_name", "")
+    if kind == "ReplicaSet":
+        kind, name = "Deployment", name.rpartition("-")[0] or name
+    return (labels.get("namespace", ""), labels.get("pod", "")), f"{kind} {name}"
+
+
+def findings_of(scanned: Scanned, rules: DetectionRules, now: datetime) -> tuple[Finding, ...]:
+    """Judges everything and puts replicas of one workload together, the most urgent first."""
+    keys = scanned.matrix.keys
+    names = [f"{_workload(scanned, key)}" for key in keys]
+    groups = [f"{name}/{key.container}" for name, key in zip(names, keys, strict=True)]
+    said = assess(scanned.matrix, rules, now, history=scanned.history, peer_groups=groups)
+    together: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        if scanned.pods is None or (key.namespace, key.pod) in scanned.pods:
+            together.setdefault(groups[row], []).append(row)
+    findings = [_finding(scanned.matrix, said, rows, groups[rows[0]]) for rows in together.values()]
+    return tuple(sorted(findings, key=lambda finding: (finding.urgency, finding.workload)))
+
+
+def _workload(scanned: Scanned, key: ContainerKey) -> str:
+    owner = scanned.owners.get((key.namespace, key.pod))
+    if owner and not owner.startswith(("Node ", "<none>", " ")):
+        kind, _, name = owner.partition(" ")
+        return f"{kind} {key.namespace}/{name}"
+    derived = workload_of(key)
+    return str(derived) if derived else f"Pod {key.namespace}/{key.pod}"
+
+
+def _finding(matrix: BlockMatrix, said: Sequence[Assessment], rows: list[int], name: str) -> Finding:
+    def gravity(row: int) -> tuple[int, float]:
+        only = Finding(workload="", worst=said[row], leaking=0, replicas=1, sparkline="")
+        return only.urgency
+
+    worst = min(rows, key=gravity)
+    return Finding(
+        workload=name,
+        worst=said[worst],
+        leaking=sum(said[row].verdict is Verdict.LEAKING for row in rows),
+        replicas=len(rows),
+        sparkline=sparkline(matrix, worst),
+    )
+
+
+def _print(findings: Sequence[Finding], now: datetime, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps({"results": documents(findings)}, indent=1))
+        return
+    told = [
+        one for one in findings if output == "wide" or one.worst.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+    ]
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if told:
+        console.print(table(told, now, wide=output == "wide"))
+    leaking = sum(bool(one.leaking) for one in findings)
+    console.print(f"{leaking} of {len(findings)} containers leak.", highlight=False)
+
+
+def _clock() -> float:
+    """The real time: a scan is about now."""
+    return datetime.now(UTC).timestamp()  # noqa: TID251  (a command line is where the real clock may be read)
