@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.detection import calibration
 from tests.benchmarks.detection.case import Family, family_named
@@ -16,6 +17,7 @@ from tests.benchmarks.detection.contest import contest
 from tests.benchmarks.detection.corpus import Draw, draws, seeds_named, write
 from tests.benchmarks.detection.families import ALL
 from tests.benchmarks.detection.figures import beaten, figures, report
+from tests.benchmarks.detection.labels import Truth
 from tests.benchmarks.detection.real import FAMILIES as REAL
 from tests.benchmarks.detection.score import Outcome, Rate, summary
 from tests.benchmarks.detection.tables import by_family, table, totals
@@ -57,6 +59,9 @@ def _contest_parser() -> argparse.ArgumentParser:
         "--every", type=int, default=10, metavar="MIN", help="minutes between our looks (default: 10)"
     )
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--beside", type=Path, metavar="FILE", help="an earlier -o json, whose detectors are added"
+    )
     parser.add_argument("-o", dest="output", choices=["text", "json"], default="text")
     return parser
 
@@ -82,6 +87,12 @@ def _contest(options: argparse.Namespace) -> int:
     first = seeds_named(options.seeds, 1)[0]
     real_draws = draws(range(first, first + options.real), REAL)
     real = contest(real_draws, options.peers, options.processes, seconds) if options.real else {}
+    if options.beside:
+        earlier = json.loads(options.beside.read_text())
+        generated |= {
+            name: found for name, found in _outcomes(earlier["generated"]).items() if name not in generated
+        }
+        real |= {name: found for name, found in _outcomes(earlier["real"]).items() if name not in real}
     noise = calibration.table([name for name in calibration.tests() if name in generated])
     write_out = _as_json if options.output == "json" else _as_text
     print(write_out(options.seeds, generated, real, noise))
@@ -99,6 +110,14 @@ def _families(beginnings: Sequence[str]) -> tuple[Family, ...]:
         return ALL
     found = tuple(family for family in ALL if family.name.startswith(tuple(beginnings)))
     return found or (family_named(ALL, beginnings[0]),)
+
+
+def _outcomes(detectors: Mapping[str, Any]) -> dict[str, list[Outcome]]:
+    """Read the outcomes of an earlier run's JSON."""
+    return {
+        name: [Outcome(**one | {"truth": Truth(one["truth"])}) for one in found["outcomes"]]
+        for name, found in detectors.items()
+    }
 
 
 Outcomes = Mapping[str, Sequence[Outcome]]

@@ -1,14 +1,19 @@
 """Real pods, documents for readers, and the run as a whole."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from tests.benchmarks.detection import contest, fuzz
+from tests.benchmarks.detection.case import family_named
 from tests.benchmarks.detection.command import main
-from tests.benchmarks.detection.corpus import draws
+from tests.benchmarks.detection.corpus import draws, write
+from tests.benchmarks.detection.families import ALL
 from tests.benchmarks.detection.labels import THRESHOLD, Truth
+from tests.benchmarks.detection.ours import Backtest, transitions
 from tests.benchmarks.detection.real import FAMILIES as REAL
 from tests.benchmarks.detection.real import pods
 from tests.benchmarks.detection.recording import WORKING_SET
@@ -79,6 +84,29 @@ def test_the_command_prints_totals_families_and_real_pods(capsys: pytest.Capture
     assert "real-injected" in text
     assert main([*asked, "--real", "2", "--processes", "1", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["generated"]["threshold-0.65"]["summary"]["units"] == 3
+
+
+def test_an_earlier_run_s_detectors_are_shown_beside_the_new(capsys, tmp_path) -> None:
+    asked = ["--seeds", "2-2", "--families", "leak-linear", "--real", "1", "--processes", "1"]
+    main([*asked, "--peers", "coroot", "-o", "json"])
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(capsys.readouterr().out)
+    main([*asked, "--peers", "threshold-0.65", "--beside", str(earlier)])
+    first_table = capsys.readouterr().out.split("\n\n")[1]
+    assert "threshold-0.65" in first_table
+    assert "coroot" in first_table
+
+
+def test_our_detector_is_asked_as_the_command_line_asks_it(tmp_path) -> None:
+    chosen = draws([2], [family_named(ALL, "leak-linear"), family_named(ALL, "futile-kernel")], (False,))
+    files = [str(path) for path in write(chosen, tmp_path)]
+    command = [sys.executable, "-m", "controller", "backtest", "--policy", str(tmp_path / "policy.yaml")]
+    asked = [part for file in files for part in ("--from-file", file)]
+    printed = subprocess.run(
+        [*command, *asked, "--every", "180", "-o", "json"], capture_output=True, text=True, check=True
+    ).stdout
+    recordings = [recording for draw in chosen for recording in draw.case().recordings]
+    assert transitions(json.loads(printed)) == Backtest(180 * 60.0).run(recordings)
 
 
 def test_the_command_refuses_an_unknown_family(capsys: pytest.CaptureFixture[str]) -> None:
