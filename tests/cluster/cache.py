@@ -39,19 +39,17 @@ def locked(path: Path, *, on_wait: Callable[[], None] = lambda: None) -> Iterato
         yield
 
 
-def cached(
-    entry: Path, make: Callable[[Path], None], *, on_wait: Callable[[], None] = lambda: None
-) -> tuple[Path, bool]:
-    """The folder `entry`, made by `make(folder)` if it is not there yet; and whether it was made now.
+def cached(entry: Path, make: Callable[[Path], None], *, on_wait: Callable[[], None] = lambda: None) -> None:
+    """See to it that the folder `entry` is there: `make(folder)` fills it unless it is.
 
     Safe for several processes at once, and never half made: `make` fills a folder beside it, which is
     renamed when it is complete.
     """
     if entry.exists():
-        return entry, False
+        return
     with locked(entry.with_name(f".{entry.name}.lock"), on_wait=on_wait):
         if entry.exists():
-            return entry, False
+            return
         unfinished = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
         try:
             unfinished.chmod(0o755)
@@ -60,4 +58,3 @@ def cached(
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-    return entry, True

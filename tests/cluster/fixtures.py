@@ -1,6 +1,7 @@
 """Clusters for tests: started by the first test that asks, shared by all of a session, gone at its end.
 
-A machine that cannot run one makes those tests fail and say what is missing; nothing is skipped.
+A machine that cannot run one makes those tests fail and say what is missing; nothing is skipped. Run
+``python -m tests.cluster build`` first where nothing is cached: it takes longer than a test may.
 
 ``BILGEPUMP_CLUSTER=NAME`` lends tests the cluster that ``python -m tests.cluster up --name NAME`` keeps, and
 saves its start.

@@ -106,10 +106,9 @@ def static_binary_image(
     layer = path.with_name(f"{path.name}.layer")
     try:
         with tarfile.open(layer, "w", format=tarfile.GNU_FORMAT) as content:
-            for folder in ("tmp",):
-                header = _header(tarfile.TarInfo(folder))
-                header.type, header.mode = tarfile.DIRTYPE, 0o1777
-                content.addfile(header)
+            scratch = _header(tarfile.TarInfo("tmp"))
+            scratch.type, scratch.mode = tarfile.DIRTYPE, 0o1777
+            content.addfile(scratch)
             header = _header(tarfile.TarInfo(binary.name))
             header.size, header.mode = binary.stat().st_size, 0o755
             with binary.open("rb") as program:
