@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.cluster.client import KubernetesClient
 from tests.cluster.controller_image import CONTROLLER_IMAGE, controller_image
 from tests.workloads.story import write_story_image
@@ -82,6 +84,37 @@ def deploy(cluster: KubernetesClient, namespace: str, *manifests: str) -> None:
     """Applies manifests of tests/workloads by name."""
     for manifest in manifests:
         cluster.kubectl("-n", namespace, "apply", "-f", str(MANIFESTS / f"{manifest}.yaml"))
+
+
+def deploy_alone(cluster: KubernetesClient, namespace: str) -> None:
+    """Applies one replica of the story's service, which asks itself for prices: a leak that costs little."""
+    documents = yaml.safe_load_all((MANIFESTS / "story.yaml").read_text())
+    mine = [document for document in documents if document["metadata"]["name"] == "api"]
+    for document in mine:
+        document["metadata"]["namespace"] = namespace
+        if document["kind"] == "Deployment":
+            document["spec"]["replicas"] = 1
+    cluster.apply(*mine)
+
+
+def start_load(
+    cluster: KubernetesClient, namespace: str, *, service: str = "api", requests_per_second: int = 60
+) -> None:
+    """Starts the Job of load.yaml on a Service."""
+    job = yaml.safe_load((MANIFESTS / "load.yaml").read_text())
+    job["metadata"]["namespace"] = namespace
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    settings = {one["name"]: one["value"] for one in container["env"]}
+    settings |= {"TARGET_SERVICE": service, "RPS": str(requests_per_second)}
+    container["env"] = [{"name": name, "value": value} for name, value in settings.items()]
+    cluster.apply(job)
+
+
+def stop_load(cluster: KubernetesClient, namespace: str) -> LoadResult:
+    """Ends the load, and says what it has counted."""
+    result = load_result(cluster, namespace)
+    cluster.kubectl("-n", namespace, "delete", "job", "load", "--wait=false")
+    return result
 
 
 def a_policy(namespace: str, name: str = "api", **spec: Any) -> dict[str, Any]:
