@@ -1,4 +1,4 @@
-"""One recording fake per port, and builders that start from the interesting case: a leak near its threshold."""
+"""One recording fake per port, and builders that start from the interesting case: a leak near the line."""
 
 from collections.abc import Sequence
 from dataclasses import replace

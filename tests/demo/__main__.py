@@ -113,9 +113,11 @@ def _story(cluster: KubernetesClient, prometheus: Any) -> bool:
     with PROGRESS.step("the story's services", 20):
         cluster.create_namespace(NAMESPACE)
         deploy(cluster, NAMESPACE, "story", "warmup", "sawtooth")
-        cluster.apply(a_policy(NAMESPACE), _neighbours())
         for name in ("api", "pricing", "warmup", "sawtooth"):
             cluster.wait_for_rollout("deployment", name, NAMESPACE, timeout_seconds=90)
+        memory = f'container_memory_rss{{namespace="{NAMESPACE}",container="app"}}'
+        wait_until("Prometheus measures memory", lambda: prometheus.query(memory), timeout_seconds=60)
+        cluster.apply(a_policy(NAMESPACE), _neighbours())
     before = _uids(cluster)
     deploy(cluster, NAMESPACE, "load")
     recording = Recording(cluster, NAMESPACE, prometheus.query)

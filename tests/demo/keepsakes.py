@@ -85,12 +85,12 @@ def draw_memory(recording: Recording, incident: dict[str, Any], threshold_bytes:
     for at, what in _marks(incident):
         axes.axvline(at, color="grey", linestyle=":", linewidth=1)
         axes.annotate(what, (at, 1.0), xycoords=("data", "axes fraction"), rotation=90, va="top", ha="right")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * threshold_bytes / MIB)
     axes.set_ylabel("working set, MiB")
     axes.set_xlabel("UTC")
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S"))
     axes.set_title("Memory of the story's service")
-    axes.legend(loc="upper left", fontsize="small")
+    axes.legend(loc="lower center", fontsize="small", ncols=2)
     for path in paths:
         figure.savefig(path)
 
