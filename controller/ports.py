@@ -7,7 +7,8 @@ Only adapters raise:
     WorldError
     ├── MetricsUnavailable    the sweep holds what depends on them and says so
     ├── PlatformUnavailable   the sweep ends early and is tried again
-    └── RemediationRefused    the platform said no: changed revision, forbidden, gone, lease lost
+    ├── RemediationRefused    the platform said no: changed revision, forbidden, gone, lease lost
+    └── OutcomeUnknown        the platform's answer was lost: nothing is repeated until it is known
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import RequestRate
 from controller.remediation.order import Order, Receipt
 from controller.reporting.census import Census
-from controller.reporting.incident import Incident
+from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
 from controller.reporting.policy_status import PolicyFacts
 
@@ -41,6 +42,10 @@ class PlatformUnavailable(WorldError):
 
 class RemediationRefused(WorldError):
     """The platform refused the act, or what it would act on has changed. Nothing was done."""
+
+
+class OutcomeUnknown(WorldError):
+    """The act was asked for and the answer never came. It may have been done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +95,10 @@ class Remediator(Protocol):
         """
         Does what is ordered, at most once; a repeated order finds its own mark and says so.
 
-        Raises RemediationRefused where the workload is not what the order expects.
+        An order for several replicas takes one step at a time and is called again until all are new.
+
+        Raises RemediationRefused where the workload is not what the order expects, OutcomeUnknown where the
+        answer was lost.
         """
         ...
 
@@ -104,6 +112,21 @@ class Profiler(Protocol):
 
     async def holds(self, folder: str) -> bool:
         """Whether anything is kept in `folder`."""
+        ...
+
+
+class Diagnostician(Protocol):
+    """Says what the kept profiles show."""
+
+    async def diagnose(
+        self,
+        kept: Sequence[KeptFile],
+        baseline_folder: str,
+        *,
+        rss_bytes: int | None,
+        limit_bytes: int | None,
+    ) -> DiagnosisRecord | None:
+        """What the newest capture shows against the baseline; None without a heap profile. Never raises."""
         ...
 
 
@@ -177,6 +200,7 @@ class World:
     inventory: Inventory
     remediator: Remediator
     profiler: Profiler
+    diagnostician: Diagnostician
     records: Records
     announcer: Announcer
     leadership: Leadership

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import VolumeEvidenceStore
 from controller.clients.pprof import PprofClient
 from controller.clients.profiler import PprofProfiler
@@ -114,6 +115,7 @@ def _world(
         ),
         remediator=KubernetesRestarts(api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
+        diagnostician=EvidenceDiagnostician(store),
         records=KubernetesRecords(api, namespaces=settings.watch_namespaces),
         announcer=KubernetesEvents(api, instance=_identity()),
         leadership=lease,

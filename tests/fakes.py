@@ -25,7 +25,7 @@ from controller.policy.memory_policy import (
 from controller.ports import MemoryRequest, RemediationRefused, World
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
 from controller.reporting.census import Census
-from controller.reporting.incident import Incident
+from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.incident_document import from_document, to_document
 from controller.reporting.notices import Notice
 from controller.reporting.policy_status import PolicyFacts
@@ -190,6 +190,18 @@ class FakeProfiler:
         return any(plan.folder == folder for plan in self.plans)
 
 
+class FakeDiagnostician:
+    async def diagnose(
+        self,
+        kept: Sequence[KeptFile],
+        baseline_folder: str,
+        *,
+        rss_bytes: int | None,
+        limit_bytes: int | None,
+    ) -> DiagnosisRecord | None:
+        return DiagnosisRecord(summary="main.keep holds 90 % of the growth", cause="unbounded-map")
+
+
 class FakeRecords:
     """Incidents pass through their document form, as they do in a cluster."""
 
@@ -323,6 +335,7 @@ class FakeWorld:
             inventory=self.inventory,
             remediator=self.remediator,
             profiler=self.profiler,
+            diagnostician=FakeDiagnostician(),
             records=self.records,
             announcer=self.announcer,
             leadership=self.leadership,

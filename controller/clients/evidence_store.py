@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 _PART = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
@@ -57,8 +58,18 @@ class VolumeEvidenceStore:
 
     def holds(self, folder: str) -> bool:
         """Whether anything is kept in `folder`."""
+        return bool(self.names(folder))
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names of the files in `folder`, sorted."""
         directory = self._path(folder, "x").parent
-        return directory.is_dir() and any(directory.iterdir())
+        return tuple(sorted(path.name for path in directory.iterdir())) if directory.is_dir() else ()
+
+    def content(self, uri: str) -> bytes | None:
+        """The content of the file that `write` called `uri`; None where it is gone or not of this store."""
+        path = Path(unquote(urlsplit(uri).path))
+        inside = path.is_relative_to(self._directory) and ".." not in path.parts
+        return path.read_bytes() if inside and path.is_file() else None
 
     def read(self, folder: str, name: str) -> bytes | None:
         """The content of a kept file; None where it is not kept."""

@@ -77,6 +77,15 @@ def plan_baseline(
 _NOT_HEALTHY = {Verdict.LEAKING, Verdict.SUSPECT}
 
 
+def baseline_of(workload: Workload, replica: str, container: str) -> str:
+    """Where the baseline of the image that `replica` runs is kept; empty where the image has no digest."""
+    for one in workload.replicas:
+        running = one.container(container) if one.name == replica else None
+        if running is not None and running.image_digest:
+            return baseline_folder(workload.ref.namespace, running.image_digest, container)
+    return ""
+
+
 def baseline_folder(namespace: str, image_digest: str, container: str) -> str:
     """Where the baseline of an image is kept: one per namespace, digest and container."""
     return f"baselines/{namespace}/{image_digest.rpartition(':')[2][:24]}-{container}"
@@ -94,7 +103,11 @@ def _plan(
 ) -> CapturePlan | None:
     try:
         endpoint = replica_endpoint(
-            address=replica.address or "", port=rule.port, path=rule.path, scheme=Scheme(rule.scheme.value)
+            address=replica.address or "",
+            port=rule.port,
+            path=rule.path,
+            scheme=Scheme(rule.scheme.value),
+            may_be_loopback=replica.may_be_loopback,
         )
     except EndpointRefused:
         return None

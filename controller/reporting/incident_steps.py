@@ -12,6 +12,7 @@ from controller.policy.memory_policy import MemoryPolicy
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import (
     AssessmentRecord,
+    DiagnosisRecord,
     Incident,
     IncidentSpec,
     IncidentStatus,
@@ -101,6 +102,13 @@ def captured(incident: Incident, files: tuple[KeptFile, ...], stage: Captured, n
     return _noted(replace(incident, status=status), now, what, message)
 
 
+def diagnosed(incident: Incident, diagnosis: DiagnosisRecord | None) -> Incident:
+    """What the evidence says; an older diagnosis stays where there is no newer one."""
+    if diagnosis is None:
+        return incident
+    return replace(incident, status=replace(incident.status, diagnosis=diagnosis))
+
+
 def attempted(judgement: Judgement, stage: Captured, now: datetime) -> tuple[KeptFile, ...]:
     """The record of a capture for which there was nothing to ask."""
     return (
@@ -158,9 +166,20 @@ def order_voided(incident: Incident, message: str, now: datetime) -> Incident:
     return _noted(replace(incident, status=status), now, "OrderVoided", message)
 
 
+def outcome_unknown(incident: Incident, message: str, now: datetime) -> Incident:
+    """Nobody knows whether the act was done: it is found out, and not repeated meanwhile."""
+    reason = HoldReason.OUTCOME_UNKNOWN.value
+    if incident.status.because == reason:
+        return incident
+    status = replace(incident.status, phase=Phase.HELD, because=reason, message=message)
+    return _noted(replace(incident, status=status), now, reason, message)
+
+
 def carried_out(incident: Incident, receipt: Receipt, now: datetime) -> Incident:
     """The platform has done what was ordered."""
-    status = replace(incident.status, receipt=receipt)
+    order = incident.status.order
+    message = f"{order.mechanism} of {order.workload}" if order else ""
+    status = replace(incident.status, phase=Phase.RESTARTING, message=message, receipt=receipt)
     return _noted(replace(incident, status=status), now, "RestartStarted", receipt.outcome.value)
 
 

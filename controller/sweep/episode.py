@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.decision.decide import decide
+from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Action, Decision, Reason
 from controller.decision.situation import Captured, Situation
 from controller.detection.assessment import Verdict
-from controller.evidence.capture_plan import plan_captures
+from controller.evidence.capture_plan import baseline_of, plan_captures
 from controller.inventory.workload import Workload
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, Mode, VerificationRules
-from controller.ports import RemediationRefused, World
+from controller.ports import OutcomeUnknown, RemediationRefused, World
 from controller.remediation.order import Order, order_restart
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
-from controller.reporting.incident import Incident
+from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
 from controller.verification.equal_age import compare_at_equal_age
 from controller.verification.recovery import RecoveryFacts, check_recovery, rolled_out
@@ -120,8 +121,18 @@ class Attendant:
         files = tuple([file for plan in plans for file in await world.profiler.capture(plan)])
         files = files or steps.attempted(situation.judgement, stage, now)
         kept = steps.captured(incident, files, stage, now)
+        kept = steps.diagnosed(kept, await self._diagnosis(situation, kept))
         await self._announce(notices.evidence_told(kept, situation.workload, files, now))
         return await self._update(kept, incident)
+
+    async def _diagnosis(self, situation: Situation, incident: Incident) -> DiagnosisRecord | None:
+        worst = situation.judgement.worst
+        return await self._world.diagnostician.diagnose(
+            incident.status.evidence,
+            baseline_of(situation.workload, worst.key.pod, worst.key.container),
+            rss_bytes=worst.used_bytes,
+            limit_bytes=worst.limit_bytes,
+        )
 
     async def _hold(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
         told = steps.decided(incident, decision, situation.now)
@@ -138,6 +149,7 @@ class Attendant:
             incident=incident.name,
             memory_before_bytes=situation.judgement.worst.used_bytes,
             now=situation.now,
+            replicas=_replicas(situation),
         )
         written = await self._update(
             steps.ordered(incident, order, decision.reason.value, situation.now), incident
@@ -153,7 +165,13 @@ class Attendant:
             receipt = await self._world.remediator.carry_out(order)
         except RemediationRefused as refused:
             await self._announce(notices.restart_refused(incident, str(refused), now))
+            if incident.status.receipt is not None:
+                return incident
             return await self._update(steps.order_voided(incident, str(refused), now), incident)
+        except OutcomeUnknown as unknown:
+            return await self._update(steps.outcome_unknown(incident, str(unknown), now), incident)
+        if incident.status.receipt is not None:
+            return incident
         done = steps.carried_out(incident, receipt, now)
         self._world.telemetry.remediated(done.namespace, order.mechanism.value)
         await self._announce(notices.restart_started(done, now))
@@ -175,8 +193,8 @@ class Attendant:
         if incident.status.receipt is None:
             return await self._resume(incident, workload, policy, now)
         order = incident.status.order
-        if order and workload and not incident.status.rolled_out_at and rolled_out(workload, order.issued_at):
-            incident = await self._update(steps.rolled_out(incident, now), incident)
+        if order and workload and not incident.status.rolled_out_at:
+            incident = await self._progress(incident, order, workload, now)
         recovery = check_recovery(_recovery_facts(incident, workload, policy, memory), now)
         if not recovery.outcome.final:
             return incident
@@ -184,6 +202,16 @@ class Attendant:
         self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
         await self._announce(notices.recovery_told(closed, recovery, now))
         return await self._update(closed, incident)
+
+    async def _progress(
+        self, incident: Incident, order: Order, workload: Workload, now: datetime
+    ) -> Incident:
+        """Notes that all is new; where replicas are replaced one at a time, goes on to the next."""
+        if rolled_out(workload, order.issued_at, order.replicas):
+            return await self._update(steps.rolled_out(incident, now), incident)
+        if order.mechanism is Mechanism.REPLACE:
+            return await self._carry_out(incident, now)
+        return incident
 
     async def _resume(
         self, incident: Incident, workload: Workload | None, policy: MemoryPolicy | None, now: datetime
@@ -194,6 +222,9 @@ class Attendant:
             return incident
         if workload is not None and await self._world.remediator.find(order) is not None:
             return await self._carry_out(incident, now)
+        if not order.repeatable and now - order.issued_at <= ORDER_VALIDITY:
+            message = f"whether the {order.mechanism} was begun is not known yet; it is looked for"
+            return await self._update(steps.outcome_unknown(incident, message, now), incident)
         if why := _why_void(order, workload, policy, now):
             return await self._update(steps.order_voided(incident, why, now), incident)
         return await self._carry_out(incident, now)
@@ -265,6 +296,13 @@ def _with_evidence(situation: Situation, incident: Incident) -> Situation:
     return replace(situation, captured=captured, kept_heap=incident.kept_heap)
 
 
+def _replicas(situation: Situation) -> tuple[str, ...]:
+    """Which replicas are to be replaced; empty where all are."""
+    if choose_mechanism(situation) is Mechanism.REPLACE:
+        return situation.judgement.leaking_replicas
+    return ()
+
+
 def _stage(situation: Situation) -> Captured:
     """Late where an act may follow at once, early otherwise."""
     early = replace(situation, captured=Captured.EARLY)
@@ -293,13 +331,15 @@ def _recovery_facts(
         memory_before_bytes=before,
         memory_after_bytes=after,
         container_restarts=_restarts(workload),
+        expected_revision=status.order.expected_revision if status.order else "",
+        steps=max(1, len(status.order.replicas)) if status.order else 1,
     )
 
 
 def _memory_before_and_after(
     incident: Incident, workload: Workload | None, memory: BlockMatrix | None
 ) -> tuple[int | None, int | None]:
-    assessment = incident.status.assessment
+    assessment, order = incident.status.assessment, incident.status.order
     if workload is None or memory is None or assessment is None:
         return None, None
     namespace, container = incident.spec.workload.namespace, assessment.container
@@ -309,7 +349,7 @@ def _memory_before_and_after(
         after=[
             ContainerKey(namespace, replica.name, container)
             for replica in workload.replicas
-            if not replica.terminating
+            if not replica.terminating and (order is None or replica.created_at >= order.issued_at)
         ],
         young_floor_bytes=assessment.young_floor_bytes,
     )

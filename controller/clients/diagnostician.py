@@ -1,0 +1,96 @@
+"""Diagnoses what an incident has kept: baseline, early and late heap, goroutines, MemStats."""
+
+import asyncio
+from collections.abc import Sequence
+
+from controller.clients.analysis_process import AnalysisFailed, analyse_in_child
+from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.evidence.diagnosis import Diagnosis, Evidence
+from controller.evidence.kept import FileKind, KeptFile
+from controller.evidence.summary import summarize
+from controller.reporting.incident import DiagnosisRecord, Retainer
+
+TOP_RETAINERS = 5
+"""So many functions stand in the incident; the files hold the rest."""
+
+
+class EvidenceDiagnostician:
+    """A `ports.Diagnostician` that reads the evidence store and analyses in a limited child process."""
+
+    def __init__(self, store: VolumeEvidenceStore) -> None:
+        self._store = store
+
+    async def diagnose(
+        self,
+        kept: Sequence[KeptFile],
+        baseline_folder: str,
+        *,
+        rss_bytes: int | None,
+        limit_bytes: int | None,
+    ) -> DiagnosisRecord | None:
+        """
+        What the newest capture says against the baseline; None without a heap profile.
+
+        A diagnosis that fails is a sentence that says so: it never stands in the way of a remediation.
+        """
+        return await asyncio.to_thread(self._diagnose, kept, baseline_folder, rss_bytes, limit_bytes)
+
+    def _diagnose(
+        self, kept: Sequence[KeptFile], baseline_folder: str, rss_bytes: int | None, limit_bytes: int | None
+    ) -> DiagnosisRecord | None:
+        newest = next((file for file in reversed(kept) if file.kind is FileKind.HEAP and file.uri), None)
+        if newest is None:
+            return None
+        same = [file for file in kept if file.label == newest.label and file.replica == newest.replica]
+        earlier = [file for file in kept if file.label != newest.label and file.replica == newest.replica]
+        heap = self._store.content(newest.uri)
+        if heap is None:
+            return None
+        baseline = self._baseline(baseline_folder, FileKind.HEAP)
+        before = self._content(earlier, FileKind.HEAP)
+        outcome = analyse_in_child(
+            Evidence(
+                heap=heap,
+                heap_baseline=baseline or before,
+                heap_between=before if baseline else None,
+                goroutines=self._content(same, FileKind.GOROUTINE),
+                goroutines_baseline=self._baseline(baseline_folder, FileKind.GOROUTINE),
+                goroutineleak=self._content(same, FileKind.GOROUTINE_LEAK),
+                memstats=self._content(same, FileKind.MEMORY),
+                rss_bytes=rss_bytes,
+                limit_bytes=limit_bytes,
+            )
+        )
+        return _record(outcome)
+
+    def _content(self, files: Sequence[KeptFile], kind: FileKind) -> bytes | None:
+        uri = next((file.uri for file in files if file.kind is kind and file.uri), "")
+        return self._store.content(uri) if uri else None
+
+    def _baseline(self, folder: str, kind: FileKind) -> bytes | None:
+        """The baseline's file of that kind; a folder holds one baseline."""
+        names = self._store.names(folder) if folder else ()
+        name = next((name for name in names if f"-{kind}." in name), "")
+        return self._store.read(folder, name) if name else None
+
+
+def _record(outcome: Diagnosis | AnalysisFailed) -> DiagnosisRecord:
+    if isinstance(outcome, AnalysisFailed):
+        return DiagnosisRecord(summary=f"no diagnosis ({outcome.reason}): {outcome.message}")
+    return DiagnosisRecord(
+        summary=summarize(outcome),
+        growth_class=outcome.growth_class.value,
+        explained_share=round(outcome.explained_share, 3),
+        cause=outcome.causes[0].cause.id if outcome.causes else "",
+        top_retainers=tuple(
+            Retainer(
+                function=one.function,
+                file=one.file,
+                line=one.line,
+                inuse_bytes=int(one.inuse_bytes),
+                delta_bytes=int(one.delta_bytes),
+                share=round(one.share, 3),
+            )
+            for one in outcome.retainers[:TOP_RETAINERS]
+        ),
+    )
