@@ -1,7 +1,9 @@
 """`bilgepump backtest`: what a policy would have said and done over recorded history."""
 
+import asyncio
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,14 +13,22 @@ from typing import Any
 import click
 import numpy as np
 import yaml
+from rich.console import Console
+from rich.table import Table
 
+from controller.cli.backtest_plot import write_plot
+from controller.cli.metrics_options import settings_from, source_options
 from controller.cli.replay import BacktestResult, ContainerResult, block_seconds_for, run_backtest
+from controller.clients.prometheus import PrometheusMemorySource
+from controller.clients.prometheus_session import PrometheusSettings
 from controller.decision.outcome import Action
 from controller.detection.assessment import Verdict
-from controller.metrics.blocks import CADVISOR, RecordedMemory, block_recordings
+from controller.metrics.blocks import CADVISOR, RecordedMemory, block_recordings, recorded_from
 from controller.metrics.recording import RecordedSeries, RecordingUnreadable, parse_answer
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import parse_policy
+from controller.policy.units import parse_duration
+from controller.ports import MemoryRequest, MetricsUnavailable
 
 LARGEST_FILE_BYTES = 2**30
 """Unpacked. A recording of ten days of a hundred containers has a tenth of that."""
@@ -172,26 +182,100 @@ def _rfc3339(moment: datetime) -> str:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A query_range answer, plain or gzip; may be given several times.",
 )
+@click.option("--prometheus", "url", metavar="URL", help="Ask this metrics source instead of files.")
+@click.option(
+    "--namespace", "-n", "namespaces", multiple=True, help="With --prometheus; default: the policy's own."
+)
+@click.option("--since", default="240h", show_default=True, help="With --prometheus: how far back.")
 @click.option("--every", default=10, show_default=True, type=click.IntRange(1), help="Minutes between looks.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def backtest(policy_file: Path, files: tuple[Path, ...], every: int, output: str) -> None:
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a picture: .html, or .png with the extra `plot`.",
+)
+@source_options
+def backtest(
+    policy_file: Path,
+    files: tuple[Path, ...],
+    url: str | None,
+    namespaces: tuple[str, ...],
+    since: str,
+    every: int,
+    output: str,
+    plot: Path | None,
+    **options: Any,
+) -> None:
     """
     Replay a policy over recorded history with the controller's own code.
 
-    \b
     Example: bilgepump backtest --policy policy.yaml --from-file memory.json.gz -o json
+
     Exit codes: 0 replayed, 1 a recording could not be read, 2 wrong usage.
     """
-    if not files:
-        raise click.UsageError("give at least one --from-file")
+    if bool(files) == bool(url):
+        raise click.UsageError("give either --from-file or --prometheus")
     policy = read_policy(policy_file)
-    recorded = [series for path in files for series in read_recording(path)]
-    memory = blocks_of(policy, recorded)
+    if url:
+        settings = settings_from(url, options)
+        memory = fetch(settings, policy, frozenset(namespaces) or frozenset({policy.namespace}), since)
+    else:
+        memory = blocks_of(policy, [series for path in files for series in read_recording(path)])
     if not memory:
         raise click.ClickException(
             "no container's memory is in these files: container_memory_rss or "
             "container_memory_working_set_bytes with the labels namespace, pod and container is needed"
         )
     result = run_backtest(policy, memory, timedelta(minutes=every))
+    if plot is not None:
+        write_plot(plot, result, memory)
     if output == "json":
         click.echo(json.dumps(result_document(result), indent=1))
+    else:
+        _print(result)
+
+
+def fetch(
+    settings: PrometheusSettings, policy: MemoryPolicy, namespaces: frozenset[str], since: str
+) -> tuple[RecordedMemory, ...]:
+    """The recorded history of a metrics source. Raises click errors where it cannot be had."""
+    try:
+        span = parse_duration(since)
+    except ValueError as error:
+        raise click.UsageError(f"--since: {error}") from error
+    rate = policy.metrics.request_rate
+    width = block_seconds_for(policy, settings.sample_interval_seconds)
+    request = MemoryRequest(
+        namespaces=namespaces,
+        lookback=span,
+        blocks=max(int(span.total_seconds()) // width, 1),
+        request_rates=tuple((namespace, rate) for namespace in sorted(namespaces)) if rate else (),
+    )
+    source = PrometheusMemorySource(settings)
+    try:
+        matrix = asyncio.run(source.memory(request, datetime.now(UTC)))  # noqa: TID251  (a command line)
+    except MetricsUnavailable as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        source.close()
+    return (recorded_from(matrix),)
+
+
+def _print(result: BacktestResult) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("TIME", "CONTAINER", "VERDICT", "ACTION", "BECAUSE"):
+        table.add_column(name, no_wrap=name != "BECAUSE", overflow="fold")
+    for one in result.results:
+        for transition in one.transitions:
+            action = f"{transition.action.value} ({transition.action_reason})"
+            said = transition.assessment
+            table.add_row(_rfc3339(transition.at), str(one.key), said.verdict.value, action, said.message)
+    console.print(table)
+    counts = summary(result)
+    console.print(
+        f"{counts['everLeaking']} of {counts['containers']} containers ever leaking, "
+        f"{counts['remediations']} remediations, {counts['crossedUnremediated']} crossed the threshold "
+        "before anything was done.",
+        highlight=False,
+    )

@@ -141,8 +141,10 @@ def _effect(memory: Floats, load: Floats) -> Floats:
 
 
 def _without_trend(values: Floats) -> Floats:
+    """What is left of each row when its mean and its linear trend are taken away."""
     u = np.arange(values.shape[1]) - (values.shape[1] - 1) / 2
-    return np.asarray(values - (values @ u / (u @ u))[:, None] * u)
+    centred = values - values.mean(axis=1, keepdims=True)
+    return np.asarray(centred - (centred @ u / (u @ u))[:, None] * u)
 
 
 def _rise(values: Floats) -> Floats:

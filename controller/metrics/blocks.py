@@ -94,6 +94,28 @@ class RecordedMemory:
         )
 
 
+def recorded_from(matrix: BlockMatrix) -> RecordedMemory:
+    """The blocks that a metrics source answered, as a recording."""
+    width = int(matrix.block_seconds)
+    begin = int(matrix.end) - matrix.blocks * width
+    signals = dict(matrix.signals)
+    if Signal.START_TIME in signals:
+        signals[Signal.START_TIME] = signals[Signal.START_TIME] + np.float32(matrix.end - begin)
+    measured = np.zeros((len(matrix.keys), matrix.blocks), dtype=np.bool_)
+    for signal in (Signal.RSS_FLOOR, Signal.WORKING_SET_TOP):
+        if signal in signals:
+            measured |= ~np.isnan(signals[signal])
+    newest = matrix.blocks - np.argmax(measured[:, ::-1], axis=1)
+    return RecordedMemory(
+        keys=matrix.keys,
+        begin=begin,
+        block_seconds=width,
+        signals=signals,
+        first=(begin + width * np.argmax(measured, axis=1)).astype(np.float64),
+        last=(begin + width * newest).astype(np.float64),
+    )
+
+
 def block_recordings(
     recorded: Sequence[RecordedSeries],
     block_seconds: int,

@@ -1,0 +1,216 @@
+"""What a backtest looks like: memory, floors, verdict changes and projections, as HTML or PNG."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from controller.cli.replay import BacktestResult, ContainerResult, Transition
+from controller.decision.outcome import Action
+from controller.detection.assessment import Verdict
+from controller.metrics.blocks import RecordedMemory
+from controller.metrics.series import Signal
+
+WIDTH, HEIGHT = 1080.0, 260.0
+LEFT, RIGHT, TOP, BOTTOM = 70.0, 20.0, 16.0, 30.0
+MOST_POINTS = 1200
+MIB = 2.0**20
+
+COLOURS = {
+    Verdict.LEAKING: "#c0392b",
+    Verdict.SUSPECT: "#d68910",
+    Verdict.HEALTHY: "#1e8449",
+    Verdict.INSUFFICIENT_DATA: "#7f8c8d",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The memory of one container: unix seconds and bytes, all of shape (points,)."""
+
+    result: ContainerResult
+    times: np.ndarray[Any, np.dtype[np.float64]]
+    tops: np.ndarray[Any, np.dtype[np.float64]]
+    floors: np.ndarray[Any, np.dtype[np.float64]]
+    limit: float
+    threshold: float
+
+
+def write_plot(path: Path, result: BacktestResult, recordings: Sequence[RecordedMemory]) -> None:
+    """
+    Writes a plot of every container to `path`, in the format its suffix names.
+
+    Raises click.UsageError for another suffix and click.ClickException where matplotlib is missing.
+    """
+    traces = traces_of(result, recordings)
+    match path.suffix.lower():
+        case ".html":
+            path.write_text(page(traces), encoding="utf-8")
+        case ".png":
+            _write_png(path, traces)
+        case other:
+            raise click.UsageError(f"--plot writes .html or .png (is '{other or path}')")
+
+
+def traces_of(result: BacktestResult, recordings: Sequence[RecordedMemory]) -> tuple[Trace, ...]:
+    """One trace per result, those with the gravest verdict first."""
+    by_key = {one.key: one for one in result.results}
+    traces = [
+        _trace(by_key[key], recorded, row)
+        for recorded in recordings
+        for row, key in enumerate(recorded.keys)
+        if key in by_key
+    ]
+    return tuple(sorted(traces, key=lambda trace: (_gravest(trace.result), str(trace.result.key))))
+
+
+def _gravest(result: ContainerResult) -> int:
+    order = (Verdict.LEAKING, Verdict.SUSPECT, Verdict.INSUFFICIENT_DATA, Verdict.HEALTHY)
+    return min((order.index(one.assessment.verdict) for one in result.transitions), default=len(order))
+
+
+def _trace(result: ContainerResult, recorded: RecordedMemory, row: int) -> Trace:
+    def of(*signals: Signal) -> np.ndarray[Any, np.dtype[np.float64]]:
+        matrix = next((recorded.signals[signal] for signal in signals if signal in recorded.signals), None)
+        return np.full(columns, np.nan) if matrix is None else matrix[row].astype(np.float64)
+
+    columns = (recorded.end - recorded.begin) // recorded.block_seconds
+    times = recorded.begin + recorded.block_seconds * np.arange(1, columns + 1, dtype=np.float64)
+    tops, floors = of(Signal.WORKING_SET_TOP, Signal.RSS_TOP), of(Signal.RSS_FLOOR, Signal.WORKING_SET_FLOOR)
+    lived = ~np.isnan(tops) | ~np.isnan(floors)
+    every = max(1, math.ceil(lived.sum() / MOST_POINTS))
+    chosen = np.flatnonzero(lived)[::every]
+    said = [transition.assessment for transition in result.transitions]
+    return Trace(
+        result=result,
+        times=times[chosen],
+        tops=tops[chosen],
+        floors=floors[chosen],
+        limit=float(next((one.limit_bytes for one in reversed(said) if one.limit_bytes), 0) or np.nan),
+        threshold=float(
+            next((one.threshold_bytes for one in reversed(said) if one.threshold_bytes), 0) or np.nan
+        ),
+    )
+
+
+def page(traces: Sequence[Trace]) -> str:
+    """One self-contained HTML document; everything that came from outside is escaped by the template."""
+    environment = Environment(
+        loader=PackageLoader("controller.cli", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("backtest.html.j2").render(
+        charts=[_chart(trace) for trace in traces],
+        width=WIDTH,
+        height=HEIGHT,
+        top=TOP,
+        left=LEFT,
+        bottom=HEIGHT - BOTTOM,
+        right=WIDTH - RIGHT,
+    )
+
+
+def _chart(trace: Trace) -> dict[str, Any]:
+    """Coordinates of one chart."""
+    times = trace.times if len(trace.times) else np.array([0.0, 1.0])
+    first, last = float(times[0]), float(max(times[-1], times[0] + 1))
+    known = [float(np.nanmax(values)) for values in (trace.tops, trace.floors) if np.isfinite(values).any()]
+    highest = 1.05 * max([*known, 0.0 if math.isnan(trace.limit) else trace.limit, 1.0])
+
+    def x(moment: float) -> float:
+        return round(LEFT + (moment - first) / (last - first) * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: float) -> float:
+        return round(HEIGHT - BOTTOM - min(value / highest, 1.0) * (HEIGHT - TOP - BOTTOM), 1)
+
+    return {
+        "name": str(trace.result.key),
+        "workload": str(trace.result.workload or ""),
+        "tops": _path(trace.times, trace.tops, x, y),
+        "floors": _path(trace.times, trace.floors, x, y),
+        "limit": None if math.isnan(trace.limit) else y(trace.limit),
+        "threshold": None if math.isnan(trace.threshold) else y(trace.threshold),
+        "ticks": [
+            {"y": y(share * highest), "text": f"{share * highest / MIB:.0f} MiB"}
+            for share in (0.25, 0.5, 0.75)
+        ],
+        "begin": _text(first),
+        "end": _text(last),
+        "marks": [_mark(one, x, y, last) for one in trace.result.transitions],
+    }
+
+
+def _mark(transition: Transition, x: Any, y: Any, last: float) -> dict[str, Any]:
+    said, at = transition.assessment, transition.at.timestamp()
+    projection = None
+    if said.crossing is not None and said.used_bytes is not None and said.threshold_bytes:
+        crosses = said.crossing.likely.timestamp()
+        share = 1.0 if crosses <= last or crosses <= at else (last - at) / (crosses - at)
+        reached = said.used_bytes + share * (said.threshold_bytes - said.used_bytes)
+        projection = f"M{x(at)},{y(said.used_bytes)}L{x(at + share * (crosses - at))},{y(reached)}"
+    return {
+        "x": x(at),
+        "time": _text(at),
+        "verdict": said.verdict.value,
+        "colour": COLOURS[said.verdict],
+        "reason": said.reason,
+        "message": said.message,
+        "action": transition.action.value,
+        "action_reason": transition.action_reason,
+        "acts": transition.action in (Action.REMEDIATE, Action.CAPTURE),
+        "projection": projection,
+    }
+
+
+def _path(times: Any, values: Any, x: Any, y: Any) -> str:
+    """An SVG path that is interrupted where nothing was measured."""
+    parts: list[str] = []
+    drawing = False
+    for moment, value in zip(times.tolist(), values.tolist(), strict=True):
+        if math.isnan(value):
+            drawing = False
+            continue
+        parts.append(f"{'L' if drawing else 'M'}{x(moment)},{y(value)}")
+        drawing = True
+    return "".join(parts)
+
+
+def _text(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%MZ}"
+
+
+def _write_png(path: Path, traces: Sequence[Trace]) -> None:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise click.ClickException(
+            "a PNG needs matplotlib: pip install 'bilgepump[plot]', or write .html, which needs nothing"
+        ) from error
+    shown = traces[:40]
+    figure = Figure(figsize=(12, 3 * max(len(shown), 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
+    for axis, trace in zip(axes, shown, strict=False):
+        hours = (trace.times - trace.times[0]) / 3600 if len(trace.times) else trace.times
+        axis.plot(hours, trace.tops / MIB, color="#aab7b8", linewidth=0.8, label="working set")
+        axis.plot(hours, trace.floors / MIB, color="#1f618d", linewidth=1.2, label="floor")
+        for value, style, name in ((trace.limit, "-", "limit"), (trace.threshold, "--", "threshold")):
+            if not math.isnan(value):
+                axis.axhline(value / MIB, color="#555555", linestyle=style, linewidth=0.8, label=name)
+        for one in trace.result.transitions:
+            axis.axvline(
+                (one.at.timestamp() - trace.times[0]) / 3600,
+                color=COLOURS[one.assessment.verdict],
+                linewidth=1,
+            )
+        axis.set_title(str(trace.result.key), fontsize=9, loc="left")
+        axis.set_ylabel("MiB")
+        axis.legend(fontsize=7, loc="upper left")
+    axes[-1].set_xlabel("hours")
+    figure.savefig(path, dpi=100)
