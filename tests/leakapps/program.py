@@ -95,9 +95,9 @@ class LeakApp:
 
 @contextlib.contextmanager
 def running(name: str, **environment: str) -> Iterator[LeakApp]:
-    """The program, until the end of the block."""
+    """The program, built and run with these settings, until the end of the block."""
     process = subprocess.Popen(
-        [built(name)], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        [built(name, **environment)], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
     try:
         assert process.stdout is not None
