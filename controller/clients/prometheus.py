@@ -195,7 +195,7 @@ class PrometheusMemorySource:
         except PrometheusApiClientException as error:
             raise MetricsUnavailable(f"{self}: {short(error)}") from error
         except (requests.RequestException, OSError, ValueError, KeyError, TypeError) as error:
-            raise MetricsUnavailable(f"{self} could not be read: {short(error)}") from error
+            raise MetricsUnavailable(f"{self} could not be read: {short(_cause(error))}") from error
         self._on_answer()
         if not isinstance(result, list) or not all(isinstance(one, Mapping) for one in result):
             raise MetricsUnavailable(f"{self} answered a range query with something that is no matrix")
@@ -226,6 +226,15 @@ def short(error: Exception) -> str:
     """An error's text, without the page of HTML that a proxy may have put into it."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+def _cause(error: Exception) -> Exception:
+    """
+    Why a request failed, without the request: its URL holds the time, and what policies are told about a
+    source that stays away must not change from sweep to sweep.
+    """
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return cause if isinstance(cause, Exception) else error
 
 
 def _spans(first: int, last: int, width: int) -> Iterable[tuple[int, int]]:
