@@ -187,7 +187,7 @@ async def test_unreachable_source_is_told_by_name_and_in_the_same_words_at_any_t
     settings = PrometheusSettings(name="thanos", url="http://127.0.0.1:9", timeout_seconds=1)
     told = []
     for later in range(3):
-        with pytest.raises(MetricsUnavailable, match="metrics source 'thanos'.* refused") as unavailable:
+        with pytest.raises(MetricsUnavailable, match=r"metrics source 'thanos'.* refused") as unavailable:
             await PrometheusMemorySource(settings).memory(SHOP, NOW + later * timedelta(hours=1))
         told.append(str(unavailable.value))
     assert len(set(told)) == 1
