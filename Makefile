@@ -36,12 +36,16 @@ check: setup ## The quick one: style, types, import contract, unit tests (under 
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q -m "not go and not apiserver and not cluster and not long"
 
+.PHONY: binaries
+binaries: setup ## Build the real cluster's programs and the image's layers into the cache, once
+	@$(BIN)/python -m tests.cluster build >/dev/null
+
 .PHONY: test
-test: setup ## Unit tests, real API server, real programs, end to end on a real cluster
+test: binaries ## Unit tests, real API server, real programs, end to end on a real cluster
 	@$(BIN)/pytest -m "not long"
 
 .PHONY: test-all
-test-all: setup ## Everything, also what takes long
+test-all: binaries ## Everything, also what takes long
 	@$(BIN)/pytest
 
 .PHONY: bench-detection

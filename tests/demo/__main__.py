@@ -12,15 +12,14 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.cluster.__main__ import FAILURES
-from tests.cluster.binaries import build, is_built
+from tests.cluster.binaries import is_built
 from tests.cluster.client import KubernetesClient
-from tests.cluster.controller_image import packages_layer, rootfs_layer
 from tests.cluster.given import from_environment, kind_cluster, kind_works
 from tests.cluster.lifecycle import running
+from tests.cluster.preparation import prepare
 from tests.cluster.progress import PROGRESS, elapsed_text
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
@@ -97,10 +96,8 @@ def _prepare() -> None:
             "the first run builds a real Kubernetes from source and an image: about 15 minutes on 2 cores, "
             "then the story takes about 7; later runs skip the building"
         )
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        image = pool.submit(lambda: (rootfs_layer(), packages_layer(), build_story()))
-        build()
-        image.result()
+    prepare()
+    build_story()
 
 
 def _story(cluster: KubernetesClient, prometheus: Any) -> bool:
