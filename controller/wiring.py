@@ -52,7 +52,11 @@ async def run(settings: Settings, settings_file: Path) -> None:
         api = connect()
         lease = _lease(api, settings)
         world = _world(settings, api, lease, telemetry, pprof)
-        policies = WatchedPolicies(allow_short_lookback=settings.allow_short_lookback)
+        policies = WatchedPolicies(
+            api,
+            namespaces=settings.watch_namespaces,
+            allow_short_lookback=settings.allow_short_lookback,
+        )
         schedule = Schedule(
             sweeper=Sweeper(
                 world, _limits(settings, settings_file), Retention(keep_per_workload=settings.incidents.keep)
@@ -78,7 +82,7 @@ async def run(settings: Settings, settings_file: Path) -> None:
         stack.push_async_callback(server.cleanup)
         stack.push_async_callback(lease.release)
         logger.info("controller started", extra={"settings": settings.model_dump(mode="json", by_alias=True)})
-        await _until_stopped(policies.watch(settings.watch_namespaces), lease.keep(), schedule.run())
+        await _until_stopped(policies.watch(), lease.keep(), schedule.run())
 
 
 async def _until_stopped(*parts: Any) -> None:

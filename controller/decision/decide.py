@@ -43,7 +43,7 @@ def decide(situation: Situation) -> Decision:
     was tried (`Situation.captured`) the same situation leads on to the act or the hold.
     """
     wanted = _table(situation, danger(situation))
-    if _may_capture(situation) and situation.captured < wanted.capture:
+    if may_capture(situation) and situation.captured < wanted.capture:
         return Decision(action=Action.CAPTURE, reason=Reason.KEEP_EVIDENCE, message=_what(situation))
     if situation.judgement.verdict is Verdict.LEAKING and not wanted.remediate:
         return _not_yet_needed(situation)
@@ -118,7 +118,8 @@ def _high(near: Danger, reason: Reason) -> Reason:
     return reason if near in (Danger.CROSSED, Danger.CRITICAL) else Reason.NOTHING_TO_DO
 
 
-def _may_capture(situation: Situation) -> bool:
+def may_capture(situation: Situation) -> bool:
+    """Whether profiles may be taken here at all: the policy's mode, the powers, and every switch."""
     return (
         situation.policy.mode is not Mode.OBSERVE
         and bool(situation.policy.evidence.pprof)

@@ -1,8 +1,9 @@
 """
-kopf watches `MemoryPolicy` objects; nothing else lives in its handlers.
+Which policies there are: kopf's watch says when something changed, a list says what is there.
 
 Only `on.event` is used, which writes nothing to anybody's object: no finalizer, no annotation. Timers and
-daemons would put a finalizer on every policy, and an uninstalled controller would leave them stuck.
+daemons would put a finalizer on every policy, and an uninstalled controller would leave them stuck. The list
+is read anew by every sweep, so a watch that is lost or late delays a sweep and misleads none.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from typing import Any
 
 import kopf
 
+from controller.platforms.kubernetes import paths
+from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.policy.book import PolicyBook, RejectedPolicy, read_policy
 from controller.policy.memory_policy import MemoryPolicy
 
@@ -18,50 +21,63 @@ GROUP, VERSION, PLURAL = "bilgepump.dev", "v1alpha1", "memorypolicies"
 
 
 class WatchedPolicies:
-    """The policies as the watch last told them."""
+    """The policies of some namespaces, or of all."""
 
-    def __init__(self, *, allow_short_lookback: bool) -> None:
+    def __init__(self, api: KubernetesApi, *, namespaces: Sequence[str], allow_short_lookback: bool) -> None:
+        self._api = api
+        self._namespaces = namespaces
         self._allow_short_lookback = allow_short_lookback
-        self._policies: dict[str, MemoryPolicy | RejectedPolicy] = {}
+        self._read: dict[tuple[str, str], MemoryPolicy | RejectedPolicy] = {}
         self.changed = asyncio.Event()
-        self.listed = asyncio.Event()
-        """Set once kopf has begun to watch."""
 
-    def book(self) -> PolicyBook:
-        """All policies now."""
-        policies = sorted(self._policies.values(), key=lambda one: (one.namespace, one.name))
+    async def book(self) -> PolicyBook:
+        """All policies now. Raises PlatformUnavailable."""
+        documents = [document for path in self._lists() for document in await self._api.items(path)]
+        living = [document for document in documents if "deletionTimestamp" not in document["metadata"]]
+        self._read = {_version(document): self._policy(document) for document in living}
+        policies = sorted(self._read.values(), key=lambda one: (one.namespace, one.name))
         return PolicyBook(
             accepted=tuple(one for one in policies if isinstance(one, MemoryPolicy)),
             rejected=tuple(one for one in policies if isinstance(one, RejectedPolicy)),
-            complete=self.listed.is_set(),
         )
 
-    def see(self, kind: str | None, document: dict[str, Any]) -> None:
-        """One event of the watch; `kind` is None for what the first listing finds."""
-        uid = document["metadata"]["uid"]
-        if kind == "DELETED" or document["metadata"].get("deletionTimestamp"):
-            self._policies.pop(uid, None)
-        else:
-            self._policies[uid] = read_policy(document, allow_short_lookback=self._allow_short_lookback)
-        self.changed.set()
-
-    async def watch(self, namespaces: Sequence[str]) -> None:
-        """Watches until cancelled; every namespace where none is given."""
+    async def watch(self) -> None:
+        """Watches until cancelled, and notes each change of a policy."""
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(_login)
+        seen: dict[str, object] = {}
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-        async def policy_seen(event: kopf.RawEvent, **_: Any) -> None:
-            self.see(event["type"], dict(event["object"]))
+        async def policy_changed(event: kopf.RawEvent, **_: Any) -> None:
+            metadata = event["object"]["metadata"]
+            generation = None if event["type"] == "DELETED" else metadata.get("generation")
+            # Our own status updates are events too; only a new generation, or none, is news.
+            if seen.get(metadata["uid"]) != generation:
+                seen[metadata["uid"]] = generation
+                self.changed.set()
 
         await kopf.operator(
             registry=registry,
-            settings=_settings(namespaced=bool(namespaces)),
+            settings=_settings(namespaced=bool(self._namespaces)),
             standalone=True,
-            clusterwide=not namespaces,
-            namespaces=tuple(namespaces),
-            ready_flag=self.listed,
+            clusterwide=not self._namespaces,
+            namespaces=tuple(self._namespaces),
         )
+
+    def _policy(self, document: Document) -> MemoryPolicy | RejectedPolicy:
+        known = self._read.get(_version(document))
+        return known or read_policy(document, allow_short_lookback=self._allow_short_lookback)
+
+    def _lists(self) -> list[str]:
+        if not self._namespaces:
+            return [f"{paths.POLICIES}/{PLURAL}"]
+        return [paths.in_namespace(paths.POLICIES, name, PLURAL) for name in self._namespaces]
+
+
+def _version(document: Document) -> tuple[str, str]:
+    """What the validated policy depends on: which object, and which generation of its spec."""
+    metadata = document["metadata"]
+    return str(metadata["uid"]), str(metadata.get("generation"))
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:

@@ -46,12 +46,11 @@ class Schedule:
 
     @property
     def ready(self) -> bool:
-        """Policies are watched, and this process has swept or waits for its turn to lead."""
-        return self._policies.listed.is_set() and (self._swept or not self._lease.held)
+        """This process has swept, or waits for its turn to lead."""
+        return self._swept or not self._lease.held
 
     async def run(self) -> None:
         """Sweeps until cancelled."""
-        await self._policies.listed.wait()
         while True:
             self._policies.changed.clear()
             self._last_turn = self._clock()
@@ -62,7 +61,7 @@ class Schedule:
     async def _sweep(self) -> None:
         started_at = self._clock()
         try:
-            census = await self._sweeper.sweep(self._policies.book(), started_at)
+            census = await self._sweeper.sweep(await self._policies.book(), started_at)
         except PlatformUnavailable as error:
             logger.warning("sweep ended early", extra={"why": str(error)})
             self._telemetry.failed("platform")

@@ -1,7 +1,7 @@
 """All policies as they stand: those in force, and those that cannot be used, with the reasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from controller.policy.memory_policy import MemoryPolicy
@@ -26,8 +26,6 @@ class PolicyBook:
 
     accepted: tuple[MemoryPolicy, ...] = ()
     rejected: tuple[RejectedPolicy, ...] = ()
-    complete: bool = field(default=False)
-    """Every policy that exists has been seen; before that, absence means nothing."""
 
     @property
     def namespaces(self) -> frozenset[str]:
@@ -36,10 +34,10 @@ class PolicyBook:
 
 
 def read_policy(
-    document: Mapping[str, Any], *, allow_short_lookback: bool = False
+    document: Mapping[str, Any], *, allow_short_lookback: bool = False, on_ecs: bool = False
 ) -> MemoryPolicy | RejectedPolicy:
-    """The policy in a document from the API server, or why there is none. Never raises."""
-    read = parse_policy(document, allow_short_lookback=allow_short_lookback)
+    """The policy in a document, or why there is none. Never raises."""
+    read = parse_policy(document, allow_short_lookback=allow_short_lookback, on_ecs=on_ecs)
     if isinstance(read, MemoryPolicy):
         return read
     metadata = document.get("metadata") or {}

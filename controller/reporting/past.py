@@ -13,10 +13,11 @@ def remediation_history(workload: Workload, incidents: Sequence[Incident]) -> Re
     times = {order.issued_at for one in incidents if (order := one.status.order) and one.status.receipt}
     if workload.remediated_at is not None:
         times.add(workload.remediated_at)
-    ended_badly = [one for one in incidents if one.status.phase is Phase.FAILED]
-    newest = max(ended_badly, key=lambda one: one.spec.opened_at, default=None)
+    acted = [one for one in incidents if one.ordered and not one.open]
+    newest = max(acted, key=lambda one: one.spec.opened_at, default=None)
     return RemediationHistory(
-        remediated_at=tuple(sorted(times)), unacknowledged=newest.name if newest else ""
+        remediated_at=tuple(sorted(times)),
+        unacknowledged=newest.name if newest and newest.status.phase is Phase.FAILED else "",
     )
 
 

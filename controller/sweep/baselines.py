@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from controller.decision.decide import may_capture
 from controller.decision.situation import Situation
 from controller.evidence.capture_plan import plan_baseline
-from controller.policy.memory_policy import Mode
 from controller.ports import Profiler
 
 WARM_FRACTION = 1 / 96
@@ -27,11 +27,10 @@ class Baselines:
 
     async def keep(self, situation: Situation) -> None:
         """Takes the baselines that are missing and can be had now."""
-        policy = situation.policy
-        if policy.mode is Mode.OBSERVE or not situation.powers.capture or policy.suspend:
+        if not may_capture(situation):
             return
         warm = _young_and_warm(situation)
-        for rule in policy.evidence.pprof:
+        for rule in situation.policy.evidence.pprof:
             plan = plan_baseline(situation.workload, situation.judgement, rule, warm_replicas=warm)
             if plan is None or not self._due(plan.folder, situation.now):
                 continue

@@ -83,12 +83,21 @@ class Attendant:
             situation = _with_evidence(situation, incident)
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
+            # Captures took their time: the workload is looked at once more, and decided anew.
+            situation = await self._as_it_is_now(situation)
+            decision = decide(situation)
+        if decision.action is Action.REMEDIATE:
             incident = await self._remediate(situation, incident, decision)
         elif decision.action is Action.HOLD:
             incident = await self._hold(situation, incident, decision)
         else:
             await self._warn(situation, decision)
         return Attended(decision=decision, incident=incident)
+
+    async def _as_it_is_now(self, situation: Situation) -> Situation:
+        fresh = await self._world.inventory.workload(situation.workload.ref)
+        same = fresh is not None and fresh.uid == situation.workload.uid
+        return replace(situation, workload=fresh) if fresh is not None and same else situation
 
     async def _judged(self, situation: Situation, incident: Incident | None) -> Incident:
         """The incident with the newest judgement; opened, or opened again, where that is needed."""
@@ -164,9 +173,9 @@ class Attendant:
         try:
             receipt = await self._world.remediator.carry_out(order)
         except RemediationRefused as refused:
-            await self._announce(notices.restart_refused(incident, str(refused), now))
             if incident.status.receipt is not None:
                 return incident
+            await self._announce(notices.restart_refused(incident, str(refused), now))
             return await self._update(steps.order_voided(incident, str(refused), now), incident)
         except OutcomeUnknown as unknown:
             return await self._update(steps.outcome_unknown(incident, str(unknown), now), incident)

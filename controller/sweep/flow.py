@@ -56,7 +56,7 @@ class Sweeper:
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
         seen = await self._attend_all(judged, incidents, gathered, limits, now)
-        await self._finish_ungoverned(book, covered, workloads, incidents, now)
+        await self._finish_ungoverned(covered, workloads, incidents, now)
         await self._telling.tell(book, seen, gathered.missing, now)
         await self._retention.prune(world.records, incidents, now)
         self._attendant.forget_all_but(frozenset(item.workload.uid for item in covered))
@@ -137,15 +137,12 @@ class Sweeper:
 
     async def _finish_ungoverned(
         self,
-        book: PolicyBook,
         covered: Sequence[Covered],
         workloads: Sequence[Workload],
         incidents: Sequence[Incident],
         now: datetime,
     ) -> None:
         """Incidents whose workload or policy is gone: what had acted is finished, the rest is closed."""
-        if not book.complete:
-            return
         governed = {item.workload.uid for item in covered}
         living = {workload.uid: workload for workload in workloads}
         for incident in incidents:

@@ -56,7 +56,7 @@ def a_sweeper(world: FakeWorld) -> Sweeper:
 
 
 def a_book(*policies: MemoryPolicy) -> PolicyBook:
-    return PolicyBook(accepted=policies, complete=True)
+    return PolicyBook(accepted=policies)
 
 
 async def sweep_for(
@@ -207,7 +207,7 @@ async def test_rejected_policy_is_told_and_the_others_go_on() -> None:
     rejected = RejectedPolicy(
         namespace="shop", name="bad", uid="bad-uid", generation=1, problems="spec.mode: must be one of"
     )
-    book = PolicyBook(accepted=(a_quick_policy(),), rejected=(rejected,), complete=True)
+    book = PolicyBook(accepted=(a_quick_policy(),), rejected=(rejected,))
 
     await a_sweeper(world).sweep(book, NOW)
 
@@ -270,7 +270,7 @@ async def test_deleted_policy_closes_what_had_not_acted() -> None:
     sweeper = a_sweeper(world)
     await sweep_for(world, sweeper, a_quick_policy(mode=Mode.OBSERVE), sweeps=1)
 
-    await sweeper.sweep(PolicyBook(complete=True), world.clock.now)
+    await sweeper.sweep(PolicyBook(), world.clock.now)
 
     assert world.records.only.status.because == "NotGoverned"
     assert not world.records.only.open
@@ -282,7 +282,7 @@ async def test_deleted_policy_does_not_stop_a_verification() -> None:
     await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
 
     for _ in range(30):
-        await sweeper.sweep(PolicyBook(complete=True), world.clock.pass_time(MINUTE))
+        await sweeper.sweep(PolicyBook(), world.clock.pass_time(MINUTE))
 
     assert not world.records.only.open
 
