@@ -126,7 +126,7 @@ def _answer(
 ) -> list[dict[str, Any]]:
     """The `query_range` answer for these blocks, as parsed JSON."""
     at = [END - (BLOCKS - j) * BLOCK_SECONDS for j in columns]
-    texts = [[f"{value:.0f}" for value in column(j)] for j in columns]
+    texts = [column(j).astype(np.int64).astype(str).tolist() for j in columns]
     return [
         {
             "metric": {"namespace": "bench", "pod": f"api-{i // REPLICAS}-{i}", "container": "app"},
@@ -181,7 +181,8 @@ def _text(sweeps: Sequence[Sweep], per_pod: float, wall_per_pod: float) -> str:
         "update s",
         "first fill s",
         "held MiB",
-        "peak MiB",
+        "fill peak MiB",
+        "sweep peak MiB",
         "straightforward s",
         "ratio",
     )
