@@ -1,11 +1,9 @@
 """The only place where adapters meet the flow, and the only real clock."""
 
 import asyncio
-import json
 import logging
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -183,35 +181,3 @@ def _metrics_namespaces(settings: Settings) -> frozenset[str]:
     hosts = (urlsplit(source.url).hostname or "" for source in settings.metrics_sources)
     named = (host.split(".") for host in hosts if not host.replace(".", "").isdigit())
     return frozenset(parts[1] for parts in named if len(parts) == 2 or parts[2:3] == ["svc"])
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per line; what is given as `extra` becomes its fields."""
-
-    _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {key: value for key, value in vars(record).items() if key not in self._STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-def configure_logging(level: str) -> None:
-    """JSON lines on standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy, quiet in (
-        ("kopf", logging.WARNING),
-        ("kubernetes", logging.WARNING),
-        ("urllib3", logging.ERROR),
-    ):
-        logging.getLogger(noisy).setLevel(quiet)

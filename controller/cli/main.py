@@ -8,6 +8,8 @@ from controller import __version__
 
 COMMANDS = {
     "run": "controller.cli.run:run",
+    "ecs": "controller.cli.ecs:ecs",
+    "incidents": "controller.cli.incidents:incidents",
     "scan": "controller.cli.scan:scan",
     "backtest": "controller.cli.backtest:backtest",
     "diagnose": "controller.cli.diagnose:diagnose",

@@ -37,7 +37,7 @@ def run(config: Path, allow_short_lookback: bool, log_level: str) -> None:
 
     Exit codes: 0 stopped by a signal, 1 a part of it failed, 2 the settings cannot be used.
     """
-    from controller.wiring import configure_logging
+    from controller.json_logs import configure_logging
     from controller.wiring import run as run_controller
 
     try:

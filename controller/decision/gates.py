@@ -12,6 +12,7 @@ The rules and who proved each is needed: docs/gates.md.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Situation
 from controller.decision.windows import next_opening, open_until
@@ -141,10 +142,50 @@ def hold_while_rolling_out(situation: Situation) -> Hold | None:
 
 
 def hold_when_restart_unsupported(situation: Situation) -> Hold | None:
-    """Hold where the workload's own strategy would not carry a rolling restart out."""
-    if not situation.workload.restart_refusal:
+    """Hold where the workload's own strategy would not carry the restart out."""
+    workload = situation.workload
+    replaces = choose_mechanism(situation) is Mechanism.REPLACE
+    refusal = workload.replace_refusal if replaces else workload.restart_refusal
+    return Hold(reason=HoldReason.RESTART_UNSUPPORTED, message=refusal) if refusal else None
+
+
+def hold_while_throttled(situation: Situation) -> Hold | None:
+    """Hold while the platform refuses calls: half a remediation is worse than none."""
+    if not situation.workload.throttled:
         return None
-    return Hold(reason=HoldReason.RESTART_UNSUPPORTED, message=situation.workload.restart_refusal)
+    return Hold(reason=HoldReason.PLATFORM_THROTTLED, message="the account's API calls are being throttled")
+
+
+def hold_without_capacity(situation: Situation) -> Hold | None:
+    """Hold where the platform lately found no room for a new replica."""
+    if not situation.workload.capacity_refusal:
+        return None
+    return Hold(reason=HoldReason.CAPACITY_MISSING, message=situation.workload.capacity_refusal)
+
+
+def hold_while_protected_from_stopping(situation: Situation) -> Hold | None:
+    """
+    Hold while a task that would be stopped is protected.
+
+    StopTask would stop it all the same, and a deployment would stand still until the protection expires.
+    """
+    replaces = choose_mechanism(situation) is Mechanism.REPLACE
+    leaking = situation.judgement.leaking_replicas
+    protected = [
+        (until, replica.name)
+        for replica in situation.workload.replicas
+        if (until := replica.protected_until) is not None
+        and until > situation.now
+        and (not replaces or replica.name in leaking)
+    ]
+    if not protected:
+        return None
+    until, name = max(protected)
+    return Hold(
+        reason=HoldReason.TASK_PROTECTED,
+        message=f"task {name} is protected until {_clock(until)}",
+        retry_at=until,
+    )
 
 
 def hold_while_not_ready(situation: Situation) -> Hold | None:
@@ -323,6 +364,9 @@ GATES: Sequence[Gate] = (
     hold_until_acknowledged,
     hold_while_rolling_out,
     hold_when_restart_unsupported,
+    hold_while_throttled,
+    hold_without_capacity,
+    hold_while_protected_from_stopping,
     hold_while_not_ready,
     hold_without_spare_replica,
     hold_on_disruption_budget,

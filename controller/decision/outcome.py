@@ -31,6 +31,9 @@ class HoldReason(StrEnum):
     ROLLOUT_IN_PROGRESS = "RolloutInProgress"
     ROLLOUT_FAILED = "RolloutFailed"
     RESTART_UNSUPPORTED = "RestartUnsupported"
+    PLATFORM_THROTTLED = "PlatformThrottled"
+    CAPACITY_MISSING = "CapacityMissing"
+    TASK_PROTECTED = "TaskProtected"
     REPLICAS_NOT_READY = "ReplicasNotReady"
     NO_SPARE_REPLICA = "NoSpareReplica"
     DISRUPTION_BUDGET_EXHAUSTED = "DisruptionBudgetExhausted"
@@ -45,6 +48,7 @@ class HoldReason(StrEnum):
     POWER_WITHHELD = "PowerWithheld"
     CAPTURE_ONLY = "CaptureOnly"
     OBSERVE_ONLY = "ObserveOnly"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
 
 
 class Reason(StrEnum):

@@ -57,7 +57,12 @@ class PprofEndpoint:
 
 
 def replica_endpoint(
-    *, address: str, port: int, path: str = PPROF_SUFFIX, scheme: Scheme = Scheme.HTTP
+    *,
+    address: str,
+    port: int,
+    path: str = PPROF_SUFFIX,
+    scheme: Scheme = Scheme.HTTP,
+    may_be_loopback: bool = False,
 ) -> PprofEndpoint:
     """
     An endpoint whose address the platform named.
@@ -68,6 +73,8 @@ def replica_endpoint(
     endpoint = PprofEndpoint(address=address, port=port, path=path, scheme=scheme)
     ip = ipaddress.ip_address(address)
     mapped = getattr(ip, "ipv4_mapped", None) or ip
+    if mapped.is_loopback and may_be_loopback:
+        return endpoint
     if mapped.is_loopback or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
         raise EndpointRefused(f"`address` must be a replica's own address (is {address})")
     return endpoint

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controller.inventory.workload import Workload
+from controller.inventory.workload import Platform, Workload
 from controller.policy.memory_policy import MemoryPolicy, Target
 
 KNOWN_SIDECARS = frozenset(
@@ -77,10 +77,24 @@ def governs_container(policy: MemoryPolicy, name: str) -> bool:
 
 
 def _names(target: Target, workload: Workload) -> bool:
+    if workload.ref.platform is Platform.ECS:
+        return _in_cluster(target, workload) and workload.ref.name.rpartition("/")[2] in _services(target)
     return any(
         named.kind == workload.ref.kind and named.name == workload.ref.name for named in target.workloads
     )
 
 
 def _selects(target: Target, workload: Workload) -> bool:
+    if workload.ref.platform is Platform.ECS:
+        tags = target.ecs.tags if target.ecs else ()
+        return _in_cluster(target, workload) and bool(tags) and set(tags) <= set(workload.labels)
     return target.selector is not None and target.selector.matches(dict(workload.labels))
+
+
+def _in_cluster(target: Target, workload: Workload) -> bool:
+    ecs = target.ecs
+    return ecs is not None and workload.ref.name.startswith(f"{ecs.region}/{ecs.cluster}/")
+
+
+def _services(target: Target) -> tuple[str, ...]:
+    return target.ecs.services if target.ecs else ()

@@ -54,6 +54,10 @@ class Replica:
     node: str | None = None
     on_host_network: bool = False
     terminating: bool = False
+    protected_until: datetime | None = None
+    """Until when it may not be stopped (ECS task protection)."""
+    may_be_loopback: bool = False
+    """Its address may be one of loopback: only where a stand-in of the platform is used."""
 
     def container(self, name: str) -> Container | None:
         """The container called `name`, if there is one."""
@@ -102,6 +106,12 @@ class Workload:
     """A rolling restart brings a new replica up before it takes an old one down, or there are others."""
     restart_refusal: str = ""
     """Why a rolling restart cannot work here (`OnDelete`, a partition); empty where it can."""
+    replace_refusal: str = ""
+    """Why stopping single replicas cannot work here; empty where their platform replaces them."""
+    capacity_refusal: str = ""
+    """Why there is no room for a new replica; empty where nothing says so."""
+    throttled: bool = False
+    """Its platform refused calls lately because there were too many."""
     disruption_budgets: tuple[DisruptionBudget, ...] = ()
     protected_because: str = ""
     """Why it is never acted on; empty for everything that may be."""

@@ -102,11 +102,25 @@ class NamedWorkload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EcsTarget:
+    """Services of one Amazon ECS cluster: exactly one of `services` and `tags` is set."""
+
+    region: str
+    cluster: str
+    services: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    """Pairs of key and value that a service must all have."""
+    assume_role_arn: str = ""
+    external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Which workloads: exactly one of `selector` and `workloads` is set."""
+    """Which workloads: exactly one of `selector`, `workloads` and `ecs` is set."""
 
     selector: LabelSelector | None = None
     workloads: tuple[NamedWorkload, ...] = ()
+    ecs: EcsTarget | None = None
     containers: tuple[str, ...] = ()
     """Container names to judge; empty means all but known sidecars."""
 

@@ -18,7 +18,7 @@ from controller.policy.memory_policy import (
 from controller.policy.problem import PolicyProblem
 from controller.policy.remediation import parse_remediation
 from controller.policy.section import Section
-from controller.policy.syntax import DNS_LABEL, DNS_NAME, METRIC_LABEL, METRIC_NAME, PPROF_PATH
+from controller.policy.syntax import DNS_LABEL, DNS_NAME, ECS_NAME, METRIC_LABEL, METRIC_NAME, PPROF_PATH
 from controller.policy.target import parse_target
 from controller.policy.units import DAY, MINUTE, MONTH, QUANTITY, parse_bytes
 
@@ -31,13 +31,13 @@ SHORTEST_REMEDIATING_LOOKBACK = timedelta(hours=2)
 
 
 def parse_policy(
-    document: Mapping[str, Any], *, allow_short_lookback: bool = False
+    document: Mapping[str, Any], *, allow_short_lookback: bool = False, on_ecs: bool = False
 ) -> MemoryPolicy | tuple[PolicyProblem, ...]:
     """
     The policy that `document` describes, or all of its problems in the document's order. Never raises.
 
     `allow_short_lookback` is the controller's flag of that name: with it a policy may remediate on a lookback
-    below two hours.
+    below two hours. `on_ecs`: it is read for `bilgepump ecs`.
     """
     problems: list[PolicyProblem] = []
     root = Section(document, "", problems)
@@ -52,10 +52,10 @@ def parse_policy(
         uid=str(metadata.raw("uid") or ""),
         generation=metadata.whole_number("generation", lowest=0, highest=2**63 - 1),
         mode=spec.choice("mode", Mode.OBSERVE),
-        target=parse_target(spec.section("target")),
+        target=parse_target(spec.section("target"), on_ecs=on_ecs),
         metrics=_metrics(spec.section("metrics")),
         detection=_detection(spec.section("detection")),
-        evidence=_evidence(spec.section("evidence")),
+        evidence=_evidence(spec.section("evidence"), ECS_NAME if on_ecs else DNS_LABEL),
         remediation=parse_remediation(spec.section("remediation")),
         verification=_verification(spec.section("verification")),
         suspend=spec.boolean("suspend", False),
@@ -153,9 +153,9 @@ def _threshold(threshold: Section) -> Threshold:
     return Threshold(ratio=ratio, value_bytes=value_bytes)
 
 
-def _evidence(evidence: Section) -> EvidenceRules:
+def _evidence(evidence: Section, container_name: str) -> EvidenceRules:
     rules = EvidenceRules(
-        pprof=tuple(_pprof(entry) for entry in evidence.sections("pprof")),
+        pprof=tuple(_pprof(entry, container_name) for entry in evidence.sections("pprof")),
         required=evidence.boolean("required", False),
     )
     containers = [rule.container for rule in rules.pprof]
@@ -165,11 +165,11 @@ def _evidence(evidence: Section) -> EvidenceRules:
     return rules
 
 
-def _pprof(entry: Section) -> PprofRule:
+def _pprof(entry: Section, container_name: str) -> PprofRule:
     entry.require("container", "port")
     default = PprofRule(container="", port=0)
     rule = PprofRule(
-        container=entry.text("container", DNS_LABEL, "the name of a container"),
+        container=entry.text("container", container_name, "the name of a container"),
         port=entry.whole_number("port", lowest=1, highest=65535),
         path=entry.text(
             "path",

@@ -1,5 +1,6 @@
 """The `target` of a policy: which workloads, which containers."""
 
+from controller.policy.ecs_target import parse_ecs_target
 from controller.policy.memory_policy import (
     LabelExpression,
     LabelSelector,
@@ -9,20 +10,26 @@ from controller.policy.memory_policy import (
     WorkloadKind,
 )
 from controller.policy.section import Section
-from controller.policy.syntax import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE
+from controller.policy.syntax import DNS_LABEL, DNS_NAME, ECS_NAME, LABEL_KEY, LABEL_VALUE
 
 MOST_WORKLOADS = 64
 
 
-def parse_target(target: Section) -> Target:
-    """The target that `target` describes; its problems are noted in it."""
+def parse_target(target: Section, *, on_ecs: bool) -> Target:
+    """
+    The target that `target` describes; its problems are noted in it.
+
+    `on_ecs`: it is read by `bilgepump ecs`, which governs ECS services and nothing else.
+    """
+    if on_ecs:
+        return _ecs(target)
     selector = _selector(target.section("selector")) if "selector" in target else None
     workloads = tuple(
         _named_workload(entry) for entry in target.sections("workloads", maximum=MOST_WORKLOADS)
     )
     containers = target.names("containers", DNS_LABEL, "names of containers")
     if "ecs" in target:
-        target.refuse("ecs", "may not be used yet: this version governs Kubernetes workloads only")
+        target.refuse("ecs", "is for `bilgepump ecs`: in Kubernetes this version governs its workloads only")
     elif ("selector" in target) == ("workloads" in target):
         target.refuse("", "must have exactly one of `selector` and `workloads`", _present(target))
     elif "workloads" in target and not workloads:
@@ -31,6 +38,17 @@ def parse_target(target: Section) -> Target:
         target.refuse("workloads", "must name each workload once")
     target.refuse_unknown()
     return Target(selector=selector, workloads=workloads, containers=containers)
+
+
+def _ecs(target: Section) -> Target:
+    parsed = Target(
+        ecs=parse_ecs_target(target.section("ecs")) if "ecs" in target else None,
+        containers=target.names("containers", ECS_NAME, "names of containers"),
+    )
+    if parsed.ecs is None:
+        target.refuse("ecs", "is required: `bilgepump ecs` governs ECS services only")
+    target.refuse_unknown()
+    return parsed
 
 
 def _present(target: Section) -> str:

@@ -4,13 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from controller.inventory.workload import Workload, WorkloadRef
+from controller.decision.mechanism import Mechanism
+from controller.inventory.workload import Platform, Workload, WorkloadRef
 
-
-class Mechanism(StrEnum):
-    """How a remediation is carried out."""
-
-    ROLLING_RESTART = "RollingRestart"
+__all__ = ["Mechanism", "Order", "Receipt", "ReceiptOutcome", "order_restart"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +25,20 @@ class Order:
     """The workload's generation when the decision was taken; any other voids the order."""
     issued_at: datetime
     memory_before_bytes: int | None = None
+    replicas: tuple[str, ...] = ()
+    """Those to be replaced, one at a time; empty where all are."""
+    expected_revision: str = ""
+    """The template's revision that must come of it, where a restart does not change it; else empty."""
+
+    @property
+    def repeatable(self) -> bool:
+        """
+        Whether doing it again does nothing more.
+
+        The patch of a Kubernetes object carries its version, and an ECS task can be stopped only once; but
+        every forced deployment of an ECS service is another one.
+        """
+        return self.workload.platform is Platform.KUBERNETES or self.mechanism is Mechanism.REPLACE
 
 
 class ReceiptOutcome(StrEnum):
@@ -48,15 +59,23 @@ class Receipt:
 
 
 def order_restart(
-    workload: Workload, *, incident: str, memory_before_bytes: int | None, now: datetime
+    workload: Workload,
+    *,
+    incident: str,
+    memory_before_bytes: int | None,
+    now: datetime,
+    replicas: tuple[str, ...] = (),
 ) -> Order:
-    """The order for a rolling restart of `workload` as it is now."""
+    """The order for a restart of `workload` as it is now; of `replicas` alone where they are named."""
+    on_ecs = workload.ref.platform is Platform.ECS
     return Order(
         id=incident,
-        mechanism=Mechanism.ROLLING_RESTART,
+        mechanism=Mechanism.REPLACE if replicas else Mechanism.ROLLING_RESTART,
         workload=workload.ref,
         workload_uid=workload.uid,
         expected_generation=workload.generation,
         issued_at=now.replace(microsecond=0),
         memory_before_bytes=memory_before_bytes,
+        replicas=replicas,
+        expected_revision=workload.template_revision if on_ecs else "",
     )

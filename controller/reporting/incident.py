@@ -7,6 +7,7 @@ estimate, so that a second writer makes the same name and collides instead of ac
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -182,4 +183,5 @@ def incident_name(workload: Workload, last_remediation: datetime | None) -> str:
     """The one name this episode can have: short, and a valid Kubernetes object name."""
     since = (last_remediation or workload.created_at).isoformat()
     digest = hashlib.sha256(f"{workload.uid} {since}".encode()).hexdigest()[:10]
-    return f"{workload.ref.name[:52].rstrip('-.')}-{digest}"
+    plain = re.sub(r"[^a-z0-9.-]", "-", workload.ref.name.rpartition("/")[2].lower()).lstrip("-.")
+    return f"{plain[:52].rstrip('-.')}-{digest}"

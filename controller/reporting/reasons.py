@@ -158,6 +158,7 @@ _A_PERSON_IS_NEEDED = frozenset(
         HoldReason.IMAGE_MAY_DRIFT,
         HoldReason.EVIDENCE_MISSING,
         HoldReason.POWER_WITHHELD,
+        HoldReason.CAPACITY_MISSING,
     }
 )
 
@@ -206,6 +207,18 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Its update strategy would not carry a rolling restart out.",
         "Change the strategy, or restart by hand.",
     ),
+    HoldReason.PLATFORM_THROTTLED: (
+        "AWS refused calls lately because the account made too many.",
+        "Wait; where it lasts, find out who else calls the API, or ask for a higher quota.",
+    ),
+    HoldReason.CAPACITY_MISSING: (
+        "ECS lately found no room to place a task of the service.",
+        "Look at the service's events; add container instances, or capacity to the provider.",
+    ),
+    HoldReason.TASK_PROTECTED: (
+        "A task that would be stopped has task protection.",
+        "Wait until it expires; a task that works on a job ends the protection itself.",
+    ),
     HoldReason.REPLICAS_NOT_READY: ("Not all replicas are ready.", "Find out why with `kubectl get pods`."),
     HoldReason.NO_SPARE_REPLICA: (
         "Its only replica would be stopped first.",
@@ -237,6 +250,10 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Install with `remediate.enabled=true`.",
     ),
     HoldReason.CAPTURE_ONLY: ("The policy's mode is `Capture`.", "Set `mode: Remediate` to let it act."),
+    HoldReason.OUTCOME_UNKNOWN: (
+        "A restart was asked for and AWS's answer never came.",
+        "Wait: the service's deployments tell within two minutes; nothing is repeated before.",
+    ),
     HoldReason.OBSERVE_ONLY: ("The policy's mode is `Observe`.", "Set `mode: Remediate` to let it act."),
 }
 

@@ -5,11 +5,12 @@ Not "the rollout finished" but: finished, ready through the soak, and memory at 
 `maximum_memory_ratio` times what it was before.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.inventory.workload import RolloutState, Workload
+from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
 from controller.policy.memory_policy import VerificationRules
 
 
@@ -21,6 +22,7 @@ class RecoveryOutcome(StrEnum):
     RECOVERED = "Recovered"
     WORKLOAD_GONE = "WorkloadGone"
     ROLLOUT_STUCK = "RolloutStuck"
+    OTHER_REVISION = "OtherRevision"
     REPLICAS_NOT_READY = "ReplicasNotReady"
     CRASH_LOOPING = "CrashLooping"
     MEMORY_NOT_RECOVERED = "MemoryNotRecovered"
@@ -48,6 +50,10 @@ class RecoveryFacts:
     """Floor of the fullest new replica now."""
     container_restarts: int = 0
     """Restarts of containers of the new replicas."""
+    expected_revision: str = ""
+    """The template's revision that the new replicas must have; empty where any will do."""
+    steps: int = 1
+    """How many replicas are replaced one after another, each within the progress deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +77,18 @@ CRASHES_ALLOWED = 1
 """One restart may be bad luck; a second within the soak is a loop."""
 
 
-def rolled_out(workload: Workload, after: datetime) -> bool:
-    """Whether every replica was made after `after`, is ready, and nothing is under way."""
+def rolled_out(workload: Workload, after: datetime, only: Collection[str] = ()) -> bool:
+    """
+    Whether every replica was made after `after`, is ready, and nothing is under way.
+
+    Where `only` names replicas, it is enough that those are gone.
+    """
     living = [replica for replica in workload.replicas if not replica.terminating]
     return (
         workload.rollout is RolloutState.STEADY
         and workload.all_ready
         and len(living) >= workload.desired_replicas
-        and all(replica.created_at >= after for replica in living)
+        and all(replica.name not in only if only else replica.created_at >= after for replica in living)
     )
 
 
@@ -86,6 +96,14 @@ def check_recovery(facts: RecoveryFacts, now: datetime) -> Recovery:
     """The recovery as far as it is known at `now`."""
     if facts.workload is None:
         return Recovery(outcome=RecoveryOutcome.WORKLOAD_GONE, message="the workload was deleted")
+    if facts.expected_revision and facts.workload.template_revision != facts.expected_revision:
+        return Recovery(
+            outcome=RecoveryOutcome.OTHER_REVISION,
+            message=(
+                f"it now runs {facts.workload.template_revision}, not {facts.expected_revision} that was "
+                "restarted: it was deployed or rolled back meanwhile"
+            ),
+        )
     if facts.rolled_out_at is None:
         return _while_rolling_out(facts, facts.workload, now)
     if facts.container_restarts > CRASHES_ALLOWED:
@@ -106,16 +124,24 @@ def check_recovery(facts: RecoveryFacts, now: datetime) -> Recovery:
 
 def _while_rolling_out(facts: RecoveryFacts, workload: Workload, now: datetime) -> Recovery:
     progress = f"{workload.ready_replicas} of {workload.desired_replicas} replicas are ready"
-    if now < facts.issued_at + facts.rules.progress_deadline:
+    deadline = facts.rules.progress_deadline * facts.steps
+    if now < facts.issued_at + deadline:
         return Recovery(outcome=RecoveryOutcome.ROLLING_OUT, message=f"rolling out: {progress}")
     return Recovery(
         outcome=RecoveryOutcome.ROLLOUT_STUCK,
         message=(
-            f"the rollout is not complete after {_minutes(facts.rules.progress_deadline)}: {progress}; "
-            f"look at it with: kubectl -n {workload.ref.namespace} rollout status "
-            f"{workload.ref.kind.lower()}/{workload.ref.name}"
+            f"the rollout is not complete after {_minutes(deadline)}: {progress}; "
+            f"look at it with: {_command(workload.ref)}"
         ),
     )
+
+
+def _command(ref: WorkloadRef) -> str:
+    """What a person would type to see how the rollout stands."""
+    if ref.platform is Platform.KUBERNETES:
+        return f"kubectl -n {ref.namespace} rollout status {ref.kind.lower()}/{ref.name}"
+    region, cluster, service = ref.name.split("/")
+    return f"aws ecs describe-services --region {region} --cluster {cluster} --services {service}"
 
 
 def _while_not_ready(

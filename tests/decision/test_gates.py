@@ -86,6 +86,15 @@ REFUSALS = [
     ),
     pytest.param(ready(rollout=RolloutState.FAILED), HoldReason.ROLLOUT_FAILED, id="rollout stuck"),
     pytest.param(ready(restart_refusal="OnDelete"), HoldReason.RESTART_UNSUPPORTED, id="OnDelete"),
+    pytest.param(ready(throttled=True), HoldReason.PLATFORM_THROTTLED, id="calls are throttled"),
+    pytest.param(
+        ready(capacity_refusal="unable to place a task"), HoldReason.CAPACITY_MISSING, id="no room for a task"
+    ),
+    pytest.param(
+        ready(replicas=(a_replica(protected_until=NOW + timedelta(hours=1)), a_replica("api-2"))),
+        HoldReason.TASK_PROTECTED,
+        id="a task is protected",
+    ),
     pytest.param(ready(ready_replicas=1), HoldReason.REPLICAS_NOT_READY, id="one replica missing"),
     pytest.param(
         ready(desired_replicas=0, ready_replicas=0), HoldReason.REPLICAS_NOT_READY, id="scaled to nothing"
@@ -179,8 +188,8 @@ def test_remediation_is_held(situation: Situation, reason: HoldReason) -> None:
 def test_every_gate_has_a_refusal_in_the_table() -> None:
     told = {parameters.values[1] for parameters in REFUSALS}
 
-    assert told == set(HoldReason) - {HoldReason.NOT_YET_NEEDED}
-    assert len(GATES) == 24
+    assert told == set(HoldReason) - {HoldReason.NOT_YET_NEEDED, HoldReason.OUTCOME_UNKNOWN}
+    assert len(GATES) == 27
 
 
 def test_without_any_refusal_it_is_remediated() -> None:

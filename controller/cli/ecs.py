@@ -1,0 +1,209 @@
+"""`bilgepump ecs`: the controller for Amazon ECS, without Kubernetes."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from controller.decision.outcome import Action
+from controller.policy.book import PolicyBook, RejectedPolicy, read_policy
+from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.units import parse_duration
+from controller.ports import PlatformUnavailable
+from controller.reporting.census import Census, Seen
+
+if TYPE_CHECKING:
+    from controller.ecs_wiring import EcsSettings
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """A duration as in policies."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ValueError:
+            self.fail("must be a duration such as 60s or 5m", param, ctx)
+
+
+@click.command()
+@click.option(
+    "--policy",
+    "files",
+    type=click.File(encoding="utf-8"),
+    required=True,
+    multiple=True,
+    help="A file with MemoryPolicy documents whose target is `ecs`; may be given again.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    envvar="BILGEPUMP_STATE",
+    help="Directory for incidents, evidence and the lock; it must outlive this process.",
+)
+@click.option("--once", is_flag=True, help="One sweep, a table of what was found, and out.")
+@click.option(
+    "--dry-run", is_flag=True, help="The same, but nothing is captured, restarted, written or posted."
+)
+@click.option(
+    "--interval",
+    type=_Duration(),
+    default="5m",
+    show_default=True,
+    help="Time between sweeps; each asks CloudWatch for one metric per container.",
+)
+@click.option(
+    "--sample-interval",
+    type=_Duration(),
+    default="60s",
+    show_default=True,
+    help="How often memory is measured: 60s by Container Insights.",
+)
+@click.option(
+    "--prometheus", metavar="URL", default="", help="Read memory there and not in CloudWatch (docs/ecs.md)."
+)
+@click.option("--event-bus", default="", help="EventBridge bus for events; none are posted without it.")
+@click.option(
+    "--allow-short-lookback",
+    is_flag=True,
+    help="Let policies remediate on a lookback below two hours: for demonstrations and tests.",
+)
+@click.option(
+    "--allow-loopback",
+    is_flag=True,
+    help="Take profiles from tasks on 127.0.0.0/8: for demonstrations and tests.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="How much is logged, as JSON lines on standard error.",
+)
+def ecs(
+    files: tuple[TextIO, ...],
+    state: Path,
+    once: bool,
+    dry_run: bool,
+    interval: timedelta,
+    sample_interval: timedelta,
+    prometheus: str,
+    event_bus: str,
+    allow_short_lookback: bool,
+    allow_loopback: bool,
+    log_level: str,
+) -> None:
+    """
+    Govern ECS services by MemoryPolicy files, without Kubernetes.
+
+    Example: bilgepump ecs --policy policy.yaml --state /var/lib/bilgepump
+
+    Exit codes: 0 done or stopped by a signal, 1 AWS or the state directory did not answer or another copy
+    runs, 2 a policy cannot be used.
+    """
+    from controller.ecs_wiring import EcsSettings
+    from controller.json_logs import configure_logging
+
+    book = _book(files, allow_short_lookback)
+    configure_logging(log_level)
+    settings = EcsSettings(
+        state=state,
+        interval=interval,
+        sample_interval_seconds=int(sample_interval.total_seconds()),
+        prometheus_url=prometheus,
+        event_bus="" if dry_run else event_bus,
+        event_region=next((one.target.ecs.region for one in book.accepted if one.target.ecs), ""),
+        allow_loopback=allow_loopback,
+    )
+    try:
+        census = asyncio.run(_run(settings, book, once=once or dry_run, dry_run=dry_run))
+    except PlatformUnavailable as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    if census is not None:
+        _print(census)
+
+
+async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool, dry_run: bool) -> Census | None:
+    from controller.ecs_wiring import ecs_controller
+
+    async with ecs_controller(settings, book, only_look=dry_run) as controller:
+        if not once:
+            await controller.run(settings.interval)
+            return None
+        if not dry_run and not controller.leads:
+            raise PlatformUnavailable(f"another copy holds {settings.state / 'lock'}")
+        return await controller.sweep()
+
+
+def _book(files: tuple[TextIO, ...], allow_short_lookback: bool) -> PolicyBook:
+    """The policies in the files. Ends the process where one cannot be used."""
+    accepted: list[MemoryPolicy] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            documents = [one for one in yaml.safe_load_all(file) if one]
+        except yaml.YAMLError as error:
+            problems.append(f"{file.name}: must be YAML: {' '.join(str(error).split())}")
+            continue
+        for document in documents:
+            policy = read_policy(
+                _with_identity(document), allow_short_lookback=allow_short_lookback, on_ecs=True
+            )
+            if isinstance(policy, RejectedPolicy):
+                problems.append(f"{file.name}: {policy.namespace}/{policy.name}: {policy.problems}")
+            else:
+                accepted.append(policy)
+    keys = [policy.key for policy in accepted]
+    problems += [
+        f"{key} is there more than once" for key in sorted({one for one in keys if keys.count(one) > 1})
+    ]
+    if not accepted and not problems:
+        problems.append("no MemoryPolicy in these files")
+    if problems:
+        click.echo("\n".join(problems), err=True)
+        sys.exit(2)
+    return PolicyBook(accepted=tuple(accepted))
+
+
+def _with_identity(document: Any) -> dict[str, Any]:
+    """A file's policy has no uid and generation of an API server: its name is its identity."""
+    whole = dict(document) if isinstance(document, dict) else {}
+    metadata = whole.get("metadata") if isinstance(whole.get("metadata"), dict) else {}
+    assert metadata is not None  # noqa: S101  (a dictionary by now)
+    name = f"{metadata.get('namespace', 'default')}/{metadata.get('name', '')}"
+    return {**whole, "metadata": {"namespace": "default", "uid": name, **metadata}}
+
+
+def _print(census: Census) -> None:
+    table = Table("SERVICE", "TASKS", "VERDICT", "GROWTH", "DECISION", "BECAUSE", box=None, pad_edge=False)
+    for seen in census.decided:
+        table.add_row(*_row(seen))
+    Console().print(table)
+    if not census.decided:
+        click.echo("no service is governed by these policies", err=True)
+
+
+def _row(seen: Seen) -> tuple[str, ...]:
+    workload, judgement, decision = seen.workload, seen.judgement, seen.decision
+    growth = judgement.worst.growth if judgement else None
+    action = decision.action if decision else (Action.NONE if seen.incident is None else None)
+    because = decision.reason.value if decision else (seen.incident.status.because if seen.incident else "")
+    return (
+        workload.ref.name,
+        f"{workload.ready_replicas}/{workload.desired_replicas}",
+        seen.verdict.value,
+        f"{growth.bytes_per_hour / 2**20:.0f} MiB/h" if growth else "",
+        action.value if action else "Verify",
+        because,
+    )

@@ -1,0 +1,289 @@
+"""
+Memory of ECS tasks from CloudWatch.
+
+Per task where Container Insights with enhanced observability publishes it (`ContainerMemoryUtilized`, whole
+megabytes a minute, page cache left out: amazon-ecs-agent, agent/stats); the series are found with
+ListMetrics, since a search expression that finds nothing answers "Complete". Elsewhere the service's
+`MemoryUtilization`, always its `Maximum`: an average over ten tasks hides the one that leaks. That one series
+stands for every task of the service, so what it shows counts as a leak of all.
+
+A response's blocks are CloudWatch's own periods, so one number per block travels.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+import numpy as np
+from botocore.client import BaseClient
+from botocore.exceptions import BotoCoreError, ClientError
+
+from controller.inventory.workload import Container, Replica, Workload
+from controller.metrics.floors import FloorRing
+from controller.metrics.series import BlockMatrix, ContainerKey, Matrix, Signal
+from controller.ports import MemoryRequest, MetricsUnavailable
+
+QUERIES_PER_CALL = 500
+POINTS_PER_CALL = 100_800
+"""Of GetMetricData (CloudWatch API reference)."""
+INSIGHTS = "ECS/ContainerInsights"
+PER_TASK = "ContainerMemoryUtilized"
+PER_SERVICE = "MemoryUtilization"
+MEGABYTE = 2**20
+FRESH_SECONDS = 600
+"""Container Insights comes up to a few minutes late; nothing for ten minutes is no data."""
+DOLLARS_PER_METRIC = 0.01 / 1000
+"""Price of GetMetricData per metric asked for, in most regions (CloudWatch pricing)."""
+
+_HIGH_RESOLUTION = (1, 5, 10, 30)
+"""Periods below a minute that CloudWatch takes (API reference, MetricStat)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """One series, and the containers it tells of."""
+
+    metric: Mapping[str, Any]
+    scale: tuple[float, ...]
+    keys: tuple[ContainerKey, ...]
+    since: tuple[float, ...]
+    """Start of each key's task: a service's series is not its task's before that."""
+
+
+@dataclass(slots=True, eq=False)
+class _Holding:
+    ring: FloorRing
+    fetched: dict[str, int] = field(default_factory=dict)
+
+
+class CloudWatchMemorySource:
+    """A `ports.MemorySource` over the services that the inventory saw last."""
+
+    def __init__(
+        self,
+        client: Callable[[Workload], BaseClient],
+        workloads: Callable[[], Sequence[Workload]],
+        *,
+        sample_interval_seconds: int = 60,
+    ) -> None:
+        """`client` answers for a workload's account and region."""
+        self._client = client
+        self._workloads = workloads
+        self._sample_interval_seconds = sample_interval_seconds
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudwatch")
+        self._holdings: dict[tuple[int, int], _Holding] = {}
+        self._starts: dict[ContainerKey, float] = {}
+        self._limits: dict[ContainerKey, int] = {}
+        self.metrics_asked = 0
+        """How many metrics were asked for: what CloudWatch bills."""
+
+    async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
+        """Blocks up to `now` for every task that runs. Raises MetricsUnavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._refresh, request, now)
+
+    @property
+    def dollars(self) -> float:
+        """What the calls so far cost, at list price."""
+        return self.metrics_asked * DOLLARS_PER_METRIC
+
+    def period_seconds(self, request: MemoryRequest) -> int:
+        """The block width: a period that CloudWatch takes, no shorter than the samples."""
+        wanted = max(ceil(request.lookback.total_seconds() / request.blocks), self._sample_interval_seconds)
+        for period in _HIGH_RESOLUTION:
+            if wanted <= period:
+                return period
+        return ceil(wanted / 60) * 60
+
+    def _refresh(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
+        width = self.period_seconds(request)
+        blocks = max(1, int(request.lookback.total_seconds()) // width)
+        holding = self._holdings.setdefault(
+            (width, blocks), _Holding(FloorRing(blocks=blocks, block_seconds=width))
+        )
+        end = int(now.timestamp()) // width * width
+        holding.ring.advance(end)
+        workloads = [one for one in self._workloads() if one.ref.namespace in request.namespaces]
+        self._remember(workloads)
+        try:
+            for workload in workloads:
+                self._fetch(holding, workload, self._client(workload))
+        except (ClientError, BotoCoreError) as error:
+            raise MetricsUnavailable(f"CloudWatch: {' '.join(str(error).split())[:300]}") from error
+        _check_fresh(holding.ring, workloads)
+        holding.ring.forget_vanished()
+        return self._with_inventory(holding.ring.matrix())
+
+    def _remember(self, workloads: Sequence[Workload]) -> None:
+        """Starts and limits, which CloudWatch does not know, also of tasks that will be gone."""
+        for workload in workloads:
+            for replica, container in _containers(workload):
+                key = ContainerKey(workload.ref.namespace, replica.name, container.name)
+                if container.started_at is not None:
+                    self._starts[key] = container.started_at.timestamp()
+                if container.memory_limit_bytes:
+                    self._limits[key] = container.memory_limit_bytes
+
+    def _fetch(self, holding: _Holding, workload: Workload, client: BaseClient) -> None:
+        wanted = list(self._per_task(workload, client)) or list(self._per_service(workload))
+        ring = holding.ring
+        oldest = ring.end - (ring.blocks - 1) * ring.block_seconds
+        first = max(oldest, min((holding.fetched.get(_name(one), oldest) for one in wanted), default=oldest))
+        points = (ring.end - first) // ring.block_seconds + 1
+        size = max(1, min(QUERIES_PER_CALL, POINTS_PER_CALL // points) // 2)
+        for start in range(0, len(wanted), size):
+            self._ask(ring, client, wanted[start : start + size], first)
+        for one in wanted:
+            holding.fetched[_name(one)] = ring.end
+
+    def _per_task(self, workload: Workload, client: BaseClient) -> Iterator[_Wanted]:
+        """The series of single containers, where they are published."""
+        _, cluster, service = workload.ref.name.split("/")
+        known = {(replica.name, container.name): container for replica, container in _containers(workload)}
+        for dimensions in self._published(client, cluster, service):
+            named = {one["Name"]: one["Value"] for one in dimensions}
+            pair = (named.get("TaskId", ""), named.get("ContainerName", ""))
+            if pair not in known:
+                continue
+            key = ContainerKey(workload.ref.namespace, *pair)
+            yield _Wanted(
+                metric={"Namespace": INSIGHTS, "MetricName": PER_TASK, "Dimensions": dimensions},
+                scale=(MEGABYTE,),
+                keys=(key,),
+                since=(self._starts.get(key, 0.0),),
+            )
+            del known[pair]
+
+    def _published(self, client: BaseClient, cluster: str, service: str) -> Iterator[list[dict[str, str]]]:
+        pages: Any = client.get_paginator("list_metrics").paginate(
+            Namespace=INSIGHTS,
+            MetricName=PER_TASK,
+            Dimensions=[
+                {"Name": "ClusterName", "Value": cluster},
+                {"Name": "ServiceName", "Value": service},
+                {"Name": "TaskId"},
+                {"Name": "ContainerName"},
+            ],
+            RecentlyActive="PT3H",
+        )
+        for page in pages:
+            for metric in page["Metrics"]:
+                yield metric["Dimensions"]
+
+    def _per_service(self, workload: Workload) -> Iterator[_Wanted]:
+        """The fullest task's memory, in percent, for every task of the service."""
+        _, cluster, service = workload.ref.name.split("/")
+        keys = []
+        for replica in workload.replicas:
+            limited = [one for one in replica.containers if one.memory_limit_bytes]
+            largest = max(limited, key=lambda one: one.memory_limit_bytes or 0, default=None)
+            if largest is not None:
+                keys.append(ContainerKey(workload.ref.namespace, replica.name, largest.name))
+        if keys:
+            dimensions = [
+                {"Name": "ClusterName", "Value": cluster},
+                {"Name": "ServiceName", "Value": service},
+            ]
+            yield _Wanted(
+                metric={"Namespace": "AWS/ECS", "MetricName": PER_SERVICE, "Dimensions": dimensions},
+                scale=tuple(self._limits[key] / 100 for key in keys),
+                keys=tuple(keys),
+                since=tuple(self._starts.get(key, 0.0) for key in keys),
+            )
+
+    def _ask(self, ring: FloorRing, client: BaseClient, wanted: Sequence[_Wanted], first: int) -> None:
+        """One batch: the smallest and the largest value of each period."""
+        queries = [
+            {
+                "Id": f"{stat.lower()}{number}",
+                "MetricStat": {
+                    "Metric": one.metric,
+                    "Period": ring.block_seconds,
+                    "Stat": _stat(one, stat),
+                },
+            }
+            for number, one in enumerate(wanted)
+            for stat in ("Minimum", "Maximum")
+        ]
+        self.metrics_asked += len(wanted)
+        pages: Any = client.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=queries,
+            StartTime=datetime.fromtimestamp(first - ring.block_seconds, UTC),
+            EndTime=datetime.fromtimestamp(ring.end, UTC),
+            ScanBy="TimestampAscending",
+        )
+        for page in pages:
+            for result in page["MetricDataResults"]:
+                if result["StatusCode"] not in ("Complete", "PartialData"):
+                    raise MetricsUnavailable(f"CloudWatch answered {result['StatusCode']}")
+                _fold(ring, wanted, result)
+
+    def _with_inventory(self, matrix: BlockMatrix) -> BlockMatrix:
+        """The matrix with starts and limits, and memory told as resident and as working set alike."""
+        floor, top = matrix.signals[Signal.RSS_FLOOR], matrix.signals[Signal.RSS_TOP]
+        start, limit = np.full_like(floor, np.nan), np.full_like(floor, np.nan)
+        for row, key in enumerate(matrix.keys):
+            measured = np.flatnonzero(~np.isnan(floor[row]))
+            if not measured.size:
+                continue
+            first = matrix.end - (matrix.blocks - measured[0]) * matrix.block_seconds
+            start[row, measured] = min(self._starts.get(key, first) - matrix.end, 0.0)
+            limit[row, measured] = self._limits.get(key, np.nan)
+        signals: dict[Signal, Matrix] = {
+            Signal.RSS_FLOOR: floor,
+            Signal.RSS_TOP: top,
+            Signal.WORKING_SET_FLOOR: floor,
+            Signal.WORKING_SET_TOP: top,
+            Signal.START_TIME: start,
+            Signal.LIMIT: limit,
+        }
+        return BlockMatrix(
+            keys=matrix.keys, end=matrix.end, block_seconds=matrix.block_seconds, signals=signals
+        )
+
+
+def _containers(workload: Workload) -> Iterator[tuple[Replica, Container]]:
+    for replica in workload.replicas:
+        for container in replica.containers:
+            yield replica, container
+
+
+def _name(wanted: _Wanted) -> str:
+    return f"{wanted.metric['MetricName']} {wanted.keys}"
+
+
+def _stat(wanted: _Wanted, stat: str) -> str:
+    """Of many tasks the fullest; of one container both ends of the period."""
+    return "Maximum" if wanted.metric["MetricName"] == PER_SERVICE else stat
+
+
+def _fold(ring: FloorRing, wanted: Sequence[_Wanted], result: Mapping[str, Any]) -> None:
+    """A period's timestamp is its begin, a block's its end."""
+    smallest = result["Id"].startswith("minimum")
+    one = wanted[int(result["Id"].removeprefix("minimum" if smallest else "maximum"))]
+    ends = [at.timestamp() + ring.block_seconds for at in result["Timestamps"]]
+    for key, scale, since in zip(one.keys, one.scale, one.since, strict=True):
+        points = [
+            [end, value * scale]
+            for end, value in zip(ends, result["Values"], strict=True)
+            if end - ring.block_seconds >= since - ring.block_seconds
+        ]
+        labels = {"namespace": key.namespace, "pod": key.pod, "container": key.container}
+        signal = Signal.RSS_FLOOR if smallest else Signal.RSS_TOP
+        ring.fold(signal, [{"metric": labels, "values": points}])
+
+
+def _check_fresh(ring: FloorRing, workloads: Sequence[Workload]) -> None:
+    if not any(workload.replicas for workload in workloads):
+        names = ", ".join(workload.ref.name for workload in workloads) or "any service"
+        raise MetricsUnavailable(f"no task of {names} runs")
+    newest = ring.newest((Signal.RSS_FLOOR, Signal.RSS_TOP))
+    if newest is None or ring.end - newest > max(FRESH_SECONDS, 3 * ring.block_seconds):
+        raise MetricsUnavailable(
+            "CloudWatch has no memory of these services newer than ten minutes; are `MemoryUtilization` of "
+            "the service or Container Insights with enhanced observability there?"
+        )

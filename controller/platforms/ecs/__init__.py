@@ -1,0 +1,1 @@
+"""Amazon ECS: inventory, restarts, record keeping without Kubernetes."""
