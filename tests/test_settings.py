@@ -1,0 +1,63 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.settings import ConfigurationError, read_settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_empty_file_means_every_default(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, ""))
+
+    assert settings.powers.remediate is False
+    assert settings.sweep_interval == timedelta(seconds=60)
+
+
+def test_source_is_read_as_the_chart_writes_it(tmp_path: Path) -> None:
+    text = """
+metricsSources:
+  - {name: default, type: Prometheus, url: "http://prometheus:9090", timeout: 10s, sampleInterval: 5s,
+     maximumResponseBytes: 64Mi, basicAuth: {username: me, passwordFile: /secret},
+     headers: {X-Scope-OrgID: a}}
+"""
+    (source,) = read_settings(write(tmp_path, text)).metrics_sources
+
+    assert source.prometheus.timeout_seconds == 10
+    assert source.prometheus.maximum_response_bytes == 64 * 2**20
+    assert source.prometheus.headers == (("X-Scope-OrgID", "a"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("sweepInterval: 10", "sweepInterval", id="a duration without unit"),
+        pytest.param("sweepIntervall: 10s", "sweepIntervall", id="a misspelt field"),
+        pytest.param("sweepInterval: 0s", "sweepInterval", id="too short"),
+        pytest.param("metricsSources: [{name: a, url: nowhere}]", "url", id="no address"),
+        pytest.param(
+            "metricsSources: [{name: A b, url: 'http://x'}]", "name", id="a name that no policy can say"
+        ),
+        pytest.param(
+            "metricsSources: [{name: a, url: 'http://x'}, {name: a, url: 'http://y'}]",
+            "different names",
+            id="the same name twice",
+        ),
+        pytest.param("powers: {remediate: perhaps}", "powers.remediate", id="neither true nor false"),
+        pytest.param("limits: {concurrentRemediations: 0}", "concurrentRemediations", id="no slot at all"),
+        pytest.param("{", "cannot be read", id="not YAML"),
+    ],
+)
+def test_bad_setting_is_named_with_its_field(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        read_settings(write(tmp_path, text))
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
+        read_settings(tmp_path / "nowhere.yaml")
