@@ -45,3 +45,13 @@ def test_young_floor_stands_in_for_what_was_not_measured() -> None:
 
     assert pair == (4_000, 5_000)
     assert compare_at_equal_age(a_matrix(), before=gone, after=[NEW], young_floor_bytes=None) is None
+
+
+def test_replica_that_bears_the_old_name_is_compared_with_the_run_before() -> None:
+    matrix = a_matrix()
+    floors, starts = matrix.signals[Signal.RSS_FLOOR], matrix.signals[Signal.START_TIME]
+    floors[0, 90:], starts[0, 90:] = 5000, -10 * WIDTH
+
+    pair = compare_at_equal_age(matrix, before=OLD, after=[OLD], young_floor_bytes=None)
+
+    assert pair == (9_000, 5_000)
