@@ -21,6 +21,7 @@ from controller.reporting.past import current_incident, last_duration, remediati
 from controller.sweep.baselines import Baselines
 from controller.sweep.episode import Attendant, Attended
 from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
+from controller.sweep.reports import Reports
 from controller.sweep.retention import Retention
 from controller.sweep.telling import PolicyTelling
 
@@ -46,6 +47,7 @@ class Sweeper:
         self._attendant = Attendant(world)
         self._baselines = Baselines(world.profiler)
         self._telling = PolicyTelling(world)
+        self._reports = Reports(world)
 
     async def sweep(self, book: PolicyBook, now: datetime) -> Census:
         """One pass. Raises PlatformUnavailable where the platform cannot be read."""
@@ -58,6 +60,7 @@ class Sweeper:
         seen = await self._attend_all(judged, incidents, gathered, limits, now)
         await self._finish_ungoverned(covered, workloads, incidents, now)
         await self._telling.tell(book, seen, gathered.missing, now)
+        await self._reports.write_due(incidents, seen, covered, gathered, now)
         await self._retention.prune(world.records, incidents, now)
         self._attendant.forget_all_but(frozenset(item.workload.uid for item in covered))
         return census(book, seen, incidents, gathered.missing)

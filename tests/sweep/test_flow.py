@@ -265,6 +265,20 @@ async def test_policy_switched_off_between_order_and_act_voids_the_order() -> No
     assert world.records.only.status.because == "PolicySuspended"
 
 
+async def test_kill_switch_between_order_and_act_voids_the_order() -> None:
+    world = a_leaking_world()
+    world.leadership.leads = False
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=1)
+    world.leadership.leads = True
+    switched_off = Powers(suspended_because="maintenance")
+    suspended = Sweeper(world.ports, lambda: SweepLimits(powers=switched_off), Retention())
+
+    await sweep_for(world, suspended, a_quick_policy(), sweeps=2)
+
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "ControllerSuspended"
+
+
 async def test_deleted_policy_closes_what_had_not_acted() -> None:
     world = a_leaking_world()
     sweeper = a_sweeper(world)
