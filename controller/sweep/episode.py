@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from controller.decision.decide import decide
 from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Action, Decision, Reason
-from controller.decision.situation import Captured, Situation
+from controller.decision.situation import Captured, Powers, Situation
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
 from controller.inventory.workload import Workload
@@ -192,15 +192,17 @@ class Attendant:
         workload: Workload | None,
         policy: MemoryPolicy | None,
         memory: BlockMatrix | None,
+        powers: Powers,
         now: datetime,
     ) -> Incident:
         """
-        One step further with an incident whose remediation has been ordered: it is always finished.
+        One step further with an incident whose remediation has been ordered: what was begun is finished.
 
         `workload` and `policy` are None where they are gone, `memory` while it cannot be read.
         """
         if incident.status.receipt is None:
-            return await self._resume(incident, workload, policy, now)
+            why_void = _why_void(incident, workload, policy, powers, now)
+            return await self._resume(incident, why_void, workload, now)
         order = incident.status.order
         if order and workload and not incident.status.rolled_out_at:
             incident = await self._progress(incident, order, workload, now)
@@ -223,7 +225,7 @@ class Attendant:
         return incident
 
     async def _resume(
-        self, incident: Incident, workload: Workload | None, policy: MemoryPolicy | None, now: datetime
+        self, incident: Incident, why_void: str, workload: Workload | None, now: datetime
     ) -> Incident:
         """After a crash between order and receipt: find out, then finish or void it."""
         order = incident.status.order
@@ -234,8 +236,8 @@ class Attendant:
         if not order.repeatable and now - order.issued_at <= ORDER_VALIDITY:
             message = f"whether the {order.mechanism} was begun is not known yet; it is looked for"
             return await self._update(steps.outcome_unknown(incident, message, now), incident)
-        if why := _why_void(order, workload, policy, now):
-            return await self._update(steps.order_voided(incident, why, now), incident)
+        if why_void:
+            return await self._update(steps.order_voided(incident, why_void, now), incident)
         return await self._carry_out(incident, now)
 
     async def abandon(self, incident: Incident, now: datetime) -> None:
@@ -318,10 +320,19 @@ def _stage(situation: Situation) -> Captured:
     return Captured.LATE if decide(early).action is Action.CAPTURE else Captured.EARLY
 
 
-def _why_void(order: Order, workload: Workload | None, policy: MemoryPolicy | None, now: datetime) -> str:
+def _why_void(
+    incident: Incident,
+    workload: Workload | None,
+    policy: MemoryPolicy | None,
+    powers: Powers,
+    now: datetime,
+) -> str:
     """Why an order that was not carried out must not be any more; empty where it may."""
-    if workload is None:
+    order = incident.status.order
+    if workload is None or order is None:
         return "the workload is gone"
+    if powers.suspended_because or not powers.remediate or workload.paused_by:
+        return powers.suspended_because or workload.paused_by or "the controller may not restart any more"
     if policy is None or policy.suspend or policy.mode is not Mode.REMEDIATE:
         return "the policy no longer allows it"
     return "it was not carried out in time" if now - order.issued_at > ORDER_VALIDITY else ""

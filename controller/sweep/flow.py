@@ -58,7 +58,7 @@ class Sweeper:
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
         seen = await self._attend_all(judged, incidents, gathered, limits, now)
-        await self._finish_ungoverned(covered, workloads, incidents, now)
+        await self._finish_ungoverned(covered, workloads, incidents, limits, now)
         await self._telling.tell(book, seen, gathered.missing, now)
         await self._reports.write_due(incidents, seen, covered, gathered, now)
         await self._retention.prune(world.records, incidents, now)
@@ -116,7 +116,9 @@ class Sweeper:
         ordered = next((one for one in incidents if one.open and one.ordered), None)
         if ordered is not None:
             memory = gathered.of(item.policy)
-            finished = await self._attendant.finish(ordered, item.workload, item.policy, memory, now)
+            finished = await self._attendant.finish(
+                ordered, item.workload, item.policy, memory, limits.powers, now
+            )
             return Attended(decision=None, incident=finished)
         if judgement is None:
             return Attended(decision=None, incident=None)
@@ -143,6 +145,7 @@ class Sweeper:
         covered: Sequence[Covered],
         workloads: Sequence[Workload],
         incidents: Sequence[Incident],
+        limits: SweepLimits,
         now: datetime,
     ) -> None:
         """Incidents whose workload or policy is gone: what had acted is finished, the rest is closed."""
@@ -157,4 +160,4 @@ class Sweeper:
                 continue
             workload = living.get(uid) or await self._world.inventory.workload(incident.spec.workload)
             same = workload if workload is not None and workload.uid == uid else None
-            await self._attendant.finish(incident, same, None, None, now)
+            await self._attendant.finish(incident, same, None, None, limits.powers, now)
