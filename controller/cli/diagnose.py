@@ -12,13 +12,10 @@ import click
 from rich.console import Console
 
 from controller.cli.diagnosis_text import print_diagnosis
-from controller.cli.live_snapshots import live_service, watch
 from controller.clients.analysis_process import AnalysisFailed, AnalysisLimits, analyse_in_child
 from controller.evidence.diagnosis import Diagnosis, Evidence
 from controller.evidence.document import diagnosis_document
 from controller.policy.units import parse_duration
-from controller.reporting.html.page import render_report
-from controller.reporting.html.report import IncidentReport
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|[kKMGT]i?B?)?$")
@@ -114,6 +111,10 @@ def _print(diagnosis: Diagnosis, output: str, *, title: str) -> None:
     if output == "json":
         click.echo(json.dumps(diagnosis_document(diagnosis), indent=2, ensure_ascii=False))
     elif output == "html":
+        # Imported here: the other outputs do without a template engine.
+        from controller.reporting.html.page import render_report
+        from controller.reporting.html.report import IncidentReport
+
         written_at = datetime.now(UTC)  # noqa: TID251  (the command line has the clock)
         click.echo(render_report(IncidentReport(title=title, written_at=written_at, diagnosis=diagnosis)))
     else:
@@ -132,6 +133,8 @@ def _from_service(
         seconds = parse_duration(watched).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--watch") from error
+    from controller.cli.live_snapshots import live_service, watch  # only here: it brings an HTTP client
+
     service = live_service(url, str(ca) if ca else None)
     evidence = watch(service, seconds, keep, Console(stderr=True))
     return replace(evidence, rss_bytes=rss, limit_bytes=limit)

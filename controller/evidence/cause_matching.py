@@ -128,15 +128,15 @@ class _Matcher:
         )
 
     def _by_heap(self, cause: Cause) -> NamedCause | None:
-        if self._heap is None or not cause.grown:
+        if self._heap is None or not cause.grown or not self._heap.comparison.has_baseline:
             return None
         comparison = self._heap.comparison
         rows = _largest_rows(comparison)
         growth = float(np.maximum(comparison.inuse_delta_bytes, 0).sum())
         for signature in cause.grown:
-            hits = [row for row in rows if _passes_through(comparison, row, signature)]
+            hits = _rows_through(comparison, rows, signature)
             held = float(comparison.inuse_delta_bytes[hits].sum())
-            if not hits or held < signature.at_least_share * growth or not comparison.has_baseline:
+            if not hits or held < signature.at_least_share * growth:
                 continue
             heaviest = max(hits, key=lambda row: float(comparison.inuse_delta_bytes[row]))
             if not _is_kept(self._heap, hits, _owner(self._heap, heaviest).function):
@@ -258,18 +258,29 @@ def _largest_rows(comparison: Comparison) -> list[int]:
     return [row for row in order.tolist() if delta[row] > 0]
 
 
-def _passes_through(comparison: Comparison, row: int, signature: Grown) -> bool:
-    """Whether the row's stack makes the call, and code outside Go's own packages asked for it."""
-    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
-    inside = False
-    for frame in stack:
-        if signature.call.search(comparison.frames[frame].function):
-            if signature.called_by_anyone:
-                return True
-            inside = True
-        elif inside:
-            return bool(comparison.origins[frame] >= Origin.LIBRARY)
-    return False
+def _rows_through(comparison: Comparison, rows: list[int], signature: Grown) -> list[int]:
+    """The rows whose stack makes the call, where code outside Go's own packages asked for it."""
+    calls = {
+        number
+        for number, frame in enumerate(comparison.frames)
+        if signature.call.search(frame.function) is not None
+    }
+    if not calls:
+        return []
+    stacks = ((row, comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows)
+    return [
+        row
+        for row, stack in stacks
+        if not calls.isdisjoint(stack)
+        and (signature.called_by_anyone or _asked_from_outside(stack, calls, comparison.origins))
+    ]
+
+
+def _asked_from_outside(stack: list[int], calls: set[int], origins: tuple[Origin, ...]) -> bool:
+    """Whether the frame above the innermost run of calls is not one of Go's own."""
+    first = next(place for place, frame in enumerate(stack) if frame in calls)
+    above = next((frame for frame in stack[first:] if frame not in calls), None)
+    return above is not None and origins[above] >= Origin.LIBRARY
 
 
 def _is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:

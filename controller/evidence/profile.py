@@ -8,6 +8,7 @@ every reference is checked, names are made printable. The caller adds a memory l
 """
 
 import zlib
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -221,18 +222,9 @@ def _stacks(
 
     Whole arrays instead of a list per sample: a profile may hold a million frames.
     """
-    locations_per_sample = np.fromiter(
-        (len(sample.location_id) for sample in message.sample), np.int64, len(message.sample)
-    )
-    total = int(locations_per_sample.sum())
-    if total > limits.stack_frames:
-        raise _too_many_frames(total, limits)
-    try:
-        location_rows = np.fromiter(
-            (rows[each] for sample in message.sample for each in sample.location_id), np.int32, total
-        )
-    except KeyError as error:
-        raise ProfileRejected(RejectionReason.BAD_REFERENCE, f"location {error} does not exist") from error
+    location_ids, locations_per_sample = _location_ids(message, limits)
+    location_rows = _rows_of_ids(location_ids, rows)
+    total = len(location_ids)
     frames_per_row = np.array([len(each) for each in frames_of_row], dtype=np.int64)
     first_of_row = np.concatenate(([0], np.cumsum(frames_per_row))).astype(np.int64)
     flat = np.array([frame for each in frames_of_row for frame in each], dtype=np.int32)
@@ -245,6 +237,36 @@ def _stacks(
     places = np.repeat(first_of_row[location_rows], frames_per_location) + within if total else within
     starts = ends[np.concatenate(([0], np.cumsum(locations_per_sample))).astype(np.int64)]
     return flat[places], starts
+
+
+def _location_ids(
+    message: ProfileMessage, limits: ProfileLimits
+) -> tuple["np.ndarray[Any, np.dtype[np.uint64]]", "np.ndarray[Any, np.dtype[np.int64]]"]:
+    """All location ids end to end (locations,), and how many each sample has (samples,)."""
+    ids, ends = array("Q"), array("q", [0])
+    for sample in message.sample:
+        ids.extend(sample.location_id)
+        ends.append(len(ids))
+        if len(ids) > limits.stack_frames:
+            raise _too_many_frames(len(ids), limits)
+    counts = np.diff(np.frombuffer(ends, dtype=np.int64)).astype(np.int64)
+    return np.frombuffer(ids, dtype=np.uint64), counts
+
+
+def _rows_of_ids(
+    ids: "np.ndarray[Any, np.dtype[np.uint64]]", rows: dict[int, int]
+) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """The row of each location id (locations,). Raises ProfileRejected where one does not exist."""
+    if not len(ids):
+        return np.zeros(0, np.int64)
+    known = np.fromiter(rows, np.uint64, len(rows))
+    order = np.argsort(known)
+    places = np.minimum(np.searchsorted(known, ids, sorter=order), max(len(known) - 1, 0))
+    if not len(known) or (known[order[places]] != ids).any():
+        raise ProfileRejected(
+            RejectionReason.BAD_REFERENCE, "a sample refers to a location that does not exist"
+        )
+    return np.fromiter(rows.values(), np.int64, len(rows))[order[places]]
 
 
 def _too_many_frames(count: int, limits: ProfileLimits) -> ProfileRejected:

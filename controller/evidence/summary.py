@@ -1,6 +1,7 @@
 """The diagnosis in one sentence, for an Event and for `kubectl get`."""
 
 from controller.detection.assessment import GrowthClass
+from controller.evidence.cause_matching import LEAST_KEPT_RATIO
 from controller.evidence.diagnosis import Diagnosis
 
 
@@ -29,9 +30,15 @@ def _holder(diagnosis: Diagnosis) -> str:
         return ""
     top = diagnosis.retainers[0]
     of_what = "growth" if diagnosis.has_baseline else "heap in use"
-    return (
+    told = (
         f"{_short(top.function)} holds {min(top.share, 1):.0%} of the {of_what} "
         f"of {diagnosis.growth_bytes / 2**20:.1f} MiB"
+    )
+    filling = diagnosis.has_baseline and not diagnosis.causes and top.kept_ratio < LEAST_KEPT_RATIO
+    return (
+        f"{told}, and freed {1 - top.kept_ratio:.0%} of what it allocated, as a cache does"
+        if filling
+        else told
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.reporting.html.report import MemoryHistory
+from controller.reporting.html.report import MemoryHistory, MemoryPoint
 
 WIDTH, HEIGHT = 720.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 30.0
@@ -56,12 +56,12 @@ def draw_memory(history: MemoryHistory) -> MemoryPlot | None:
     def y(size: float) -> float:
         return round(HEIGHT - BOTTOM - size / top * (HEIGHT - TOP - BOTTOM), 1)
 
-    last = history.points[-1]
+    origin = _origin(history)
     crossing = history.crosses_at
-    projected = crossing is not None and history.threshold_bytes is not None and crossing > last.at
+    projected = crossing is not None and history.threshold_bytes is not None and crossing > origin.at
     return MemoryPlot(
         path=_line([(x(point.at), y(point.used_bytes)) for point in history.points]),
-        projection=_line([(x(last.at), y(last.used_bytes)), (x(crossing), y(history.threshold_bytes))])
+        projection=_line([(x(origin.at), y(origin.used_bytes)), (x(crossing), y(history.threshold_bytes))])
         if projected and crossing is not None and history.threshold_bytes is not None
         else "",
         threshold_y=y(history.threshold_bytes) if history.threshold_bytes else None,
@@ -82,6 +82,14 @@ def _end(history: MemoryHistory) -> datetime:
     if history.crosses_at is None or history.crosses_at <= last:
         return last
     return min(history.crosses_at + (last - start) * 0.1, last + (last - start))
+
+
+def _origin(history: MemoryHistory) -> MemoryPoint:
+    """Where the projection starts: memory of a later run has nothing to do with it."""
+    before = [
+        point for point in history.points if not history.projected_at or point.at <= history.projected_at
+    ]
+    return before[-1] if before else history.points[0]
 
 
 def _line(places: list[tuple[float, float]]) -> str:
@@ -115,7 +123,7 @@ def _description(history: MemoryHistory) -> str:
     )
     if history.threshold_bytes:
         told += f"; the threshold is {history.threshold_bytes / _MEBIBYTE:,.0f} MiB"
-    if history.crosses_at and history.crosses_at > last.at:
+    if history.crosses_at and history.crosses_at > _origin(history).at:
         told += f", projected to be reached at {history.crosses_at:%Y-%m-%d %H:%M} UTC"
     if history.restarts:
         told += f"; restarted at {', '.join(f'{each:%H:%M}' for each in history.restarts)} UTC"

@@ -26,6 +26,8 @@ class MemoryHistory:
     """When it was projected to reach the threshold."""
     crosses_earliest: datetime | None = None
     crosses_latest: datetime | None = None
+    projected_at: datetime | None = None
+    """Where the projection starts; at the last point where it is None."""
     restarts: tuple[datetime, ...] = ()
 
 
