@@ -75,16 +75,17 @@ def kind_works() -> bool:
 
 
 @contextlib.contextmanager
-def kind_cluster(name: str) -> Iterator[GivenCluster]:
-    """A kind cluster for the length of a `with` block."""
-    with tempfile.TemporaryDirectory() as folder:
-        kubeconfig = Path(folder) / "kubeconfig"
-        target = ["--name", name, "--kubeconfig", str(kubeconfig)]
-        try:
-            subprocess.run(["kind", "create", "cluster", "--wait", "120s", *target], check=True)
-            yield GivenCluster(kubeconfig, ("kind", "load", "image-archive", "--name", name))
-        finally:
+def kind_cluster(name: str, *, keep: bool = False) -> Iterator[GivenCluster]:
+    """A kind cluster for the length of a `with` block; with `keep` it stays."""
+    kubeconfig = Path(tempfile.mkdtemp(prefix="bilgepump-kind-")) / "kubeconfig"
+    target = ["--name", name, "--kubeconfig", str(kubeconfig)]
+    try:
+        subprocess.run(["kind", "create", "cluster", "--wait", "120s", *target], check=True)
+        yield GivenCluster(kubeconfig, ("kind", "load", "image-archive", "--name", name))
+    finally:
+        if not keep:
             subprocess.run(["kind", "delete", "cluster", *target], check=True)
+            shutil.rmtree(kubeconfig.parent)
 
 
 def _program(name: str, *, module: str) -> Path:

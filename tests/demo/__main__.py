@@ -17,6 +17,7 @@ from typing import Any
 from tests.cluster.__main__ import FAILURES
 from tests.cluster.binaries import is_built
 from tests.cluster.client import KubernetesClient
+from tests.cluster.cluster import Cluster
 from tests.cluster.given import from_environment, kind_cluster, kind_works
 from tests.cluster.lifecycle import running
 from tests.cluster.preparation import prepare
@@ -28,6 +29,8 @@ from tests.demo.narration import MIB, Narrator, utc_now
 from tests.demo.prometheus import PrometheusPod
 from tests.demo.recording import Recording
 from tests.demo.stage import (
+    CONTROLLER_NAMESPACE,
+    RELEASE,
     a_policy,
     deploy,
     install_controller,
@@ -71,13 +74,13 @@ def _cluster(*, keep: bool) -> Iterator[tuple[Any, Any]]:
     """The cluster somebody gave, one made by kind, or one of our own, with a Prometheus in it."""
     given = from_environment(accept_kubeconfig=True)
     if given is not None:
-        PROGRESS.say("using the cluster of your kubeconfig; about 7 minutes")
-        with PrometheusPod(given) as prometheus:
+        PROGRESS.say("using the cluster of your kubeconfig; about 6 minutes")
+        with _borrowed(given, keep=keep), PrometheusPod(given, keep=keep) as prometheus:
             yield given, prometheus
         return
     if kind_works():
         PROGRESS.say("docker and kind are here: using a kind cluster; about 9 minutes")
-        with kind_cluster(CLUSTER) as cluster, PrometheusPod(cluster) as prometheus:
+        with kind_cluster(CLUSTER, keep=keep) as cluster, PrometheusPod(cluster, keep=keep) as prometheus:
             yield cluster, prometheus
         return
     _prepare()
@@ -85,6 +88,26 @@ def _cluster(*, keep: bool) -> Iterator[tuple[Any, Any]]:
         prometheus = Prometheus(cluster)
         prometheus.start()
         yield cluster, prometheus
+
+
+@contextlib.contextmanager
+def _borrowed(cluster: KubernetesClient, *, keep: bool) -> Iterator[None]:
+    """Refuses a cluster that already has what the demo would bring; leaves it afterwards as it was."""
+    for name in (NAMESPACE, CONTROLLER_NAMESPACE):
+        if cluster.get(f"/api/v1/namespaces/{name}") is not None:
+            raise ValueError(f"your cluster already has a namespace '{name}': the demo would mix with it")
+    definitions = "memorypolicies.bilgepump.dev", "memoryincidents.bilgepump.dev"
+    if cluster.kubectl("get", "crd", definitions[0], check=False).returncode == 0:
+        raise ValueError("your cluster already has Bilgepump's definitions: the demo would mix with them")
+    try:
+        yield
+    finally:
+        if not keep:
+            with PROGRESS.step("everything of the demo is removed from your cluster", 30):
+                cluster.helm("uninstall", RELEASE, "--namespace", CONTROLLER_NAMESPACE, check=False)
+                for name in (NAMESPACE, CONTROLLER_NAMESPACE):
+                    cluster.delete_namespace(name, timeout_seconds=180)
+                cluster.kubectl("delete", "crd", "--ignore-not-found", *definitions)
 
 
 def _prepare() -> None:
@@ -198,11 +221,14 @@ def _show(narrator: Narrator, title: str, text: str) -> None:
 
 def _say_how_to_use(cluster: KubernetesClient) -> None:
     environment = cluster.environment()
+    to_end = f"{sys.executable} -m tests.cluster down --name {CLUSTER}"
+    if not isinstance(cluster, Cluster):
+        to_end = f"helm uninstall {RELEASE} -n {CONTROLLER_NAMESPACE}; kubectl delete ns {NAMESPACE}"
     PROGRESS.say(
         "everything still runs. To use it:\n"
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={environment['PATH'].split('/usr')[0]}$PATH\n"
         f"  kubectl -n {NAMESPACE} get memi,mempol,pods\n"
-        f"To end it: {sys.executable} -m tests.cluster down --name {CLUSTER}"
+        f"To end it: {to_end}"
     )
 
 

@@ -23,8 +23,9 @@ IN_POD = "/var/run/secrets/kubernetes.io/serviceaccount"
 class PrometheusPod:
     """A Prometheus for the length of a `with` block; everything of it is removed afterwards."""
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Any, *, keep: bool = False) -> None:
         self._cluster = cluster
+        self._keep = keep
         self.url = ""
 
     def __enter__(self) -> PrometheusPod:
@@ -42,6 +43,8 @@ class PrometheusPod:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._keep:
+            return
         with contextlib.suppress(AssertionError):
             self._cluster.delete_namespace(NAMESPACE)
         for kind in ("clusterrole", "clusterrolebinding"):
