@@ -19,6 +19,7 @@ from controller.clients.pprof import PprofClient
 from controller.clients.profiler import PprofProfiler
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
+from controller.clients.reporter import EvidenceReporter
 from controller.clients.telemetry import PrometheusTelemetry
 from controller.decision.situation import Powers
 from controller.inventory.workload import Workload
@@ -147,12 +148,14 @@ def _world(
     )
     bus = settings.event_bus
     events = clients.reader(Account(region=settings.event_region), "events") if bus else None
+    diagnostician = EvidenceDiagnostician(store)
     return World(
         memory_sources={"default": _memory(settings, clients, inventory)},
         inventory=inventory,
         remediator=EcsRestarts(inventory, api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
-        diagnostician=EvidenceDiagnostician(store),
+        diagnostician=diagnostician,
+        reporter=EvidenceReporter(store, diagnostician),
         records=DirectoryRecords(settings.state),
         announcer=EcsEvents(events, bus=bus),
         leadership=lock,

@@ -130,6 +130,20 @@ class Diagnostician(Protocol):
         ...
 
 
+class Reporter(Protocol):
+    """Writes the report of an incident that people read."""
+
+    async def write(
+        self, incident: Incident, workload: Workload | None, memory: BlockMatrix | None, now: datetime
+    ) -> str:
+        """
+        Where the report is; empty where it could not be written. Never raises.
+
+        `workload` is None where it is gone or not governed any more, `memory` while it cannot be read.
+        """
+        ...
+
+
 class Records(Protocol):
     """Where incidents and policy status are written."""
 
@@ -201,6 +215,7 @@ class World:
     remediator: Remediator
     profiler: Profiler
     diagnostician: Diagnostician
+    reporter: Reporter
     records: Records
     announcer: Announcer
     leadership: Leadership

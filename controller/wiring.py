@@ -17,6 +17,7 @@ from controller.clients.evidence_store import VolumeEvidenceStore
 from controller.clients.pprof import PprofClient
 from controller.clients.profiler import PprofProfiler
 from controller.clients.prometheus import PrometheusMemorySource
+from controller.clients.reporter import EvidenceReporter
 from controller.clients.telemetry import PrometheusTelemetry
 from controller.decision.situation import Powers
 from controller.inventory.workload import Platform, WorkloadRef
@@ -108,6 +109,7 @@ def _world(
     store = VolumeEvidenceStore(
         evidence.directory, maximum_bytes=evidence.maximum_bytes, maximum_age=evidence.maximum_age
     )
+    diagnostician = EvidenceDiagnostician(store)
     return World(
         memory_sources={
             source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources
@@ -117,7 +119,8 @@ def _world(
         ),
         remediator=KubernetesRestarts(api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
-        diagnostician=EvidenceDiagnostician(store),
+        diagnostician=diagnostician,
+        reporter=EvidenceReporter(store, diagnostician),
         records=KubernetesRecords(api, namespaces=settings.watch_namespaces),
         announcer=KubernetesEvents(api, instance=_identity()),
         leadership=lease,

@@ -202,6 +202,22 @@ class FakeDiagnostician:
         return DiagnosisRecord(summary="main.keep holds 90 % of the growth", cause="unbounded-map")
 
 
+class FakeReporter:
+    def __init__(self) -> None:
+        self.written: list[tuple[Incident, BlockMatrix | None]] = []
+        self.fails = False
+
+    async def write(
+        self,
+        incident: Incident,
+        workload: Workload | None,
+        memory: BlockMatrix | None,
+        now: datetime,
+    ) -> str:
+        self.written.append((incident, memory))
+        return "" if self.fails else f"file:///{incident.folder}/report.html"
+
+
 class FakeRecords:
     """Incidents pass through their document form, as they do in a cluster."""
 
@@ -323,6 +339,7 @@ class FakeWorld:
         self.inventory = FakeInventory(*workloads)
         self.remediator = FakeRemediator(self.inventory, self.clock)
         self.profiler = FakeProfiler()
+        self.reporter = FakeReporter()
         self.records = FakeRecords()
         self.announcer = FakeAnnouncer()
         self.leadership = FakeLeadership()
@@ -336,6 +353,7 @@ class FakeWorld:
             remediator=self.remediator,
             profiler=self.profiler,
             diagnostician=FakeDiagnostician(),
+            reporter=self.reporter,
             records=self.records,
             announcer=self.announcer,
             leadership=self.leadership,

@@ -33,11 +33,20 @@ class EvidenceDiagnostician:
 
         A diagnosis that fails is a sentence that says so: it never stands in the way of a remediation.
         """
-        return await asyncio.to_thread(self._diagnose, kept, baseline_folder, rss_bytes, limit_bytes)
+        outcome = await asyncio.to_thread(
+            self.analyse, kept, baseline_folder, rss_bytes=rss_bytes, limit_bytes=limit_bytes
+        )
+        return _record(outcome) if outcome else None
 
-    def _diagnose(
-        self, kept: Sequence[KeptFile], baseline_folder: str, rss_bytes: int | None, limit_bytes: int | None
-    ) -> DiagnosisRecord | None:
+    def analyse(
+        self,
+        kept: Sequence[KeptFile],
+        baseline_folder: str,
+        *,
+        rss_bytes: int | None,
+        limit_bytes: int | None,
+    ) -> Diagnosis | AnalysisFailed | None:
+        """The whole diagnosis that `diagnose` makes its record of; blocks while the child process works."""
         newest = next((file for file in reversed(kept) if file.kind is FileKind.HEAP and file.uri), None)
         if newest is None:
             return None
@@ -48,7 +57,7 @@ class EvidenceDiagnostician:
             return None
         baseline = self._baseline(baseline_folder, FileKind.HEAP)
         before = self._content(earlier, FileKind.HEAP)
-        outcome = analyse_in_child(
+        return analyse_in_child(
             Evidence(
                 heap=heap,
                 heap_baseline=baseline or before,
@@ -61,7 +70,6 @@ class EvidenceDiagnostician:
                 limit_bytes=limit_bytes,
             )
         )
-        return _record(outcome)
 
     def _content(self, files: Sequence[KeptFile], kind: FileKind) -> bytes | None:
         uri = next((file.uri for file in files if file.kind is kind and file.uri), "")
@@ -70,7 +78,7 @@ class EvidenceDiagnostician:
     def _baseline(self, folder: str, kind: FileKind) -> bytes | None:
         """The baseline's file of that kind; a folder holds one baseline."""
         names = self._store.names(folder) if folder else ()
-        name = next((name for name in names if f"-{kind}." in name), "")
+        name = next((name for name in names if name.startswith("baseline-") and f"-{kind}." in name), "")
         return self._store.read(folder, name) if name else None
 
 

@@ -63,7 +63,8 @@ class VolumeEvidenceStore:
     def names(self, folder: str) -> tuple[str, ...]:
         """The names of the files in `folder`, sorted."""
         directory = self._path(folder, "x").parent
-        return tuple(sorted(path.name for path in directory.iterdir())) if directory.is_dir() else ()
+        found = directory.iterdir() if directory.is_dir() else ()
+        return tuple(sorted(path.name for path in found if not path.name.startswith(".")))
 
     def content(self, uri: str) -> bytes | None:
         """The content of the file that `write` called `uri`; None where it is gone or not of this store."""
@@ -75,6 +76,27 @@ class VolumeEvidenceStore:
         """The content of a kept file; None where it is not kept."""
         path = self._path(folder, name)
         return path.read_bytes() if path.is_file() else None
+
+    def describe(self, folder: str, name: str) -> Stored | None:
+        """What a kept file is; None where it is not kept."""
+        content = self.read(folder, name)
+        if content is None:
+            return None
+        path = self._path(folder, name)
+        return Stored(uri=path.as_uri(), sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+    def modified_at(self, folder: str, name: str) -> datetime:
+        """When the content of a kept file was taken. Raises OSError where it is not kept."""
+        return datetime.fromtimestamp(self._path(folder, name).stat().st_mtime, UTC)
+
+    def copy(self, folder: str, name: str, to_folder: str, now: datetime) -> None:
+        """Keeps a file in another folder too, as old as it is. Raises EvidenceRefused."""
+        content = self.read(folder, name)
+        if content is None:
+            raise EvidenceRefused(f"{folder}/{name} is not kept")
+        taken = self._path(folder, name).stat().st_mtime
+        self.write(to_folder, name, content, now)
+        os.utime(self._path(to_folder, name), (taken, taken))
 
     def prune(self, now: datetime, *, room_bytes: int = 0) -> None:
         """Removes what is too old, then the oldest until `room_bytes` more fit."""

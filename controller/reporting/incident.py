@@ -131,6 +131,9 @@ class IncidentStatus:
     rolled_out_at: datetime | None = None
     recovery: Recovery | None = None
     timeline: tuple[TimelineEntry, ...] = ()
+    report_uri: str = ""
+    reported_at: datetime | None = None
+    """When the report was last written, or tried; `report_uri` is empty where it could not be."""
     closed_at: datetime | None = None
 
 
@@ -164,6 +167,17 @@ class Incident:
     def replaces_replicas(self) -> bool:
         """It occupies a slot of concurrency: until the new replicas are ready."""
         return self.open and self.ordered and self.status.rolled_out_at is None
+
+    @property
+    def folder(self) -> str:
+        """Where its files are in the evidence store."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def report_due(self) -> bool:
+        """Something has happened since its report was written."""
+        reported_at, timeline = self.status.reported_at, self.status.timeline
+        return bool(timeline) and (reported_at is None or timeline[-1].at > reported_at)
 
     @property
     def captured(self) -> Captured:

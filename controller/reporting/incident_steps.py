@@ -231,6 +231,11 @@ def abandoned(incident: Incident, now: datetime) -> Incident:
     return _noted(replace(incident, status=status), now, "NotGoverned", message)
 
 
+def reported(incident: Incident, uri: str, now: datetime) -> Incident:
+    """Its report is written at `uri`; empty where it could not be."""
+    return replace(incident, status=replace(incident.status, report_uri=uri, reported_at=now))
+
+
 def growth_text(judgement: Judgement) -> str:
     """Growth as people read it in a table: `38 MiB/h`."""
     growth = judgement.worst.growth

@@ -6,7 +6,7 @@ from datetime import datetime
 from controller.decision.outcome import Action, Decision, HoldReason, Reason
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
-from controller.inventory.workload import Workload, WorkloadRef
+from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.policy.memory_policy import MemoryPolicy
 from controller.reporting.incident import Incident
 from controller.reporting.reasons import EVENTS, EventReason, Regarding, Tone, hold_event_reason, hold_tone
@@ -156,7 +156,7 @@ def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tupl
     if order and rolled_out_at:
         seconds = (rolled_out_at - order.issued_at).total_seconds()
         took = f"; all replicas were new and ready after {seconds:.0f} s"
-    message = f"{recovery.message}{peak}{took}"
+    message = f"{recovery.message}{peak}{took}{_report(incident)}"
     return (_event(reason, message, _of_incident(incident), incident, "Verify", now),)
 
 
@@ -165,13 +165,22 @@ def growth_ended_told(incident: Incident, now: datetime) -> tuple[Notice, ...]:
     return (
         _event(
             EventReason.MEMORY_GROWTH_ENDED,
-            incident.status.message,
+            f"{incident.status.message}{_report(incident)}",
             _of_incident(incident),
             incident,
             "Judge",
             now,
         ),
     )
+
+
+def _report(incident: Incident) -> str:
+    """How to read the report, where there is one."""
+    if not incident.status.report_uri:
+        return ""
+    if incident.spec.workload.platform is Platform.KUBERNETES:
+        return f"; report: bilgepump report {incident.name} -n {incident.namespace}"
+    return f"; report: {incident.status.report_uri}"
 
 
 def policy_told(

@@ -116,6 +116,8 @@ def a_full_incident() -> Incident:
             memory_after_bytes=20 << 20,
         ),
         timeline=(TimelineEntry(at=minutes(0), what="Opened", message="first seen"),),
+        report_uri="file:///var/lib/bilgepump/evidence/shop/api-full/report.html",
+        reported_at=minutes(16),
         closed_at=minutes(16),
     )
     return Incident(name="api-full", namespace="shop", spec=SPEC, status=status)

@@ -90,8 +90,8 @@ def test_wide_table_of_incidents_has_evidence_policy_and_time(
 ) -> None:
     table = installed.kubectl("get", "memi", full["metadata"]["name"], "-n", "shop", "-o", "wide").stdout
     header, row = table.splitlines()
-    assert header.split()[-3:] == ["EVIDENCE", "POLICY", "REMEDIATED-AT"]
-    assert row.split()[-3:] == ["heap", "web", "2026-03-01T12:04:00Z"]
+    assert header.split()[-4:] == ["EVIDENCE", "POLICY", "REMEDIATED-AT", "REPORT"]
+    assert row.split()[-4:] == ["heap", "web", "2026-03-01T12:04:00Z", a_full_incident().status.report_uri]
 
 
 def test_table_of_policies_shows_what_people_look_at(installed: Cluster) -> None:
