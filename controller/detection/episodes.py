@@ -192,8 +192,11 @@ def _weigh(
 
 
 def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:
+    """The same of the working set, each top carried to now along the slope: where the next tops will be."""
     window = np.maximum(shapes.span / 6, caution.share(1 / 32, 4))
     tops = block_floors(candidates.timeline, candidates.danger_extremes, rows, window, 4)
+    ago = window[:, None] / 4 * np.arange(3, -1, -1)
+    tops = tops + np.maximum(shapes.slope, 0.0)[:, None] * ago
     tops.sort(axis=1)
     known = np.sum(~np.isnan(tops), axis=1)
     return np.asarray(tops[np.arange(len(rows)), np.maximum(known - 2, 0)])

@@ -76,7 +76,7 @@ def find_lives(
                 rows.append(int(row))
                 begins.append(warm)
                 born.append(started if index == 0 and np.isfinite(started) else begin)
-                ends.append(end)
+                ends.append(_end_before(timeline, end) if index + 1 < len(bounds) else end)
                 finished.append(index + 1 < len(bounds) or runs.newest[row] < -caution.stale_after)
     row_array = np.array(rows, dtype=np.intp)
     begin_array, end_array = np.array(begins, dtype=np.float64), np.array(ends, dtype=np.float64)
@@ -90,6 +90,12 @@ def find_lives(
         floors=window_floors(timeline, floors, row_array, begin_array, end_array, BLOCKS),
         group_of_row=group_of_row,
     )
+
+
+def _end_before(timeline: Timeline, cut: float) -> float:
+    """The last moment before the block in which the next life began: that block holds memory of both."""
+    column = int(np.searchsorted(timeline.stops, cut - 1e-3))
+    return float(timeline.starts[min(column, timeline.columns - 1)])
 
 
 def _bounds(runs: Runs, row: int) -> list[tuple[float, float]]:
@@ -187,8 +193,8 @@ def vote(lives: Lives, count: int) -> Votes:
     relative = shapes.gain / np.maximum(shapes.first, 1.0)
     grows = (
         (shapes.slope > 0)
-        & (shapes.straightness > 0.8)
-        & (shapes.late >= 0.6)
+        & (shapes.straightness > 0.85)
+        & (shapes.late >= 0.7)
         & (relative > 0.06)
         & (shapes.step <= 0.5)
     )

@@ -15,6 +15,9 @@ from controller.metrics.series import Matrix, Signal
 SAME_START_SECONDS = 2.0
 """Start times closer than this are one start (cAdvisor rounds to the second)."""
 
+LONGEST_RUN_SECONDS = 3.2e9
+"""A container does not run for a century: a start before that is an error."""
+
 LIMIT_CHANGE = 0.01
 """A limit that moves by more than this share was changed; less is rounding."""
 
@@ -120,6 +123,7 @@ def find_runs(timeline: Timeline, memory: Matrix, warm_up_seconds: float) -> Run
 def _starts(timeline: Timeline) -> tuple[Floats, tuple[tuple[float, ...], ...]]:
     count = len(timeline.keys)
     matrix = timeline.signal(Signal.START_TIME)
+    matrix = np.where(matrix > -LONGEST_RUN_SECONDS, matrix, np.float32(np.nan))
     started = last_known(matrix)
     moved = changes(matrix, np.full(count, SAME_START_SECONDS))
     at = matrix

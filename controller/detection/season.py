@@ -141,8 +141,9 @@ def _weigh_days(
 ) -> None:
     day = np.zeros(len(rows))
     tops = window_floors(candidates.timeline, candidates.danger_extremes, rows, day - 24 * HOUR, day, 24)
-    tops = np.sort(np.where(np.isnan(tops), -np.inf, tops), axis=1)
-    crest = tops[:, -2]
+    # The day's crest may be a day old: carried to now, it is where the next one will be.
+    carried = tops + slope[:, None] * HOUR * np.arange(23, -1, -1)
+    crest = np.sort(np.where(np.isnan(carried), -np.inf, carried), axis=1)[:, -2]
     left = np.maximum(candidates.threshold[rows] - crest, 0.0) / slope
     explained = candidates.load.explained_share(
         candidates.timeline, candidates.floor_extremes, rows, candidates.runs.begins[rows], span

@@ -61,6 +61,8 @@ def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verd
         return Verdict.INSUFFICIENT_DATA, AssessmentReason.NO_DATA
     if candidates.stale[row]:
         return Verdict.INSUFFICIENT_DATA, AssessmentReason.STALE
+    if findings.leaking_by_lives[row]:
+        return Verdict.LEAKING, AssessmentReason.LIVES_GROW
     if candidates.too_young[row]:
         return Verdict.INSUFFICIENT_DATA, AssessmentReason.RUN_TOO_YOUNG
     if candidates.gappy[row]:
@@ -69,8 +71,6 @@ def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verd
         return Verdict.LEAKING, AssessmentReason.STEADY_GROWTH
     if findings.leaking_by_days[row]:
         return Verdict.LEAKING, AssessmentReason.GROWS_DAY_OVER_DAY
-    if findings.leaking_by_lives[row]:
-        return Verdict.LEAKING, AssessmentReason.LIVES_GROW
     if not findings.suspect[row]:
         return Verdict.HEALTHY, AssessmentReason.NOTHING_KEPT
     return Verdict.SUSPECT, _doubt(candidates, findings, row)

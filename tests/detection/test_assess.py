@@ -1,0 +1,291 @@
+"""What the detector says of shapes whose truth is known."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from controller.detection.assess import assess
+from controller.detection.assessment import GrowthClass, Verdict
+from controller.detection.reasons import AssessmentReason
+from controller.metrics.series import BlockMatrix, Signal
+from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
+from tests.detection.fleet import END, LIMIT, MIB, NOW, container, hours_before, judged, matrix
+
+H = hours_before(48)
+
+
+def test_straight_growth_that_nears_the_threshold_is_leaking_with_its_numbers() -> None:
+    (said,) = judged(container(100 + 4.5 * H, started_hours_ago=48.2))
+
+    assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.STEADY_GROWTH)
+    assert said.growth is not None
+    assert said.growth.bytes_per_hour == pytest.approx(4.5 * MIB, rel=0.05)
+    assert said.growth.low_bytes_per_hour <= said.growth.bytes_per_hour <= said.growth.high_bytes_per_hour
+    assert said.crossing is not None
+    assert said.crossing.latest is not None
+    assert said.crossing.earliest <= said.crossing.likely <= said.crossing.latest
+    crosses_in_hours = (0.7 * LIMIT - (100 + 4.5 * 48)) / 4.5
+    assert said.crossing.likely - NOW == pytest.approx(
+        timedelta(hours=crosses_in_hours), abs=timedelta(hours=2)
+    )
+    assert said.threshold_bytes == int(0.7 * LIMIT * MIB)
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        pytest.param(200 + 0 * H, id="flat"),
+        pytest.param(330 + 0 * H, id="flat just below the threshold"),
+        pytest.param(470 + 0 * H, id="flat far above the threshold"),
+        pytest.param(100 + 200 * (1 - np.exp(-H / 8)), id="a warm-up that levels off"),
+        pytest.param(60 + 50 * np.log1p(H * 4), id="fragmentation that grows ever more slowly"),
+        pytest.param(100 + 200 * ((H % 11) / 11), id="long collection teeth"),
+        pytest.param(200 + 100 * np.sin(2 * np.pi * H / 24), id="a daily rhythm"),
+        pytest.param(np.where(H > 20, 300.0, 150.0), id="one step"),
+        pytest.param(100 + 250 * np.clip((H % 24 - 20) / 4, 0, 1), id="a nightly batch"),
+        pytest.param(np.where(H > 20, 110.0, 100 + 5 * H), id="growth that was given back"),
+    ],
+)
+def test_bounded_memory_is_never_leaking_at_any_look(memory: np.ndarray) -> None:
+    for hours in range(3, 49, 3):
+        (said,) = judged(container(memory[: hours * 12], started_hours_ago=hours + 0.1))
+
+        assert said.verdict is not Verdict.LEAKING, f"after {hours} h: {said.message}"
+
+
+def test_leak_is_told_before_the_threshold_and_stays_told_behind_it() -> None:
+    memory = 100 + 6 * H
+    said = {
+        hours: judged(container(memory[: hours * 12], started_hours_ago=hours + 0.1))[0].verdict
+        for hours in (30, 36, 40, 44, 48)
+    }
+
+    assert set(said.values()) == {Verdict.LEAKING}
+
+
+def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
+    hours = hours_before(96)
+    memory = 100 + 2.2 * hours + 30 * np.sin(2 * np.pi * hours / 24)
+    recent = matrix([container(memory[-576:], started_hours_ago=96)])
+    history = _hourly(memory, started_hours_ago=96)
+
+    (said,) = assess(recent, DetectionRules(), NOW, history=history)
+
+    assert said.verdict is Verdict.LEAKING
+
+
+def test_rhythm_that_the_request_rate_explains_hides_no_leak() -> None:
+    load = 50 + 30 * np.sin(2 * np.pi * H / 24)
+    leaking = container(60 + 5 * H + 1.2 * load, request_rate=load, started_hours_ago=48)
+
+    (said,) = judged(leaking)
+
+    assert said.verdict is Verdict.LEAKING
+
+
+def test_memory_that_rises_with_the_request_rate_is_no_leak() -> None:
+    load = 20 + 4 * H
+    (said,) = judged(container(60 + 1.2 * load, request_rate=load, started_hours_ago=48))
+
+    assert said.verdict is not Verdict.LEAKING
+    assert said.reason == AssessmentReason.FOLLOWS_LOAD
+
+
+def test_replica_that_fills_as_an_older_one_did_is_no_leak() -> None:
+    fills = 60 + np.minimum(9.2 * H, 275)
+    older = container(fills, started_hours_ago=48)
+    younger = container(fills[: 28 * 12], started_hours_ago=28)
+
+    alone = judged(younger)[0]
+    beside = judged(older, younger, peer_groups=("Deployment shop/api/app",) * 2)[1]
+
+    assert alone.verdict is Verdict.LEAKING
+    assert (beside.verdict, beside.reason) == (Verdict.SUSPECT, AssessmentReason.LEVELLED_OFF_BEFORE)
+
+
+def test_leak_that_restarts_hide_is_found_by_its_lives() -> None:
+    life = H % 8
+    starts = (H - life - 48) * 3600
+    restarted = container(100 + 30 * life, start_time=np.minimum(starts, 0))
+
+    (said,) = judged(restarted)
+
+    assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.LIVES_GROW)
+
+
+def test_same_teeth_without_restarts_are_collections() -> None:
+    (said,) = judged(container(100 + 30 * (H % 8), started_hours_ago=200))
+
+    assert said.verdict is not Verdict.LEAKING
+
+
+@pytest.mark.parametrize(
+    ("signals", "growth_class"),
+    [
+        pytest.param({"heap_floor": (80 + 5 * H) * MIB}, GrowthClass.HEAP, id="the live heap grows"),
+        pytest.param({"heap_floor": (80 + 0 * H) * MIB}, GrowthClass.NATIVE, id="the live heap does not"),
+        pytest.param(
+            {"heap_floor": (80 + 0.1 * H) * MIB, "goroutines_floor": 100 + 500 * H},
+            GrowthClass.GOROUTINE,
+            id="goroutines grow",
+        ),
+        pytest.param({}, GrowthClass.UNKNOWN, id="nothing tells"),
+    ],
+)
+def test_class_is_named_from_what_the_process_tells(
+    signals: dict[str, np.ndarray], growth_class: GrowthClass
+) -> None:
+    (said,) = judged(container(100 + 5 * H, started_hours_ago=48, **signals))
+
+    assert said.growth_class is growth_class
+
+
+@pytest.mark.parametrize(
+    ("cache", "active", "growth_class"),
+    [
+        pytest.param(5.0, 5.0, GrowthClass.PAGE_CACHE, id="active files"),
+        pytest.param(5.0, 0.0, GrowthClass.SHMEM, id="shared memory"),
+        pytest.param(0.0, 0.0, GrowthClass.KERNEL, id="neither: the kernel"),
+    ],
+)
+def test_growth_beside_the_process_is_told_and_never_leaking(
+    cache: float, active: float, growth_class: GrowthClass
+) -> None:
+    working_set = (110 + 5 * H) * MIB
+    (said,) = judged(
+        container(
+            100 + 0 * H,
+            working_set_floor=working_set,
+            working_set_top=working_set,
+            cache_floor=(10 + cache * H) * MIB,
+            active_file=(5 + active * H) * MIB,
+        )
+    )
+
+    assert said.verdict is Verdict.SUSPECT
+    assert (said.reason, said.growth_class) == (AssessmentReason.CACHE_GROWS, growth_class)
+
+
+def test_without_a_limit_nothing_is_more_than_suspect() -> None:
+    (said,) = judged(container(100 + 6 * H, limit=0, started_hours_ago=48))
+
+    assert (said.verdict, said.reason) == (Verdict.SUSPECT, AssessmentReason.NO_LIMIT)
+
+
+def test_threshold_in_bytes_needs_no_limit() -> None:
+    fleet = matrix([container(100 + 5 * H, limit=0, started_hours_ago=48)])
+    rules = DetectionRules(threshold=Threshold(ratio=None, value_bytes=int(370 * MIB)))
+
+    assert assess(fleet, rules, NOW)[0].verdict is Verdict.LEAKING
+
+
+def test_only_the_working_set_is_no_proof() -> None:
+    signals = container(100 + 5 * H, started_hours_ago=48)
+    kept = {signal: values for signal, values in signals.items() if not signal.value.startswith("rss")}
+    blocks = len(H)
+    lone = BlockMatrix(
+        keys=matrix([signals]).keys,
+        end=END,
+        block_seconds=300.0,
+        signals={signal: values.reshape(1, blocks).astype(np.float32) for signal, values in kept.items()},
+    )
+
+    (said,) = assess(lone, DetectionRules(), NOW)
+
+    assert (said.verdict, said.reason) == (Verdict.SUSPECT, AssessmentReason.ONLY_WORKING_SET)
+
+
+def test_young_run_says_when_it_can_be_judged() -> None:
+    (said,) = judged(container(100 + 5 * H[:12], started_hours_ago=1.0))
+
+    assert (said.verdict, said.reason) == (Verdict.INSUFFICIENT_DATA, AssessmentReason.RUN_TOO_YOUNG)
+    assert said.ready_at is not None
+    assert timedelta() < said.ready_at - NOW <= timedelta(minutes=40)
+
+
+def test_silence_is_not_health() -> None:
+    signals = container(100 + 0 * H)
+    for values in signals.values():
+        values[-24:] = np.nan
+
+    (said,) = judged(signals)
+
+    assert (said.verdict, said.reason) == (Verdict.INSUFFICIENT_DATA, AssessmentReason.STALE)
+
+
+def test_nothing_at_all_is_insufficient() -> None:
+    empty = BlockMatrix(keys=matrix([container(H)]).keys, end=END, block_seconds=300.0, signals={})
+
+    assert assess(empty, DetectionRules(), NOW)[0].reason == AssessmentReason.NO_DATA
+
+
+def test_demo_on_a_short_lookback_is_found_with_time_left() -> None:
+    seconds = np.arange(1, 57) * 5.0
+    memory = 25 + 65 * seconds / 280
+    rules = DetectionRules(lookback=timedelta(minutes=15), minimum_age=timedelta(seconds=30))
+    for count in range(14, 57):
+        short = _seconds_matrix(memory[:count], 5.0)
+        if assess(short, rules, NOW)[0].verdict is Verdict.LEAKING:
+            break
+
+    assert 30 <= 280 - seconds[count - 1] <= 200
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        pytest.param(lambda s: 25 + 60 * (1 - np.exp(-s / 40)), id="a warm-up"),
+        pytest.param(lambda s: 70 + 0 * s, id="flat and high"),
+        pytest.param(lambda s: 30 + 50 * ((s % 60) / 60), id="teeth"),
+    ],
+)
+def test_short_lookback_does_not_make_bounded_memory_leak(memory: object) -> None:
+    assert callable(memory)
+    seconds = np.arange(1, 181) * 5.0
+    rules = DetectionRules(lookback=timedelta(minutes=15), minimum_age=timedelta(seconds=30))
+    for count in range(14, 181, 3):
+        short = _seconds_matrix(memory(seconds)[:count], 5.0)
+
+        assert assess(short, rules, NOW)[0].verdict is not Verdict.LEAKING, f"after {count * 5} s"
+
+
+def test_sensitivity_orders_how_early_a_leak_is_told() -> None:
+    memory = 100 + 4.5 * H
+    told = {}
+    for sensitivity in Sensitivity:
+        rules = DetectionRules(sensitivity=sensitivity)
+        told[sensitivity] = next(
+            hours
+            for hours in range(10, 49)
+            if assess(matrix([container(memory[: hours * 12], started_hours_ago=hours + 0.1)]), rules, NOW)[
+                0
+            ].verdict
+            is Verdict.LEAKING
+        )
+
+    assert told[Sensitivity.EAGER] <= told[Sensitivity.BALANCED] <= told[Sensitivity.CONSERVATIVE]
+    assert told[Sensitivity.EAGER] < told[Sensitivity.CONSERVATIVE]
+
+
+def _seconds_matrix(memory: np.ndarray, block_seconds: float) -> BlockMatrix:
+    floors = (memory * MIB).astype(np.float32).reshape(1, -1)
+    lasted = floors.shape[1] * block_seconds
+    return BlockMatrix(
+        keys=matrix([container(H)]).keys,
+        end=END,
+        block_seconds=block_seconds,
+        signals={
+            Signal.RSS_FLOOR: floors,
+            Signal.RSS_TOP: floors,
+            Signal.LIMIT: np.full_like(floors, 128 * MIB),
+            Signal.START_TIME: np.full_like(floors, -lasted),
+        },
+    )
+
+
+def _hourly(memory: np.ndarray, *, started_hours_ago: float) -> BlockMatrix:
+    hourly = memory.reshape(-1, 12).min(axis=1)
+    wide = matrix([container(hourly, started_hours_ago=started_hours_ago)])
+    return replace(wide, block_seconds=3600.0)
