@@ -5,25 +5,33 @@ Goroutines are asked first, then calls that are leaks by themselves, and only th
 memory that a blocked goroutine holds is not also an unbounded map. No growth, no cause.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from controller.evidence.causes import BOUNDED_CACHES, CATALOGUE, Blocked, Cause, Grown
-from controller.evidence.comparison import Comparison, Indices, Numbers
+from controller.evidence.causes import CATALOGUE, Blocked, Cause
 from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
+from controller.evidence.grown_heap import (
+    LEAST_KEPT_RATIO,
+    GrownHeap,
+    caller_of,
+    heaviest_caller,
+    is_filling,
+    is_kept,
+    largest_rows,
+    owner,
+    rows_of,
+    rows_through,
+    share_of,
+)
 from controller.evidence.heap_shape import HeapShape, shape_of
 from controller.evidence.origin import Origin
-from controller.evidence.plateau import Halves, is_slowing
 from controller.evidence.profile import Frame
-from controller.evidence.retainer import Retainer, kept_ratio, owner_position
+from controller.evidence.retainer import Retainer
 
-LEAST_KEPT_RATIO = 0.7
-"""Of what was allocated at the lines that grew: below it blocks are freed as others come, as in a cache."""
 _LEAST_SHARE_OF_A_SHAPE = 0.25
-_MOST_ROWS = 4000
+_OBJECTS_PER_GOROUTINE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +47,6 @@ class NamedCause:
     """The numbers that speak for it."""
     by_goroutines: bool = False
     """Whether goroutines gave it away."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GrownHeap:
-    """A heap that grew materially, prepared for questions; None stands for one that did not."""
-
-    comparison: Comparison
-    owner_positions: Indices
-    retainers: tuple[Retainer, ...]
-    halves: Halves | None = None
-    """Growth up to a profile in the middle and after it, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +80,7 @@ class _Matcher:
         self._any_heap = any_heap
         self._goroutines = goroutines
         self._explained: set[tuple[WaitState, str]] = set()
+        self._explained_rows: set[int] = set()
 
     def specific(self) -> Iterator[NamedCause]:
         """Causes with a signature of their own."""
@@ -131,21 +129,22 @@ class _Matcher:
         if self._heap is None or not cause.grown or not self._heap.comparison.has_baseline:
             return None
         comparison = self._heap.comparison
-        rows = _largest_rows(comparison)
+        rows = largest_rows(comparison)
         growth = float(np.maximum(comparison.inuse_delta_bytes, 0).sum())
         for signature in cause.grown:
-            hits = _rows_through(comparison, rows, signature)
+            hits = rows_through(comparison, rows, signature)
             held = float(comparison.inuse_delta_bytes[hits].sum())
             if not hits or held < signature.at_least_share * growth:
                 continue
             heaviest = max(hits, key=lambda row: float(comparison.inuse_delta_bytes[row]))
-            if not _is_kept(self._heap, hits, _owner(self._heap, heaviest).function):
+            if not is_kept(self._heap, hits, owner(self._heap, heaviest).function):
                 continue
-            place = _caller_of(comparison, heaviest, signature)
+            self._explained_rows.update(hits)
+            place = caller_of(comparison, heaviest, signature)
             self._explain_goroutines_of(place.function)
             share = held / growth
             if signature.keeps_what_it_is_given:
-                share = max(share, _share_of(self._heap, place.function))
+                share = max(share, share_of(self._heap, place.function))
             return _named(
                 cause, 0.6 + 0.35 * min(share * 2, 1.0), place, f"{min(share, 1):.0%} of the growth"
             )
@@ -163,7 +162,7 @@ class _Matcher:
             return None
         comparison = heap.comparison
         for weights in (np.maximum(comparison.inuse_delta_bytes, 0), comparison.alloc_bytes):
-            place = _heaviest_caller(heap, signature.called_through, weights)
+            place = heaviest_caller(heap, signature.called_through, weights)
             if place is not None:
                 return place
         return None
@@ -188,34 +187,44 @@ class _Matcher:
             yield _named(cause, certain, _place(group), evidence, by_goroutines=True)
 
     def shapes(self, found: list[NamedCause]) -> Iterator[NamedCause]:
-        """The collection that holds the memory of the application for which nothing better is known."""
-        if self._heap is None or not self._heap.comparison.same_process or found:
+        """The collection that holds memory of the application for which nothing better is known."""
+        if self._heap is None or not self._heap.comparison.same_process:
             return
-        retainer = next((r for r in self._heap.retainers if r.origin > Origin.DISPATCH), None)
-        if retainer is None or retainer.share < _LEAST_SHARE_OF_A_SHAPE:
-            return
-        if retainer.kept_ratio < LEAST_KEPT_RATIO or is_filling(self._heap, retainer):
-            return
-        shape = shape_of(self._heap.comparison, self._heap.owner_positions, _rows_of(self._heap, retainer))
+        named = {each.function for each in found}
+        for retainer in self._heap.retainers:
+            if retainer.share < _LEAST_SHARE_OF_A_SHAPE or retainer.function in named:
+                continue
+            if retainer.origin > Origin.DISPATCH and self._stays_unexplained(self._heap, retainer):
+                yield self._shape(self._heap, retainer)
+                return
+
+    def _stays_unexplained(self, heap: GrownHeap, retainer: Retainer) -> bool:
+        if retainer.kept_ratio < LEAST_KEPT_RATIO or is_filling(heap, retainer):
+            return False
+        delta, rows = heap.comparison.inuse_delta_bytes, rows_of(heap, retainer)
+        explained = sum(float(delta[row]) for row in rows.tolist() if row in self._explained_rows)
+        if explained > retainer.delta_bytes / 2:
+            return False
+        heaviest = int(rows[int(delta[rows].argmax())])
+        objects = float(heap.comparison.inuse_delta_objects[heaviest])
+        return objects > _OBJECTS_PER_GOROUTINE * self._leaked_goroutines()
+
+    def _leaked_goroutines(self) -> int:
+        """They hold what they were started with: about so many blocks of each kind are theirs."""
+        return sum(
+            each.delta
+            for each in self._goroutines.groups
+            if (each.state, each.function) in self._explained
+            or has_leaked(each, has_baseline=self._goroutines.has_baseline)
+        )
+
+    @staticmethod
+    def _shape(heap: GrownHeap, retainer: Retainer) -> NamedCause:
+        shape = shape_of(heap.comparison, heap.owner_positions, rows_of(heap, retainer))
         cause = next(each for each in CATALOGUE if shape.shape in each.shapes)
         place = _shape_place(shape) or Frame(retainer.function, retainer.file, retainer.line)
-        confidence = 0.75 if shape.function else 0.5
         evidence = f"{min(retainer.share, 1):.0%} of the growth, and nearly all of it kept"
-        yield _named(cause, confidence, place, evidence)
-
-
-def is_filling(heap: GrownHeap, retainer: Retainer) -> bool:
-    """Whether what the function holds looks like a cache on the way to its bound."""
-    rows = _rows_of(heap, retainer)
-    comparison = heap.comparison
-    bounded = any(
-        BOUNDED_CACHES.search(comparison.frames[frame].function)
-        for row in rows.tolist()
-        for frame in comparison.stacks[int(comparison.stack_of[row])].tolist()
-    )
-    if heap.halves is not None:
-        return bounded or heap.halves.slows(retainer.function)
-    return bounded or is_slowing(comparison, rows)
+        return _named(cause, 0.75 if shape.function else 0.5, place, evidence)
 
 
 def is_accused(named: NamedCause, function: str) -> bool:
@@ -250,79 +259,3 @@ def _waits_in(group: GoroutineGroup, signature: Blocked) -> bool:
     if signature.states and group.state not in signature.states:
         return False
     return any(signature.function.search(frame.function) for frame in group.stack)
-
-
-def _largest_rows(comparison: Comparison) -> list[int]:
-    delta = comparison.inuse_delta_bytes
-    order = np.argsort(-delta)[:_MOST_ROWS]
-    return [row for row in order.tolist() if delta[row] > 0]
-
-
-def _rows_through(comparison: Comparison, rows: list[int], signature: Grown) -> list[int]:
-    """The rows whose stack makes the call, where code outside Go's own packages asked for it."""
-    calls = {
-        number
-        for number, frame in enumerate(comparison.frames)
-        if signature.call.search(frame.function) is not None
-    }
-    if not calls:
-        return []
-    stacks = ((row, comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows)
-    return [
-        row
-        for row, stack in stacks
-        if not calls.isdisjoint(stack)
-        and (signature.called_by_anyone or _asked_from_outside(stack, calls, comparison.origins))
-    ]
-
-
-def _asked_from_outside(stack: list[int], calls: set[int], origins: tuple[Origin, ...]) -> bool:
-    """Whether the frame above the innermost run of calls is not one of Go's own."""
-    first = next(place for place, frame in enumerate(stack) if frame in calls)
-    above = next((frame for frame in stack[first:] if frame not in calls), None)
-    return above is not None and origins[above] >= Origin.LIBRARY
-
-
-def _is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:
-    """By these rows, or by all of their owner's: a map's tables are freed as it grows, its values not."""
-    ratio = kept_ratio(heap.comparison, np.array(rows))
-    of_owner = (each.kept_ratio for each in heap.retainers if each.function == owner)
-    return max(ratio, *of_owner, 0.0) >= LEAST_KEPT_RATIO
-
-
-def _share_of(heap: GrownHeap, owner: str) -> float:
-    return next((each.share for each in heap.retainers if each.function == owner), 0.0)
-
-
-def _caller_of(comparison: Comparison, row: int, signature: Grown) -> Frame:
-    """Who made the call: the owner of the stack above it."""
-    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
-    matches = [signature.call.search(comparison.frames[each].function) is not None for each in stack]
-    above: list[int] = stack[len(stack) - matches[::-1].index(True) :] or stack
-    return comparison.frames[above[owner_position(above, comparison.origins)]]
-
-
-def _owner(heap: GrownHeap, row: int) -> Frame:
-    stack = int(heap.comparison.stack_of[row])
-    return heap.comparison.frames[int(heap.comparison.stacks[stack][heap.owner_positions[stack]])]
-
-
-def _rows_of(heap: GrownHeap, retainer: Retainer) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    rows = [row for row in _largest_rows(heap.comparison) if _owner(heap, row).function == retainer.function]
-    return np.array(rows, dtype=np.int64)
-
-
-def _heaviest_caller(heap: GrownHeap, call: re.Pattern[str], weights: Numbers) -> Frame | None:
-    comparison: Comparison = heap.comparison
-    for row in np.argsort(-weights)[:_MOST_ROWS].tolist():
-        if weights[row] <= 0:
-            return None
-        stack: list[int] = comparison.stacks[int(comparison.stack_of[row])].tolist()
-        position = int(heap.owner_positions[int(comparison.stack_of[row])])
-        owner = stack[position]
-        below = stack[:position]
-        if comparison.origins[owner] < Origin.LIBRARY:
-            continue
-        if any(call.search(comparison.frames[each].function) for each in below):
-            return comparison.frames[owner]
-    return None

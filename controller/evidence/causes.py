@@ -35,6 +35,8 @@ class Grown:
     at_least_share: float = 0.15
     keeps_what_it_is_given: bool = False
     """What the call's owner allocates counts as well: the values of a cache are made by its caller."""
+    unless: re.Pattern[str] | None = None
+    """Stacks with one of these functions are about something else."""
     called_by_anyone: bool = False
     """Also where Go's own packages made the call."""
 
@@ -258,6 +260,7 @@ CATALOGUE: tuple[Cause, ...] = (
                     r"^github\.com/gin-gonic/gin\.\(\*Engine\)\.(allocateContext|New)",
                 ),
                 at_least_share=0.25,
+                unless=_r(r"^net/http\.\(\*(persistConn|Client|Transport)\)\."),
                 called_by_anyone=True,
             ),
         ),

@@ -10,20 +10,13 @@ from dataclasses import dataclass
 from controller.detection.assessment import GrowthClass
 from controller.evidence.advice import Advice, advise
 from controller.evidence.answers import Answers, answer
-from controller.evidence.cause_matching import (
-    LEAST_KEPT_RATIO,
-    GrownGoroutines,
-    GrownHeap,
-    NamedCause,
-    is_accused,
-    is_filling,
-    name_causes,
-)
+from controller.evidence.cause_matching import GrownGoroutines, NamedCause, is_accused, name_causes
 from controller.evidence.causes import NATIVE
 from controller.evidence.churn import Churn, find_churn
 from controller.evidence.comparison import Comparison, compare
 from controller.evidence.flame import FlameNode, flame_of
 from controller.evidence.goroutines import MOST_GROUPS, GoroutineGroup, group_goroutines, has_leaked
+from controller.evidence.grown_heap import LEAST_KEPT_RATIO, GrownHeap, is_filling
 from controller.evidence.growth_class import MemoryAccount, classify, stack_growth_bytes
 from controller.evidence.memstats import read_memstats
 from controller.evidence.origin import Origin

@@ -97,6 +97,8 @@ def origin_of(frame: Frame) -> Origin:
 
 def _in_standard_tree(package: str, file: str) -> bool:
     """An application's module may be called `log`: then its files do not lie where Go's own do."""
+    if package.split("/", 1)[0] == "runtime":
+        return True
     folder = file.rpartition("/")[0]
     absolute = file.startswith("/") or file[1:3] == ":/"
     return not absolute or folder.endswith(f"/src/{package}") or "/src/" in folder

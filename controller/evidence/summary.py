@@ -1,8 +1,8 @@
 """The diagnosis in one sentence, for an Event and for `kubectl get`."""
 
 from controller.detection.assessment import GrowthClass
-from controller.evidence.cause_matching import LEAST_KEPT_RATIO
 from controller.evidence.diagnosis import Diagnosis
+from controller.evidence.grown_heap import LEAST_KEPT_RATIO
 
 
 def summarize(diagnosis: Diagnosis) -> str:

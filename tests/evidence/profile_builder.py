@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Iterable, Sequence
 
+from controller.evidence.origin import package_of
 from controller.evidence.profile_pb2 import Profile
 
 HEAP_TYPES = (
@@ -30,7 +31,8 @@ class ProfileBuilder:
             self.message.string_table.append(text)
         return self._strings[text]
 
-    def location(self, function: str, file: str = "/app/main.go", line: int = 10) -> int:
+    def location(self, function: str, file: str = "", line: int = 10) -> int:
+        file = file or _file_of(function)
         key = (function, file, line)
         if key not in self._locations:
             number = len(self._locations) + 1
@@ -56,6 +58,15 @@ class ProfileBuilder:
 
     def gzipped(self) -> bytes:
         return gzip.compress(self.plain(), 1)
+
+
+def _file_of(function: str) -> str:
+    package = package_of(function)
+    if package == "main":
+        return "/app/main.go"
+    if "." in package.split("/", 1)[0]:
+        return f"/root/go/pkg/mod/{package}@v1.2.3/code.go"
+    return f"/usr/local/go/src/{package}/code.go"
 
 
 def heap_profile(*, period: int = 1) -> ProfileBuilder:

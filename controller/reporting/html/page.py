@@ -7,12 +7,13 @@ content security policy allows only the one style and the one script of this pag
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.summary import summarize
@@ -86,7 +87,7 @@ def _template() -> Template:
     environment = Environment(
         loader=BaseLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(mib=_mib, share=_share, utc=_utc)
+    environment.filters.update(mib=_mib, share=_share, utc=_utc, code=_code)
     return environment.from_string(_asset("report.html.j2"))
 
 
@@ -100,6 +101,11 @@ def _mib(size: float) -> str:
 
 def _share(share: float) -> str:
     return f"{min(share, 1):.0%}"
+
+
+def _code(text: str) -> Markup:
+    """The text with what stands in backquotes set as code; everything is escaped first."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def _utc(at: datetime) -> str:

@@ -1,0 +1,125 @@
+"""What the causes ask of a heap that grew: which rows make a call, whose they are, and whether they stay."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.evidence.causes import BOUNDED_CACHES, Grown
+from controller.evidence.comparison import Comparison, Indices, Numbers
+from controller.evidence.origin import Origin
+from controller.evidence.plateau import Halves, is_slowing
+from controller.evidence.profile import Frame
+from controller.evidence.retainer import Retainer, kept_ratio, owner_position
+
+LEAST_KEPT_RATIO = 0.7
+"""Of what was allocated at the lines that grew: below it blocks are freed as others come, as in a cache."""
+_MOST_ROWS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GrownHeap:
+    """A heap that grew materially, prepared for questions; None stands for one that did not."""
+
+    comparison: Comparison
+    owner_positions: Indices
+    retainers: tuple[Retainer, ...]
+    halves: Halves | None = None
+    """Growth up to a profile in the middle and after it, where there is one."""
+
+
+def is_filling(heap: GrownHeap, retainer: Retainer) -> bool:
+    """Whether what the function holds looks like a cache on the way to its bound."""
+    rows = rows_of(heap, retainer)
+    comparison = heap.comparison
+    bounded = any(
+        BOUNDED_CACHES.search(comparison.frames[frame].function)
+        for row in rows.tolist()
+        for frame in comparison.stacks[int(comparison.stack_of[row])].tolist()
+    )
+    if heap.halves is not None:
+        return bounded or heap.halves.slows(retainer.function)
+    return bounded or is_slowing(comparison, rows)
+
+
+def largest_rows(comparison: Comparison) -> list[int]:
+    """Rows that grew, the largest first."""
+    delta = comparison.inuse_delta_bytes
+    order = np.argsort(-delta)[:_MOST_ROWS]
+    return [row for row in order.tolist() if delta[row] > 0]
+
+
+def rows_through(comparison: Comparison, rows: list[int], signature: Grown) -> list[int]:
+    """The rows whose stack makes the call, where code outside Go's own packages asked for it."""
+    calls = _frames_named(comparison, signature.call)
+    if not calls:
+        return []
+    others = _frames_named(comparison, signature.unless) if signature.unless else set()
+    stacks = ((row, comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows)
+    return [
+        row
+        for row, stack in stacks
+        if not calls.isdisjoint(stack)
+        and others.isdisjoint(stack)
+        and (signature.called_by_anyone or _asked_from_outside(stack, calls, comparison.origins))
+    ]
+
+
+def _frames_named(comparison: Comparison, names: re.Pattern[str]) -> set[int]:
+    return {number for number, frame in enumerate(comparison.frames) if names.search(frame.function)}
+
+
+def _asked_from_outside(stack: list[int], calls: set[int], origins: tuple[Origin, ...]) -> bool:
+    """Whether the frame above the innermost run of calls is not one of Go's own."""
+    first = next(place for place, frame in enumerate(stack) if frame in calls)
+    above = next((frame for frame in stack[first:] if frame not in calls), None)
+    return above is not None and origins[above] >= Origin.LIBRARY
+
+
+def is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:
+    """By these rows, or by all of their owner's: a map's tables are freed as it grows, its values not."""
+    ratio = kept_ratio(heap.comparison, np.array(rows))
+    of_owner = (each.kept_ratio for each in heap.retainers if each.function == owner)
+    return max(ratio, *of_owner, 0.0) >= LEAST_KEPT_RATIO
+
+
+def share_of(heap: GrownHeap, owner: str) -> float:
+    """The share of the growth that a function holds."""
+    return next((each.share for each in heap.retainers if each.function == owner), 0.0)
+
+
+def caller_of(comparison: Comparison, row: int, signature: Grown) -> Frame:
+    """Who made the call: the owner of the stack above it."""
+    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
+    matches = [signature.call.search(comparison.frames[each].function) is not None for each in stack]
+    above: list[int] = stack[len(stack) - matches[::-1].index(True) :] or stack
+    return comparison.frames[above[owner_position(above, comparison.origins)]]
+
+
+def owner(heap: GrownHeap, row: int) -> Frame:
+    """The frame that answers for a row."""
+    stack = int(heap.comparison.stack_of[row])
+    return heap.comparison.frames[int(heap.comparison.stacks[stack][heap.owner_positions[stack]])]
+
+
+def rows_of(heap: GrownHeap, retainer: Retainer) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """The rows (indices) that grew and that this function answers for."""
+    rows = [row for row in largest_rows(heap.comparison) if owner(heap, row).function == retainer.function]
+    return np.array(rows, dtype=np.int64)
+
+
+def heaviest_caller(heap: GrownHeap, call: re.Pattern[str], weights: Numbers) -> Frame | None:
+    """The frame outside Go's own packages that makes the call in the heaviest row; None where none does."""
+    comparison: Comparison = heap.comparison
+    for row in np.argsort(-weights)[:_MOST_ROWS].tolist():
+        if weights[row] <= 0:
+            return None
+        stack: list[int] = comparison.stacks[int(comparison.stack_of[row])].tolist()
+        position = int(heap.owner_positions[int(comparison.stack_of[row])])
+        owner = stack[position]
+        below = stack[:position]
+        if comparison.origins[owner] < Origin.LIBRARY:
+            continue
+        if any(call.search(comparison.frames[each].function) for each in below):
+            return comparison.frames[owner]
+    return None

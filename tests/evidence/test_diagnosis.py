@@ -1,0 +1,225 @@
+"""What is concluded from profiles made by hand, where each fact can be set."""
+
+import json
+
+import pytest
+
+from controller.detection.assessment import GrowthClass
+from controller.evidence.diagnosis import Diagnosis, Evidence, diagnose
+from controller.evidence.document import BadDocument, diagnosis_document, read_diagnosis
+from controller.evidence.summary import summarize
+from tests.evidence.profile_builder import MEBIBYTE, ProfileBuilder, goroutine_profile, heap_profile
+
+SERVED = ("net/http.HandlerFunc.ServeHTTP", "net/http.(*conn).serve")
+
+
+def compared(now: ProfileBuilder, base: ProfileBuilder | None = None, **parts) -> Diagnosis:
+    base = base or heap_profile()
+    return diagnose(Evidence(heap=now.gzipped(), heap_baseline=base.gzipped(), **parts))
+
+
+def causes(diagnosis: Diagnosis) -> list[str]:
+    return [each.cause.id for each in diagnosis.causes]
+
+
+def waiting(*functions: str, count: int) -> bytes:
+    return goroutine_profile().sample(functions, [count]).gzipped()
+
+
+def test_growth_and_share_are_exact_where_everything_was_sampled():
+    base = heap_profile().heap("main.cache", inuse=10 * MEBIBYTE).heap("main.other", inuse=MEBIBYTE)
+    now = heap_profile().heap("main.cache", inuse=40 * MEBIBYTE).heap("main.other", inuse=11 * MEBIBYTE)
+    diagnosis = compared(now, base)
+    assert diagnosis.growth_bytes == 40 * MEBIBYTE
+    assert diagnosis.plus_minus_bytes == 0
+    assert [(each.function, each.share) for each in diagnosis.retainers] == [
+        ("main.cache", 0.75),
+        ("main.other", 0.25),
+    ]
+
+
+def test_lines_of_one_function_are_added_up():
+    now = heap_profile()
+    for line in (10, 20):
+        now.location("main.cache", "/app/main.go", line)
+    now.message.sample.add(location_id=[1], value=[1, 8 * MEBIBYTE, 1, 8 * MEBIBYTE])
+    now.message.sample.add(location_id=[2], value=[1, 8 * MEBIBYTE, 1, 8 * MEBIBYTE])
+    assert [each.delta_bytes for each in compared(now).retainers] == [16 * MEBIBYTE]
+
+
+def test_few_samples_are_told_with_the_error():
+    now = heap_profile(period=524288).heap("main.cache", inuse=4 * MEBIBYTE)
+    diagnosis = compared(now)
+    assert any("sampled blocks" in each and "fewer than 20" in each for each in diagnosis.warnings)
+    assert diagnosis.confidence < 0.8
+    # 8 blocks of 1 KiB were seen of 4 MiB: 1.96 × √8 × 512 KiB
+    assert diagnosis.plus_minus_bytes == pytest.approx(1.96 * 8**0.5 * 524288, rel=0.01)
+
+
+def test_growth_within_the_sampling_error_is_no_growth():
+    now = heap_profile(period=8 << 20).heap("main.cache", inuse=12 * MEBIBYTE)
+    diagnosis = compared(now)
+    assert diagnosis.growth_class is GrowthClass.UNKNOWN
+    assert diagnosis.retainers == ()
+
+
+def test_growth_that_is_small_beside_the_heap_is_no_growth():
+    base = heap_profile().heap("main.table", inuse=1000 * MEBIBYTE)
+    now = heap_profile().heap("main.table", inuse=1000 * MEBIBYTE).heap("main.cache", inuse=20 * MEBIBYTE)
+    assert causes(compared(now, base)) == []
+
+
+def test_a_baseline_of_another_process_is_noticed():
+    base = heap_profile().heap("main.handle", inuse=MEBIBYTE, allocated=900 * MEBIBYTE)
+    now = heap_profile().heap("main.handle", inuse=90 * MEBIBYTE, allocated=200 * MEBIBYTE)
+    diagnosis = compared(now, base)
+    assert diagnosis.confidence < 0.9
+    assert any("another process" in each for each in diagnosis.warnings)
+    assert causes(diagnosis) == []
+
+
+def test_blocks_that_are_freed_again_name_no_collection():
+    now = heap_profile().heap("main.page", inuse=30 * MEBIBYTE, allocated=300 * MEBIBYTE)
+    diagnosis = compared(now)
+    assert causes(diagnosis) == []
+    assert "as a cache does" in summarize(diagnosis)
+
+
+def test_growth_that_falls_behind_the_requests_names_no_collection():
+    """Before the baseline 40 MiB were kept over 200 MiB of requests, since then 10 over 800."""
+    base = heap_profile().heap("main.page", *SERVED, inuse=40 * MEBIBYTE)
+    base.heap("net/http.readRequest", "net/http.(*conn).serve", inuse=0, allocated=200 * MEBIBYTE)
+    now = heap_profile().heap("main.page", *SERVED, inuse=50 * MEBIBYTE)
+    now.heap("net/http.readRequest", "net/http.(*conn).serve", inuse=0, allocated=1000 * MEBIBYTE)
+    diagnosis = compared(now, base)
+    assert diagnosis.retainers[0].function == "main.page"
+    assert causes(diagnosis) == []
+
+
+def test_growth_that_keeps_up_with_the_requests_is_a_leak():
+    base = heap_profile().heap("main.page", *SERVED, inuse=10 * MEBIBYTE)
+    base.heap("net/http.readRequest", "net/http.(*conn).serve", inuse=0, allocated=200 * MEBIBYTE)
+    now = heap_profile().heap("main.page", *SERVED, inuse=50 * MEBIBYTE)
+    now.heap("net/http.readRequest", "net/http.(*conn).serve", inuse=0, allocated=1000 * MEBIBYTE)
+    assert causes(compared(now, base)) == ["unbounded-map-or-cache"]
+
+
+def test_requests_in_flight_are_no_leak():
+    upstream = (
+        "runtime.gopark",
+        "runtime.selectgo",
+        "net/http.(*persistConn).roundTrip",
+        "main.proxy",
+        *SERVED,
+    )
+    reading = ("runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).readLoop")
+    now = goroutine_profile().sample(upstream, [400]).sample(reading, [400]).gzipped()
+    diagnosis = compared(heap_profile(), goroutines=now, goroutines_baseline=waiting(*upstream, count=2))
+    assert causes(diagnosis) == []
+    assert diagnosis.growth_class is GrowthClass.UNKNOWN
+
+
+def test_a_pool_of_workers_that_breathes_is_no_leak():
+    worker = ("runtime.gopark", "runtime.chanrecv", "main.(*pool).worker")
+    base, now = waiting(*worker, count=400), waiting(*worker, count=500)
+    assert causes(compared(heap_profile(), goroutines=now, goroutines_baseline=base)) == []
+
+
+def test_handlers_that_work_side_by_side_are_no_leak():
+    waits = ("runtime.gopark", "runtime.chanrecv", "main.lookUp", *SERVED)
+    base, now = waiting(*waits, count=1), waiting(*waits, count=120)
+    assert causes(compared(heap_profile(), goroutines=now, goroutines_baseline=base)) == []
+
+
+def test_goroutines_that_wait_for_bodies_beyond_those_in_flight_are_the_leak():
+    reading = ("runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).readLoop")
+    calling = ("runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).roundTrip", "main.fetch")
+    now = goroutine_profile().sample(reading, [300]).sample(calling, [40]).gzipped()
+    heap = heap_profile().heap(
+        "net/http.NewRequest", "net/http.(*Client).do", "main.fetch", inuse=3 * MEBIBYTE
+    )
+    diagnosis = compared(heap, goroutines=now, goroutines_baseline=waiting(*reading, count=10))
+    assert causes(diagnosis) == ["response-body-not-closed"]
+    assert diagnosis.causes[0].function == "main.fetch"
+    assert diagnosis.causes[0].evidence.startswith("250 goroutines")
+
+
+def test_two_leaks_are_both_named():
+    send = ("runtime.gopark", "runtime.chansend", "main.publish")
+    heap = heap_profile().heap(
+        "github.com/prometheus/client_golang/prometheus.MakeLabelPairs",
+        "github.com/prometheus/client_golang/prometheus.(*MetricVec).GetMetricWithLabelValues",
+        "main.count",
+        inuse=30 * MEBIBYTE,
+    )
+    diagnosis = compared(
+        heap, goroutines=waiting(*send, count=900), goroutines_baseline=waiting(*send, count=9)
+    )
+    assert set(causes(diagnosis)) == {"metric-label-cardinality", "goroutine-blocked-on-channel-send"}
+
+
+def stats(**values: int) -> bytes:
+    return json.dumps(values).encode()
+
+
+def test_memory_that_was_only_not_returned_can_be_freed_by_hand():
+    memstats = stats(
+        HeapAlloc=20 * MEBIBYTE, HeapIdle=400 * MEBIBYTE, HeapReleased=10 * MEBIBYTE, Sys=450 * MEBIBYTE
+    )
+    diagnosis = compared(heap_profile(), memstats=memstats, rss_bytes=430 * MEBIBYTE)
+    assert diagnosis.growth_class is GrowthClass.FRAGMENTATION
+    assert diagnosis.answers.can_memory_be_freed_by_hand is True
+    assert "390 MiB" in diagnosis.answers.freed_by_hand_because
+
+
+def test_native_memory_is_left_out_of_gomemlimit():
+    memstats = stats(HeapAlloc=20 * MEBIBYTE, HeapIdle=0, HeapReleased=0, Sys=50 * MEBIBYTE)
+    diagnosis = compared(
+        heap_profile(), memstats=memstats, rss_bytes=350 * MEBIBYTE, limit_bytes=1000 * MEBIBYTE
+    )
+    assert diagnosis.growth_class is GrowthClass.NATIVE
+    assert diagnosis.advice.gomemlimit_bytes == (900 - 300) * MEBIBYTE
+    assert causes(diagnosis) == ["native-memory"]
+
+
+def test_a_loud_profiler_is_told():
+    memstats = stats(HeapAlloc=MEBIBYTE, Sys=200 * MEBIBYTE, BuckHashSys=90 * MEBIBYTE)
+    assert any("profstackdepth" in each for each in compared(heap_profile(), memstats=memstats).warnings)
+
+
+def test_the_profiles_own_allocations_are_nobodys():
+    own = (
+        "compress/flate.NewWriter",
+        "runtime/pprof.(*profileBuilder).build",
+        "net/http/pprof.handler.ServeHTTP",
+    )
+    diagnosis = compared(heap_profile().heap(*own, inuse=90 * MEBIBYTE))
+    assert diagnosis.growth_bytes == 0
+
+
+def test_a_diagnosis_survives_its_document():
+    send = ("runtime.gopark", "runtime.chansend", "main.publish")
+    now = heap_profile().heap("bytes.growSlice", "main.publish", *SERVED, inuse=30 * MEBIBYTE)
+    diagnosis = compared(
+        now,
+        goroutines=waiting(*send, count=900),
+        goroutines_baseline=waiting(*send, count=9),
+        limit_bytes=10**9,
+    )
+    document = diagnosis_document(diagnosis, with_flame=True)
+    assert diagnosis_document(read_diagnosis(json.dumps(document)), with_flame=True) == document
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"class": "teapot"}, id="unknown class"),
+        pytest.param({"retainers": [{"function": 7}]}, id="function that is a number"),
+        pytest.param({"answers": None}, id="no answers"),
+        pytest.param({"confidence": "high"}, id="confidence in words"),
+    ],
+)
+def test_a_document_that_is_no_diagnosis_is_refused(damage: dict[str, object]):
+    document = diagnosis_document(compared(heap_profile()), with_flame=True) | damage
+    with pytest.raises(BadDocument):
+        read_diagnosis(json.dumps(document))
