@@ -109,10 +109,12 @@ class EvidenceSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """Where /livez, /readyz and /metrics are served."""
+    """Where /livez, /readyz and /metrics are served, and on a port of their own incidents' reports."""
 
     address: str = "0.0.0.0"  # noqa: S104  (probes and scrapes come from outside the pod)
     port: int = Field(default=8080, ge=1, le=65535)
+    report_port: int | None = Field(default=None, ge=1, le=65535)
+    """None: reports are not served."""
 
 
 class LeaseSettings(_Section):

@@ -21,7 +21,8 @@ from controller.clients.reporter import EvidenceReporter
 from controller.clients.telemetry import PrometheusTelemetry
 from controller.decision.situation import Powers
 from controller.inventory.workload import Platform, WorkloadRef
-from controller.operator.endpoints import serve
+from controller.operator.endpoints import own_routes, serve
+from controller.operator.incident_files import IncidentFiles
 from controller.operator.policies import WatchedPolicies
 from controller.operator.schedule import Schedule
 from controller.platforms.kubernetes.api import KubernetesApi, connect
@@ -30,6 +31,7 @@ from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.lease import Lease
 from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.platforms.kubernetes.restarts import KubernetesRestarts
+from controller.platforms.kubernetes.reviewer import KubernetesReviewer
 from controller.ports import World
 from controller.settings import ConfigurationError, Settings, read_settings
 from controller.sweep.flow import Sweeper, SweepLimits
@@ -50,7 +52,8 @@ async def run(settings: Settings, settings_file: Path) -> None:
         pprof = await stack.enter_async_context(PprofClient(clock))
         api = connect()
         lease = _lease(api, settings)
-        world = _world(settings, api, lease, telemetry, pprof)
+        store = _store(settings)
+        world = _world(settings, api, lease, telemetry, pprof, store)
         policies = WatchedPolicies(
             api,
             namespaces=settings.watch_namespaces,
@@ -71,14 +74,15 @@ async def run(settings: Settings, settings_file: Path) -> None:
             telemetry.leads(lease.held)
             return telemetry.exposition()
 
-        server = await serve(
-            address=settings.http.address,
-            port=settings.http.port,
-            alive=lambda: schedule.alive,
-            ready=lambda: schedule.ready,
-            exposition=exposition,
-        )
+        own = own_routes(alive=lambda: schedule.alive, ready=lambda: schedule.ready, exposition=exposition)
+        http = settings.http
+        server = await serve(own, address=http.address, port=http.port)
         stack.push_async_callback(server.cleanup)
+        if http.report_port is not None:
+            # With a connection of its own, so that readers never keep a sweep waiting.
+            files = IncidentFiles(store, KubernetesReviewer(connect(), clock))
+            readers = await serve(files.routes(), address=http.address, port=http.report_port)
+            stack.push_async_callback(readers.cleanup)
         stack.push_async_callback(lease.release)
         logger.info("controller started", extra={"settings": settings.model_dump(mode="json", by_alias=True)})
         await _until_stopped(policies.watch(), lease.keep(), schedule.run())
@@ -98,17 +102,21 @@ async def _until_stopped(*parts: Any) -> None:
         task.result()
 
 
+def _store(settings: Settings) -> VolumeEvidenceStore:
+    evidence = settings.evidence
+    return VolumeEvidenceStore(
+        evidence.directory, maximum_bytes=evidence.maximum_bytes, maximum_age=evidence.maximum_age
+    )
+
+
 def _world(
     settings: Settings,
     api: KubernetesApi,
     lease: Lease,
     telemetry: PrometheusTelemetry,
     pprof: PprofClient,
+    store: VolumeEvidenceStore,
 ) -> World:
-    evidence = settings.evidence
-    store = VolumeEvidenceStore(
-        evidence.directory, maximum_bytes=evidence.maximum_bytes, maximum_age=evidence.maximum_age
-    )
     diagnostician = EvidenceDiagnostician(store)
     return World(
         memory_sources={

@@ -77,6 +77,16 @@ class VolumeEvidenceStore:
         path = self._path(folder, name)
         return path.read_bytes() if path.is_file() else None
 
+    def file(self, folder: str, name: str) -> Path | None:
+        """
+        Where a kept file is on the volume, links followed; None where it is not kept.
+
+        Raises EvidenceRefused where the name is not a plain one.
+        """
+        path = self._path(folder, name).resolve()
+        inside = path.is_relative_to(self._directory.resolve()) and not name.startswith(".")
+        return path if inside and path.is_file() else None
+
     def describe(self, folder: str, name: str) -> Stored | None:
         """What a kept file is; None where it is not kept."""
         content = self.read(folder, name)

@@ -139,23 +139,51 @@ def test_named_namespaces_get_roles_there_and_nowhere_else() -> None:
         for role in of_kind(objects, "Role", "RoleBinding")
     } == {
         ("bilgepump-lease", "ops"),
+        ("bilgepump-report-reader", "ops"),
         *(
             (f"bilgepump-{power}", namespace)
             for power in ("read", "remediate")
             for namespace in ("shop", "bank")
         ),
     }
-    assert not of_kind(objects, "ClusterRoleBinding")
+    (cluster_wide,) = of_kind(objects, "ClusterRoleBinding")
+    assert cluster_wide["roleRef"]["name"] == "bilgepump-reports"
+    assert not of_kind(render(URL, "watchNamespaces={shop}", "reports.enabled=false"), "ClusterRoleBinding")
 
 
 def test_every_binding_is_for_the_controllers_own_account() -> None:
     objects = render(URL, "remediate.enabled=true")
     (account,) = of_kind(objects, "ServiceAccount")
     bindings = of_kind(objects, "ClusterRoleBinding", "RoleBinding")
-    assert len(bindings) == 3
+    assert len(bindings) == 4
     for binding in bindings:
         (subject,) = binding["subjects"]
         assert (subject["name"], subject["namespace"]) == (account["metadata"]["name"], "ops")
+
+
+def test_readers_of_reports_reach_that_port_and_nothing_else() -> None:
+    reader = "reports.readers[0].kind=Group,reports.readers[0].name=on-call"
+    objects = render(URL, reader)
+    (role,) = (
+        one for one in of_kind(objects, "Role") if one["metadata"]["name"] == "bilgepump-report-reader"
+    )
+    (rule,) = role["rules"]
+    (service,) = of_kind(objects, "Service")
+    ports = [port["name"] for port in service["spec"]["ports"]]
+    assert rule["resources"] == ["services/proxy"]
+    assert rule["resourceNames"] == [f"http:{service['metadata']['name']}:{ports[1]}"]
+    assert rule["verbs"] == ["get"]
+    bindings = of_kind(objects, "RoleBinding")
+    assert [one["subjects"][0]["name"] for one in bindings if one["roleRef"]["name"].endswith("-reader")] == [
+        "on-call"
+    ]
+
+
+def test_without_reports_there_is_no_port_for_them() -> None:
+    objects = render(URL, "reports.enabled=false")
+    (service,) = of_kind(objects, "Service")
+    assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
+    assert not [one for one in objects if "report" in one["metadata"]["name"]]
 
 
 def test_people_can_view_and_edit_policies_but_write_no_incidents() -> None:

@@ -84,7 +84,10 @@ def test_names_agree_between_settings_roles_and_pod(tmp_path: Path, extra: tuple
     assert environment["DEPLOYMENT_NAME"] == deployment["metadata"]["name"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert Path(mounts["evidence"]) == settings.evidence.directory
-    assert container["ports"][0]["containerPort"] == settings.http.port
+    assert [port["containerPort"] for port in container["ports"]] == [
+        settings.http.port,
+        settings.http.report_port,
+    ]
     assert Path(container["args"][-1]).parent == Path(mounts["settings"])
 
 

@@ -38,6 +38,9 @@ evidence:
   maximumAge: {{ .Values.evidence.maximumAge }}
 http:
   port: 8080
+  {{- if .Values.reports.enabled }}
+  reportPort: 8081
+  {{- end }}
 lease:
   name: {{ include "bilgepump.fullname" . }}
   durationSeconds: {{ .Values.lease.durationSeconds }}
