@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.benchmarks.detection import calibration
 from tests.benchmarks.detection.case import Family, family_named
-from tests.benchmarks.detection.contest import contest
+from tests.benchmarks.detection.contest import contest, detectors
 from tests.benchmarks.detection.corpus import Draw, draws, seeds_named, write
 from tests.benchmarks.detection.families import ALL
 from tests.benchmarks.detection.figures import beaten, figures, report
@@ -27,13 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 done, 2 wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     generates = given[:1] == ["generate"]
+    options = _generate_parser().parse_args(given[1:]) if generates else _contest_parser().parse_args(given)
     try:
-        if generates:
-            return _generate(_generate_parser().parse_args(given[1:]))
-        return _contest(_contest_parser().parse_args(given))
+        chosen = _draws(options)
+        detectors([] if generates else options.peers)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return _generate(options, chosen) if generates else _contest(options, chosen)
 
 
 def _add_choice(parser: argparse.ArgumentParser, seeds: str) -> None:
@@ -73,17 +74,16 @@ def _generate_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _generate(options: argparse.Namespace) -> int:
-    chosen = _draws(options)
+def _generate(options: argparse.Namespace, chosen: Sequence[Draw]) -> int:
     for number, path in enumerate(write(chosen, options.out), start=1):
         print(f"\r{number}/{len(chosen)} {path.name:70.70s}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return 0
 
 
-def _contest(options: argparse.Namespace) -> int:
+def _contest(options: argparse.Namespace, chosen: Sequence[Draw]) -> int:
     seconds = 60.0 * options.every
-    generated = contest(_draws(options), options.peers, options.processes, seconds)
+    generated = contest(chosen, options.peers, options.processes, seconds)
     first = seeds_named(options.seeds, 1)[0]
     real_draws = draws(range(first, first + options.real), REAL)
     real = contest(real_draws, options.peers, options.processes, seconds) if options.real else {}
