@@ -24,6 +24,10 @@ setup: $(VENV)/ready ## Make the environment in .venv, from hash-pinned locks
 demo: setup ## The whole story on a real cluster, narrated; KEEP=1 keeps it
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
+.PHONY: demo-ecs
+demo-ecs: setup ## The same story on ECS: real processes, no cluster and no account
+	@$(BIN)/python -m tests.ecs.demo
+
 .PHONY: fmt
 fmt: setup ## Format and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -54,6 +54,7 @@ class EcsSettings:
     evidence_maximum_age: timedelta = timedelta(days=30)
     concurrent_remediations: int = 1
     allow_loopback: bool = False
+    capture: bool = True
 
 
 def clock() -> datetime:
@@ -114,10 +115,8 @@ class EcsController:
 
 
 @asynccontextmanager
-async def ecs_controller(
-    settings: EcsSettings, book: PolicyBook, *, only_look: bool
-) -> AsyncIterator[EcsController]:
-    """Everything that `bilgepump ecs` needs; `only_look` takes the powers to capture and to act away."""
+async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterator[EcsController]:
+    """Everything that `bilgepump ecs` needs."""
     async with AsyncExitStack() as stack:
         telemetry = PrometheusTelemetry()
         pprof = await stack.enter_async_context(PprofClient(clock))
@@ -125,7 +124,7 @@ async def ecs_controller(
         stack.callback(lock.release)
         world = _world(settings, book, lock, telemetry, pprof)
         limits = SweepLimits(
-            powers=Powers(capture=not only_look, remediate=not only_look),
+            powers=Powers(capture=settings.capture),
             concurrent_remediations=settings.concurrent_remediations,
         )
         yield EcsController(Sweeper(world, lambda: limits, Retention()), book, lock, telemetry)

@@ -35,5 +35,6 @@ def configure_logging(level: str) -> None:
         ("kopf", logging.WARNING),
         ("kubernetes", logging.WARNING),
         ("urllib3", logging.ERROR),
+        ("botocore", logging.WARNING),
     ):
         logging.getLogger(noisy).setLevel(quiet)

@@ -1,9 +1,12 @@
 """`bilgepump ecs`: the controller for Amazon ECS, without Kubernetes."""
 
 import asyncio
+import shutil
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -121,12 +124,13 @@ def ecs(
         interval=interval,
         sample_interval_seconds=int(sample_interval.total_seconds()),
         prometheus_url=prometheus,
-        event_bus="" if dry_run else event_bus,
+        event_bus=event_bus,
         event_region=next((one.target.ecs.region for one in book.accepted if one.target.ecs), ""),
         allow_loopback=allow_loopback,
     )
     try:
-        census = asyncio.run(_run(settings, book, once=once or dry_run, dry_run=dry_run))
+        work = _look(settings, book) if dry_run else _run(settings, book, once=once)
+        census = asyncio.run(work)
     except PlatformUnavailable as error:
         click.echo(str(error), err=True)
         sys.exit(1)
@@ -134,16 +138,29 @@ def ecs(
         _print(census)
 
 
-async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool, dry_run: bool) -> Census | None:
+async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool) -> Census | None:
     from controller.ecs_wiring import ecs_controller
 
-    async with ecs_controller(settings, book, only_look=dry_run) as controller:
+    async with ecs_controller(settings, book) as controller:
         if not once:
             await controller.run(settings.interval)
             return None
-        if not dry_run and not controller.leads:
+        if not controller.leads:
             raise PlatformUnavailable(f"another copy holds {settings.state / 'lock'}")
         return await controller.sweep()
+
+
+async def _look(settings: "EcsSettings", book: PolicyBook) -> Census:
+    """A sweep on a copy of the incidents: what it writes is thrown away, and without the lock it never acts."""
+    from controller.ecs_wiring import ecs_controller
+
+    with TemporaryDirectory(prefix="bilgepump-") as folder:
+        kept, copy = settings.state / "incidents", Path(folder) / "incidents"
+        if kept.is_dir():
+            shutil.copytree(kept, copy)
+        settings = replace(settings, state=Path(folder), event_bus="", capture=False)
+        async with ecs_controller(settings, book) as controller:
+            return await controller.sweep()
 
 
 def _book(files: tuple[TextIO, ...], allow_short_lookback: bool) -> PolicyBook:

@@ -13,6 +13,9 @@ from controller.platforms.ecs.records import DirectoryRecords
 from controller.reporting.incident import Incident
 from controller.reporting.incident_document import to_document
 
+WIDE = 200
+"""Columns where nobody looks through a terminal, so that nothing is cut off in a pipe."""
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -64,7 +67,8 @@ def _print_table(chosen: list[Incident]) -> None:
             status.because,
             _age(now - one.spec.opened_at),
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDE)).print(table)
 
 
 def _print_story(incident: Incident) -> None:

@@ -53,6 +53,7 @@ class Operations:
             scheduling=asked.get("schedulingStrategy", "REPLICA"),
             created_at=now(),
             tags=asked.get("tags", []),
+            balancers=asked.get("loadBalancers", []),
         )
         self._scheduler.deploy(service, self._definition(asked["taskDefinition"]))
         self._scheduler.services[service.name] = service
@@ -229,6 +230,7 @@ def _service(service: Service) -> Document:
         "deploymentConfiguration": {"strategy": "ROLLING", **service.configuration},
         "deploymentController": {"type": service.controller},
         "schedulingStrategy": service.scheduling,
+        "loadBalancers": service.balancers,
         "deployments": [
             {
                 "id": one.id,

@@ -111,6 +111,7 @@ class Service:
     scheduling: str
     created_at: datetime
     tags: list[Document]
+    balancers: list[Document] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     events: list[Document] = field(default_factory=list)

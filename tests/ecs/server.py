@@ -11,10 +11,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
 import botocore.session
 from aiohttp import web
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from tests.ecs.balancer import Balancer
@@ -23,7 +25,13 @@ from tests.ecs.scheduler import Document, Refused, Scheduler, Service, serving
 from tests.ecs.tasks import Runtime
 
 TARGET = "AmazonEC2ContainerServiceV20141113"
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.05
+
+
+@cache
+def model_of_ecs() -> ServiceModel:
+    """botocore's model of the service."""
+    return botocore.session.get_session().get_service_model("ecs")
 
 
 class EcsStandIn:
@@ -39,7 +47,7 @@ class EcsStandIn:
         self._operations = Operations(self.scheduler)
         self._throttled: Counter[str] = Counter()
         self._unanswered: Counter[str] = Counter()
-        self._model = botocore.session.get_session().get_service_model("ecs")
+        self._model = model_of_ecs()
         self._validator = ParamValidator()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -1,46 +1,15 @@
 """The stand-in holds to botocore's model of ECS and to the documented rules of its scheduler."""
 
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
-from tests.ecs import scheduler
+from tests.ecs.conftest import a_client
 from tests.ecs.server import EcsStandIn
 from tests.ecs.tasks import Pretence, Pretended
-
-
-@pytest.fixture(autouse=True)
-def quick_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "DRAIN", scheduler.timedelta(seconds=0.1))
-
-
-@pytest.fixture
-def ecs() -> Iterator[EcsStandIn]:
-    with EcsStandIn(Pretence()) as standin:
-        yield standin
-
-
-def a_client(ecs: EcsStandIn, attempts: int = 1) -> Any:
-    return boto3.client(
-        "ecs",
-        endpoint_url=ecs.url,
-        region_name="eu-west-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=5),
-    )
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
+from tests.ecs.waiting import until
 
 
 def a_service(client: Any, ecs: EcsStandIn, **changes: Any) -> None:
