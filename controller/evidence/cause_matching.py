@@ -26,12 +26,12 @@ from controller.evidence.grown_heap import (
     share_of,
 )
 from controller.evidence.heap_shape import HeapShape, shape_of
-from controller.evidence.origin import Origin
+from controller.evidence.origin import Origin, package_of
 from controller.evidence.profile import Frame
 from controller.evidence.retainer import Retainer
 
 _LEAST_SHARE_OF_A_SHAPE = 0.25
-_OBJECTS_PER_GOROUTINE = 4
+_OBJECTS_PER_GOROUTINE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,17 +188,17 @@ class _Matcher:
 
     def shapes(self, found: list[NamedCause]) -> Iterator[NamedCause]:
         """The collection that holds memory of the application for which nothing better is known."""
-        if self._heap is None or not self._heap.comparison.same_process:
+        if self._heap is None or not self._heap.comparison.has_baseline:
             return
         named = {each.function for each in found}
         for retainer in self._heap.retainers:
             if retainer.share < _LEAST_SHARE_OF_A_SHAPE or retainer.function in named:
                 continue
-            if retainer.origin > Origin.DISPATCH and self._stays_unexplained(self._heap, retainer):
+            if retainer.origin > Origin.DISPATCH and self._stays_unexplained(self._heap, retainer, found):
                 yield self._shape(self._heap, retainer)
                 return
 
-    def _stays_unexplained(self, heap: GrownHeap, retainer: Retainer) -> bool:
+    def _stays_unexplained(self, heap: GrownHeap, retainer: Retainer, found: list[NamedCause]) -> bool:
         if retainer.kept_ratio < LEAST_KEPT_RATIO or is_filling(heap, retainer):
             return False
         delta, rows = heap.comparison.inuse_delta_bytes, rows_of(heap, retainer)
@@ -207,16 +207,27 @@ class _Matcher:
             return False
         heaviest = int(rows[int(delta[rows].argmax())])
         objects = float(heap.comparison.inuse_delta_objects[heaviest])
-        return objects > _OBJECTS_PER_GOROUTINE * self._leaked_goroutines()
+        return not self._is_held_by_goroutines(heap, retainer, objects, found)
 
-    def _leaked_goroutines(self) -> int:
-        """They hold what they were started with: about so many blocks of each kind are theirs."""
-        return sum(
-            each.delta
+    def _is_held_by_goroutines(
+        self, heap: GrownHeap, retainer: Retainer, objects: float, found: list[NamedCause]
+    ) -> bool:
+        """
+        Whether leaked goroutines explain the function's memory: about a block for each of them, or
+        allocated by their own package and in no collection that shows.
+        """
+        leaked = [
+            each
             for each in self._goroutines.groups
             if (each.state, each.function) in self._explained
             or has_leaked(each, has_baseline=self._goroutines.has_baseline)
-        )
+        ]
+        if objects <= _OBJECTS_PER_GOROUTINE * max((each.delta for each in leaked), default=0):
+            return True
+        theirs = {package_of(each.function) for each in leaked}
+        theirs |= {package_of(each.function) for each in found if each.by_goroutines}
+        shape = shape_of(heap.comparison, heap.owner_positions, rows_of(heap, retainer))
+        return package_of(retainer.function) in theirs and not shape.function
 
     @staticmethod
     def _shape(heap: GrownHeap, retainer: Retainer) -> NamedCause:

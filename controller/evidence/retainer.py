@@ -21,6 +21,7 @@ from controller.evidence.profile import Frame
 SMALLEST_SHARE = 0.01
 """Of the growth: below it a function is noise on the page."""
 MOST_RETAINERS = 12
+_IN_FLIGHT_RATIO = 0.1
 _TABLES_PER_TABLE = 1.8
 """Tables that a growing map allocates for each that it ends up with: a split frees one and makes two."""
 
@@ -90,7 +91,13 @@ def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Re
         for rows in rows_of.values()
         if comparison.inuse_delta_bytes[rows].sum() > max(growth * SMALLEST_SHARE, 0)
     ]
-    return tuple(sorted(found, key=_rank)[:MOST_RETAINERS])
+    kept = [each for each in found if not _is_in_flight(each, comparison.period)]
+    return tuple(sorted(kept, key=_rank)[:MOST_RETAINERS])
+
+
+def _is_in_flight(retainer: Retainer, period: int) -> bool:
+    """A sampled block or two of a function that frees nearly everything: it was just at work."""
+    return retainer.kept_ratio < _IN_FLIGHT_RATIO and retainer.delta_bytes <= 2 * period
 
 
 def _rank(retainer: Retainer) -> tuple[bool, float]:
