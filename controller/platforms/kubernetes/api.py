@@ -11,13 +11,14 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import load_incluster_config, load_kube_config
+from kubernetes.config import list_kube_config_contexts, load_incluster_config, load_kube_config
 from kubernetes.config.config_exception import ConfigException
 
 from controller.ports import PlatformUnavailable
@@ -89,6 +90,19 @@ class KubernetesApi:
             if refusal.status != 404:
                 raise
 
+    async def fetch(self, path: str, headers: Mapping[str, str]) -> bytes:
+        """What stands behind the API server's proxy at `path`. Raises ApiRefusal, PlatformUnavailable."""
+        call = partial(self._exchange, "GET", path, {}, None, {"Accept": "*/*", **headers})
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    @property
+    def bearer_token(self) -> str:
+        """The token this connection shows; empty where it has a client certificate or nothing."""
+        headers: dict[str, str] = {}
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        return token if scheme == "Bearer" else ""
+
     async def _call(
         self,
         method: str,
@@ -109,6 +123,16 @@ class KubernetesApi:
         content_type: str,
     ) -> Document:
         headers = {"Accept": "application/json", "Content-Type": content_type}
+        return _decoded(self._exchange(method, path, query, body, headers))
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        headers: dict[str, str],
+    ) -> bytes:
         configuration = self._client.configuration
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = f"{configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
@@ -116,14 +140,14 @@ class KubernetesApi:
             response = self._client.call_api(
                 method, url, header_params=headers, body=body, _request_timeout=self._timeout_seconds
             )
-            content = response.read()  # type: ignore[no-untyped-call]  # untyped in kubernetes 37
+            content: bytes = response.read()  # type: ignore[no-untyped-call]  # untyped in kubernetes 37
         except ApiException as error:
             raise _refusal(error.status or 0, error.body) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise PlatformUnavailable(f"the API server did not answer: {error}") from error
         if response.status >= 400:
             raise _refusal(response.status, content)
-        return _decoded(content)
+        return content
 
 
 def _decoded(content: bytes) -> Document:
@@ -159,3 +183,19 @@ def connect() -> KubernetesApi:
         except ConfigException as error:
             raise PlatformUnavailable(f"neither in a pod nor with a usable kubeconfig: {error}") from error
     return KubernetesApi(ApiClient(configuration))
+
+
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def current_namespace() -> str:
+    """The namespace of this pod, else of the kubeconfig's context, else `default`: kubectl's own order."""
+    try:
+        return _POD_NAMESPACE.read_text(encoding="utf-8").strip()
+    except OSError:
+        pass
+    try:
+        _, active = list_kube_config_contexts()  # type: ignore[no-untyped-call]  # as above
+    except ConfigException:
+        return "default"
+    return str(active["context"].get("namespace") or "default")

@@ -1,0 +1,156 @@
+"""`bilgepump report`: an incident's report and files, through the API server."""
+
+import asyncio
+import hashlib
+import re
+import sys
+import webbrowser
+from pathlib import Path
+
+import click
+
+from controller.clients.reporter import CHECKSUMS
+from controller.operator.incident_files import TOKEN_HEADER
+from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi, connect, current_namespace
+from controller.ports import PlatformUnavailable
+
+_CHECKSUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9._-]*)")
+_SERVICE = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+_CERTIFICATE_ONLY = (
+    "your kubeconfig has a client certificate and no token, and the controller cannot see a certificate: "
+    'give a token, for example --token "$(kubectl create token ACCOUNT)"'
+)
+
+
+class CannotFetch(Exception):
+    """What is wrong, and what to do about it."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "--namespace", help="The incident's namespace; the kubeconfig's if it is not given.")
+@click.option(
+    "--out", metavar="FILE", help="Where the report is written; NAME.html if not given, - prints it."
+)
+@click.option(
+    "--files",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Fetch profiles too, into DIR, each checked by its SHA-256.",
+)
+@click.option("--open", "opened", is_flag=True, help="Open the report in a browser.")
+@click.option(
+    "--token", envvar="BILGEPUMP_TOKEN", help="A token to show; the kubeconfig's if it is not given."
+)
+@click.option(
+    "--controller",
+    envvar="BILGEPUMP_CONTROLLER",
+    default="bilgepump/bilgepump",
+    show_default=True,
+    metavar="NAMESPACE/SERVICE",
+    help="Where the controller's Service is.",
+)
+def report(
+    name: str,
+    namespace: str | None,
+    out: str | None,
+    files: Path | None,
+    opened: bool,
+    token: str | None,
+    controller: str,
+) -> None:
+    """
+    Fetch the report of the MemoryIncident called NAME; `kubectl get memi` lists them.
+
+    Whoever may get the incident may read its report. It goes through the API server's service proxy.
+
+    Example: bilgepump report api-3f2a91c0de -n shop --open
+
+    Exit codes: 0 fetched, 1 could not be fetched, 2 wrong usage.
+    """
+    if not _SERVICE.fullmatch(controller):
+        raise click.UsageError(f"--controller must be NAMESPACE/SERVICE (is '{controller}')")
+    if not all(_NAME.fullmatch(each) for each in (name, namespace or "default")):
+        raise click.UsageError("NAME and --namespace must be names of Kubernetes objects")
+    if out == "-" and opened:
+        raise click.UsageError("--open needs a file: leave --out - away")
+    page = Path(out or f"{name}.html")
+    try:
+        desk = _Desk(connect(), token, controller, f"{namespace or current_namespace()}/{name}")
+        content = desk.get("report")
+        if out == "-":
+            sys.stdout.buffer.write(content)
+        else:
+            page.write_bytes(content)
+            click.echo(page, err=True)
+        if files is not None:
+            _fetch_files(desk, files)
+    except (CannotFetch, PlatformUnavailable, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    if opened:
+        webbrowser.open(page.resolve().as_uri())
+
+
+class _Desk:
+    """Where the files of one incident are asked for."""
+
+    def __init__(self, api: KubernetesApi, token: str | None, controller: str, incident: str) -> None:
+        """`incident` is its namespace and name. Raises CannotFetch where there is no token to show."""
+        self._api = api
+        self._token = token or api.bearer_token
+        self._controller = controller
+        self._incident = incident
+        if not self._token:
+            raise CannotFetch(_CERTIFICATE_ONLY)
+
+    def get(self, what: str) -> bytes:
+        """`report`, or `files/` and a name. Raises CannotFetch, PlatformUnavailable."""
+        namespace, service = self._controller.split("/")
+        proxy = f"/api/v1/namespaces/{namespace}/services/http:{service}:reports/proxy"
+        path = f"{proxy}/incidents/{self._incident}/{what}"
+        try:
+            return asyncio.run(self._api.fetch(path, {TOKEN_HEADER: self._token}))
+        except ApiRefusal as refusal:
+            raise CannotFetch(f"{refusal}\n{self._hint(refusal)}".rstrip()) from refusal
+
+    def _hint(self, refusal: ApiRefusal) -> str:
+        """What to do about it: the way to the controller, or the controller itself, may have refused."""
+        namespace, service = self._controller.split("/")
+        incidents = self._incident.partition("/")[0]
+        on_the_way = "services" in str(refusal)
+        match refusal.status:
+            case 401:
+                return "log in again, or give another --token"
+            case 403 if on_the_way:
+                return f"ask to be bound to the Role {service}-report-reader in namespace {namespace}"
+            case 403:
+                return f"it needs the right to get that MemoryIncident: role {service}-view in {incidents}"
+            case 404 if on_the_way:
+                return f"no controller at {self._controller}: --controller says where its Service is"
+            case 404:
+                return f"kubectl get memi -n {incidents} -o wide lists incidents and their reports"
+            case 503:
+                return f"is it running, with `reports.enabled`? kubectl get pods,services -n {namespace}"
+            case _:
+                return ""
+
+
+def _fetch_files(desk: _Desk, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for sha256, name in _checksums(desk.get(f"files/{CHECKSUMS}")):
+        content = desk.get(f"files/{name}")
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise CannotFetch(f"{name} is not what its SHA-256 says ({sha256}); nothing of it is kept")
+        (folder / name).write_bytes(content)
+        click.echo(folder / name, err=True)
+
+
+def _checksums(content: bytes) -> list[tuple[str, str]]:
+    """Pairs of SHA-256 and file name; anything else in the file is refused, since names become paths."""
+    found = [_CHECKSUM.fullmatch(line) for line in content.decode("ascii", "replace").splitlines()]
+    if any(match is None for match in found):
+        raise CannotFetch(f"{CHECKSUMS} holds something else than checksums")
+    return [(match.group(1), match.group(2)) for match in found if match]
