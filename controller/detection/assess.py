@@ -15,6 +15,7 @@ from controller.detection.beside import judge_beside
 from controller.detection.candidates import gather
 from controller.detection.episodes import judge_episodes
 from controller.detection.findings import Findings
+from controller.detection.hidden import judge_hidden
 from controller.detection.recurrence import judge_lives
 from controller.detection.season import judge_days
 from controller.detection.sensitivity import caution_for
@@ -55,6 +56,7 @@ def assess(
         judge_days(candidates, caution, findings)
         judge_lives(candidates, findings)
         judge_beside(candidates, caution, findings)
+        judge_hidden(candidates, caution, findings)
         assessments.update(zip(rows.tolist(), state(candidates, findings, caution, now), strict=True))
     return tuple(assessments[row] for row in range(len(matrix.keys)))
 

@@ -27,6 +27,10 @@ class Findings:
     """Growth was seen that something bounded explains as well."""
     follows_load: Flags
     levelled_before: Flags
+    hidden: Flags
+    """Something grows that resident memory does not show."""
+    goroutines: Flags
+    """What grows hidden is the number of goroutines."""
     beside: Indices
     """One more than the place in `beside.CLASSES` of memory that grows beside the process; 0 for none."""
     urgency: Floats
@@ -51,6 +55,8 @@ class Findings:
             bounded=_no(count),
             follows_load=_no(count),
             levelled_before=_no(count),
+            hidden=_no(count),
+            goroutines=_no(count),
             beside=np.zeros(count, dtype=np.intp),
             urgency=np.full(count, np.inf),
             span=np.full(count, np.nan),

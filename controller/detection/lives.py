@@ -242,5 +242,7 @@ def _reset_share(lives: Lives, counted: Indices, grows: Flags) -> float:
         return 0.0
     first = lives.floors[counted, 0]
     last = np.nanmax(lives.floors[counted], axis=1)
+    if not np.isfinite(first[grows]).any():
+        return 0.0
     middle = 0.5 * (np.nanmedian(first[grows]) + np.nanmedian(last[grows]))
     return float(np.mean(first[grows] < middle))

@@ -17,7 +17,6 @@ class AssessmentReason(StrEnum):
     ONLY_WORKING_SET = "OnlyWorkingSet"
     CACHE_GROWS = "CacheGrows"
     NOTHING_KEPT = "NothingKept"
-    LEVELS_OFF = "LevelsOff"
     FOLLOWS_LOAD = "FollowsLoad"
     LEVELLED_OFF_BEFORE = "LevelledOffBefore"
     RUN_TOO_YOUNG = "RunTooYoung"
@@ -49,7 +48,6 @@ SENTENCES: dict[AssessmentReason, str] = {
     _Reason.CACHE_GROWS: "What grows belongs to files, shared memory or the kernel: a restart of the "
     "process does not help, or none is needed.",
     _Reason.NOTHING_KEPT: "No growth is kept.",
-    _Reason.LEVELS_OFF: "Memory grew and levels off.",
     _Reason.FOLLOWS_LOAD: "Memory follows the request rate.",
     _Reason.LEVELLED_OFF_BEFORE: "An earlier life or a replica of the same image grew like this and "
     "levelled off.",

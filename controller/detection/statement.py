@@ -32,7 +32,8 @@ def state(
     young = _young_floors(candidates)
     for row in range(len(candidates.used)):
         verdict, reason = _verdict(candidates, findings, row)
-        told = verdict in (Verdict.LEAKING, Verdict.SUSPECT) and row in place
+        doubtful = verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+        told = doubtful and row in place
         growth = _growth(projection, place[row]) if told else None
         crossing = _crossing(projection, place[row], now) if told else None
         threshold = candidates.threshold[row]
@@ -42,7 +43,7 @@ def state(
             verdict=verdict,
             reason=reason,
             message=_message(reason, growth, crossing, findings.span[row]),
-            growth_class=classes[place[row]] if told else GrowthClass.UNKNOWN,
+            growth_class=_class(findings, classes, place, row) if doubtful else GrowthClass.UNKNOWN,
             growth=growth,
             crossing=crossing,
             onset=now - timedelta(seconds=float(findings.span[row]) + candidates.lag) if told else None,
@@ -77,6 +78,9 @@ def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verd
 
 
 def _doubt(candidates: Candidates, findings: Findings, row: int) -> AssessmentReason:
+    if findings.hidden[row]:
+        goroutines = bool(findings.goroutines[row])
+        return AssessmentReason.GOROUTINES_GROW if goroutines else AssessmentReason.LIVE_HEAP_GROWS
     if findings.beside[row]:
         return AssessmentReason.CACHE_GROWS
     if candidates.only_working_set[row]:
@@ -92,7 +96,17 @@ def _doubt(candidates: Candidates, findings: Findings, row: int) -> AssessmentRe
     return AssessmentReason.CROSSING_FAR
 
 
-def _growth(projection: Projection, index: int) -> Growth:
+def _class(
+    findings: Findings, classes: tuple[GrowthClass, ...], place: dict[int, int], row: int
+) -> GrowthClass:
+    if findings.hidden[row]:
+        return GrowthClass.GOROUTINE if findings.goroutines[row] else GrowthClass.HEAP
+    return classes[place[row]] if row in place else GrowthClass.UNKNOWN
+
+
+def _growth(projection: Projection, index: int) -> Growth | None:
+    if not np.isfinite(projection.slope[index]):
+        return None
     return Growth(
         bytes_per_hour=float(projection.slope[index]) * HOUR,
         low_bytes_per_hour=float(projection.low[index]) * HOUR,

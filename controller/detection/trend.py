@@ -30,7 +30,8 @@ def effective_sample_size(residuals: Floats) -> Floats:
     n (1 - rho) / (1 + rho) with the bias-corrected lag-one autocorrelation, at least 3 and at most n.
     """
     count = residuals.shape[1]
-    centred = residuals - np.nanmean(residuals, axis=1, keepdims=True)
+    known = np.maximum(np.sum(~np.isnan(residuals), axis=1, keepdims=True), 1)
+    centred = residuals - np.nansum(residuals, axis=1, keepdims=True) / known
     power = np.nansum(centred * centred, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.where(power > 0, np.nansum(centred[:, 1:] * centred[:, :-1], axis=1) / power, 0.0)

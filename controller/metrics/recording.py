@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from controller.metrics.floors import IMPOSSIBLE
 from controller.metrics.series import Seconds
 
-EARLIEST, LATEST = 0.0, 4102444800.0
-"""1970 and 2100: a time outside is a mistake of units."""
+EARLIEST, LATEST = 946684800.0, 4102444800.0
+"""2000 and 2100: a time outside is a mistake of units."""
 
 
 class RecordingUnreadable(ValueError):

@@ -289,3 +289,28 @@ def _hourly(memory: np.ndarray, *, started_hours_ago: float) -> BlockMatrix:
     hourly = memory.reshape(-1, 12).min(axis=1)
     wide = matrix([container(hourly, started_hours_ago=started_hours_ago)])
     return replace(wide, block_seconds=3600.0)
+
+
+@pytest.mark.parametrize(
+    ("signals", "reason", "growth_class"),
+    [
+        pytest.param(
+            {"heap_floor": (60 + 3 * H) * MIB},
+            AssessmentReason.LIVE_HEAP_GROWS,
+            GrowthClass.HEAP,
+            id="the live heap under a soft limit",
+        ),
+        pytest.param(
+            {"goroutines_floor": 100 + 60 * H},
+            AssessmentReason.GOROUTINES_GROW,
+            GrowthClass.GOROUTINE,
+            id="goroutines that cost next to nothing yet",
+        ),
+    ],
+)
+def test_growth_that_resident_memory_hides_is_suspect(
+    signals: dict[str, np.ndarray], reason: AssessmentReason, growth_class: GrowthClass
+) -> None:
+    (said,) = judged(container(300 + 0 * H, **signals))
+
+    assert (said.verdict, said.reason, said.growth_class) == (Verdict.SUSPECT, reason, growth_class)

@@ -1,0 +1,251 @@
+"""The backtest as people and judges call it: files in, the JSON contract out, clear errors."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from controller.cli.backtest import backtest
+
+MIB = 2**20
+BEGIN = 1_772_366_400
+POLICY = """
+apiVersion: bilgepump.dev/v1alpha1
+kind: MemoryPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  mode: Remediate
+  target: {workloads: [{kind: Deployment, name: api}]}
+"""
+
+
+def series(name: str, values: np.ndarray, pod: str = "api-7d9f8c6b5-x2k4q") -> dict[str, Any]:
+    labels = {"__name__": name, "namespace": "shop", "pod": pod, "container": "app"}
+    samples = [[BEGIN + 60 * place, f"{value:.0f}"] for place, value in enumerate(values)]
+    return {"metric": labels, "values": samples}
+
+
+def recording(memory: np.ndarray, pod: str = "api-7d9f8c6b5-x2k4q") -> dict[str, Any]:
+    """A `query_range` answer of one container; `memory` in MiB, one sample a minute, limit 512 MiB."""
+    result = [
+        series("container_memory_rss", memory * MIB, pod),
+        series("container_memory_working_set_bytes", (memory + 2) * MIB, pod),
+        series("container_spec_memory_limit_bytes", np.full(len(memory), 512 * MIB), pod),
+        series("container_start_time_seconds", np.full(len(memory), BEGIN - 60), pod),
+    ]
+    return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+
+def leak(hours: int = 60) -> np.ndarray:
+    minutes = np.arange(hours * 60)
+    return 80 + 5 * minutes / 60 + np.random.default_rng(1).normal(0, 1, len(minutes))
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY)
+    return path
+
+
+def call(*arguments: str | Path) -> Result:
+    hourly = ["--every", "60"]
+    return CliRunner().invoke(backtest, [*hourly, *(str(argument) for argument in arguments)])
+
+
+def write(path: Path, document: object) -> Path:
+    body = json.dumps(document).encode()
+    path.write_bytes(gzip.compress(body) if path.suffix == ".gz" else body)
+    return path
+
+
+def test_leak_is_told_and_remediated_before_it_crosses(tmp_path: Path, policy: Path) -> None:
+    file = write(tmp_path / "leak.json.gz", recording(leak()))
+
+    result = call("--policy", policy, "--from-file", file, "-o", "json")
+
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    (container,) = answer["results"]
+    assert container["workload"] == "Deployment/api"
+    transitions = container["transitions"]
+    assert transitions[0]["verdict"] == "InsufficientData"
+    first = next(one for one in transitions if one["verdict"] == "Leaking")
+    acted = next(one for one in transitions if one["action"] == "Remediate")
+    crosses = BEGIN + (0.7 * 512 - 82) / 5 * 3600
+    assert first["time"] < acted["time"] < _text(crosses)
+    assert first["growthBytesPerHour"] == pytest.approx(5 * MIB, rel=0.1)
+    assert first["crossesThresholdEarliest"] <= _text(crosses) <= first["crossesThresholdLatest"]
+    assert answer["summary"]["remediations"] >= 1
+
+
+def test_transitions_have_exactly_the_fields_of_the_contract(tmp_path: Path, policy: Path) -> None:
+    file = write(tmp_path / "leak.json", recording(leak()))
+
+    answer = json.loads(call("--policy", policy, "--from-file", file, "-o", "json").stdout)
+
+    fields = {
+        "time",
+        "verdict",
+        "reason",
+        "class",
+        "growthBytesPerHour",
+        "crossesThresholdAt",
+        "crossesThresholdEarliest",
+        "crossesThresholdLatest",
+        "action",
+        "actionReason",
+    }
+    for transition in answer["results"][0]["transitions"]:
+        assert fields <= set(transition)
+        assert transition["time"].endswith("Z")
+        assert transition["verdict"] in ("Leaking", "Suspect", "Healthy", "InsufficientData")
+        assert transition["action"] in ("None", "Capture", "Remediate", "Hold")
+
+
+def test_files_are_merged_whatever_their_order(tmp_path: Path, policy: Path) -> None:
+    whole = recording(leak())
+    first, second = json.loads(json.dumps(whole)), json.loads(json.dumps(whole))
+    for one in first["data"]["result"]:
+        one["values"] = one["values"][:1500]
+    for one in second["data"]["result"]:
+        one["values"] = one["values"][1400:]
+    paths = [
+        write(tmp_path / "b.json.gz", second),
+        write(tmp_path / "a.json", first),
+        write(tmp_path / "whole.json", whole),
+    ]
+
+    merged = call("--policy", policy, "--from-file", paths[0], "--from-file", paths[1], "-o", "json")
+    alone = call("--policy", policy, "--from-file", paths[2], "-o", "json")
+
+    assert json.loads(merged.stdout) == json.loads(alone.stdout)
+
+
+def test_restart_cannot_be_wanted_by_a_policy_that_observes(tmp_path: Path) -> None:
+    observing = tmp_path / "policy.yaml"
+    observing.write_text(POLICY.replace("Remediate", "Observe"))
+    file = write(tmp_path / "leak.json", recording(leak()))
+
+    answer = json.loads(call("--policy", observing, "--from-file", file, "-o", "json").stdout)
+
+    actions = {one["action"]: one["actionReason"] for one in answer["results"][0]["transitions"]}
+    assert "Remediate" not in actions
+    assert actions["Hold"] == "ObserveOnly"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(b"", "no JSON", id="empty"),
+        pytest.param(b"\x1f\x8bbroken", "could not be read", id="broken gzip"),
+        pytest.param(gzip.compress(b'{"status"')[:-9], "could not be read", id="gzip cut short"),
+        pytest.param(b'{"data": {"resultType": "vector"}}', "'vector'", id="an instant answer"),
+        pytest.param(b"[" * 100_000, "no JSON", id="nested without end"),
+        pytest.param(b"\xff\xfe\x00", "no JSON", id="binary"),
+        pytest.param(b'{"data": {"resultType": "matrix", "result": []}}', "no container", id="no container"),
+    ],
+)
+def test_unreadable_file_is_named_with_its_cause(
+    tmp_path: Path, policy: Path, content: bytes, says: str
+) -> None:
+    file = tmp_path / "bad.json"
+    file.write_bytes(content)
+
+    result = call("--policy", policy, "--from-file", file)
+
+    assert result.exit_code == 1
+    assert says in result.output
+    assert not isinstance(result.exception, (ValueError, RecursionError))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param((), "either --from-file or --prometheus", id="nothing to replay"),
+        pytest.param(("--from-file", "/no/such/file"), "does not exist", id="no such file"),
+    ],
+)
+def test_wrong_usage_is_exit_code_two(policy: Path, arguments: tuple[str, ...], says: str) -> None:
+    result = call("--policy", policy, *arguments)
+
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_invalid_policy_is_refused_with_all_its_problems(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY.replace("mode: Remediate", "mode: Destroy"))
+    file = write(tmp_path / "leak.json", recording(leak(5)))
+
+    result = call("--policy", path, "--from-file", file)
+
+    assert result.exit_code == 2
+    assert "spec.mode" in result.output
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda values: values[::-1], id="out of order"),
+        pytest.param(lambda values: [one for one in values for _ in range(3)], id="everything three times"),
+        pytest.param(lambda values: [[at, v if at % 180 else "NaN"] for at, v in values], id="a third NaN"),
+        pytest.param(lambda values: [[at, "-1"] for at, _ in values], id="negative"),
+        pytest.param(lambda values: [[at, "1e300"] for at, _ in values], id="huge"),
+        pytest.param(lambda values: values[:3], id="three samples"),
+        pytest.param(lambda values: [[str(at), v] for at, v in values], id="times as text"),
+        pytest.param(lambda values: [None, [], [1], {"a": 1}, *values], id="things that are no samples"),
+    ],
+)
+def test_spoilt_healthy_series_never_leak(tmp_path: Path, policy: Path, spoil: Any) -> None:
+    document = recording(200 + np.random.default_rng(2).normal(0, 2, 1800))
+    for one in document["data"]["result"]:
+        one["values"] = spoil(one["values"])
+    file = write(tmp_path / "spoilt.json", document)
+
+    result = call("--policy", policy, "--from-file", file, "-o", "json")
+
+    assert result.exit_code in (0, 1), result.output
+    if result.exit_code == 0:
+        said = [t["verdict"] for one in json.loads(result.stdout)["results"] for t in one["transitions"]]
+        assert "Leaking" not in said
+
+
+def test_plot_is_one_self_contained_page_that_escapes_names(tmp_path: Path, policy: Path) -> None:
+    file = write(tmp_path / "leak.json", recording(leak(), pod="<script>alert(1)</script>"))
+    page = tmp_path / "out.html"
+
+    result = call("--policy", policy, "--from-file", file, "--plot", page)
+
+    assert result.exit_code == 0, result.output
+    text = page.read_text()
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert "http" not in text
+    assert "<path d=" in text
+
+
+def test_plot_as_png(tmp_path: Path, policy: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = write(tmp_path / "leak.json", recording(leak(20)))
+    picture = tmp_path / "out.png"
+
+    assert call("--policy", policy, "--from-file", file, "--plot", picture).exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_in_another_format_is_wrong_usage(tmp_path: Path, policy: Path) -> None:
+    file = write(tmp_path / "leak.json", recording(leak(5)))
+
+    result = call("--policy", policy, "--from-file", file, "--plot", tmp_path / "out.gif")
+
+    assert (result.exit_code, ".html or .png" in result.output) == (2, True)
+
+
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
