@@ -151,7 +151,7 @@ async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool) -> Cens
 
 
 async def _look(settings: "EcsSettings", book: PolicyBook) -> Census:
-    """A sweep on a copy of the incidents: what it writes is thrown away, and without the lock it never acts."""
+    """A sweep on a copy of the incidents, which is thrown away; without the lock it never acts."""
     from controller.ecs_wiring import ecs_controller
 
     with TemporaryDirectory(prefix="bilgepump-") as folder:

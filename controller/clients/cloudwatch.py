@@ -268,9 +268,7 @@ def _fold(ring: FloorRing, wanted: Sequence[_Wanted], result: Mapping[str, Any])
     ends = [at.timestamp() + ring.block_seconds for at in result["Timestamps"]]
     for key, scale, since in zip(one.keys, one.scale, one.since, strict=True):
         points = [
-            [end, value * scale]
-            for end, value in zip(ends, result["Values"], strict=True)
-            if end - ring.block_seconds >= since - ring.block_seconds
+            [end, value * scale] for end, value in zip(ends, result["Values"], strict=True) if end >= since
         ]
         labels = {"namespace": key.namespace, "pod": key.pod, "container": key.container}
         signal = Signal.RSS_FLOOR if smallest else Signal.RSS_TOP

@@ -1,0 +1,197 @@
+"""`bilgepump ecs` and `bilgepump incidents` as people call them, against stand-in and moto."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from controller.cli.ecs import ecs as ecs_command
+from controller.cli.incidents import incidents
+from controller.clients.aws import Account, AwsClients
+from controller.platforms.ecs.events import EcsEvents
+from controller.platforms.ecs.lock import DirectoryLock
+from controller.reporting import notices
+from tests.ecs.cloud import ContainerInsights, a_client, aws_environment, moto_server
+from tests.ecs.server import EcsStandIn
+from tests.ecs.story import a_leaking_service, a_policy
+from tests.ecs.test_records import an_incident
+from tests.ecs.waiting import until
+from tests.fakes import NOW
+
+
+@dataclass
+class Stage:
+    """What the command runs against."""
+
+    ecs: EcsStandIn
+    moto: str
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def run(self, *arguments: str, policy: Any = None) -> Result:
+        file = self.folder / "policy.yaml"
+        file.write_text(yaml.safe_dump(policy or a_policy()))
+        given = ["--policy", str(file), "--state", str(self.state), "--allow-short-lookback", *arguments]
+        return CliRunner(env=aws_environment(self.ecs.url, self.moto)).invoke(ecs_command, given)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def stage(ecs: EcsStandIn, moto: str, tmp_path: Path) -> Stage:
+    a_leaking_service(a_client("ecs", ecs.url))
+    until(lambda: ecs.settled("api"))
+    ContainerInsights(ecs, moto).publish()
+    return Stage(ecs, moto, tmp_path)
+
+
+def test_once_shows_every_service_and_keeps_policy_status(stage: Stage) -> None:
+    result = stage.run("--once")
+
+    assert result.exit_code == 0, result.output
+    assert "eu-west-1/prod/api" in result.output
+    assert "3/3" in result.output
+    status = json.loads((stage.state / "policies" / "shop" / "api.json").read_text())
+    assert {one["type"]: one["status"] for one in status["conditions"]}["Accepted"] == "True"
+
+
+def test_dry_run_writes_nothing_and_needs_no_lock(stage: Stage) -> None:
+    other = DirectoryLock(stage.state)
+    assert other.acquire()
+    before = sorted(stage.state.rglob("*"))
+
+    result = stage.run("--dry-run")
+
+    assert result.exit_code == 0, result.output
+    assert "eu-west-1/prod/api" in result.output
+    assert sorted(stage.state.rglob("*")) == before
+
+
+def test_second_copy_is_refused(stage: Stage) -> None:
+    other = DirectoryLock(stage.state)
+    assert other.acquire()
+
+    result = stage.run("--once")
+
+    assert result.exit_code == 1
+    assert "another copy holds" in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ({"selector": {"matchLabels": {"app": "api"}}}, "`bilgepump ecs` governs ECS services only"),
+        ({"ecs": {"region": "eu-west-1", "cluster": "prod"}}, "exactly one of `services` and `tags`"),
+        ({"ecs": {"region": "Ireland", "cluster": "prod", "services": ["api"]}}, "the name of a region"),
+        (
+            {"ecs": {"region": "eu-west-1", "cluster": "arn:aws:ecs:x", "services": ["api"]}},
+            "not its ARN",
+        ),
+        (
+            {"ecs": {"region": "eu-west-1", "cluster": "prod", "services": ["api"], "externalId": "abc"}},
+            "only with `assumeRoleArn`",
+        ),
+        (
+            {"ecs": {"region": "eu-west-1", "cluster": "prod", "services": ["api"], "assumeRoleArn": "me"}},
+            "the ARN of an IAM role",
+        ),
+    ],
+    ids=["Kubernetes target", "neither", "no region", "cluster by ARN", "external id alone", "no role ARN"],
+)
+def test_policy_that_cannot_be_used_is_told_by_field(stage: Stage, target: Any, says: str) -> None:
+    policy = a_policy(target=target, evidence={})
+
+    result = stage.run("--once", policy=policy)
+
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_aws_that_does_not_answer_ends_with_one_line(stage: Stage) -> None:
+    stage.ecs.throttle("DescribeServices", times=5)
+
+    result = stage.run("--once")
+
+    assert result.exit_code == 1
+    assert result.output.strip().splitlines()[-1].startswith("ECS describe_services: ")
+
+
+async def test_incidents_are_listed_and_told(tmp_path: Path) -> None:
+    from controller.platforms.ecs.records import DirectoryRecords
+
+    kept = await DirectoryRecords(tmp_path).create(an_incident())
+    runner = CliRunner()
+
+    table = runner.invoke(incidents, ["--state", str(tmp_path)]).output
+    story = runner.invoke(incidents, ["--state", str(tmp_path), kept.name]).output
+    document = json.loads(
+        runner.invoke(incidents, ["--state", str(tmp_path), kept.name, "-o", "json"]).output
+    )
+    missing = runner.invoke(incidents, ["--state", str(tmp_path), "other"])
+
+    assert kept.name in table
+    assert "eu-west-1/prod/api" in table
+    assert "Leaking" in story
+    assert document["kind"] == "MemoryIncident"
+    assert missing.exit_code == 1
+    assert kept.name in missing.output
+
+
+async def test_events_reach_a_rule_on_our_source(moto: str) -> None:
+    bus, queues = a_client("events", moto), a_client("sqs", moto)
+    queue = queues.create_queue(QueueName="told")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_rule(Name="ours", EventPattern='{"source": ["bilgepump.dev"]}')
+    bus.put_targets(Rule="ours", Targets=[{"Id": "1", "Arn": arn}])
+
+    await EcsEvents(bus, bus="default").announce(notices.restart_started(an_incident(), NOW))
+
+    (message,) = queues.receive_message(QueueUrl=queue, WaitTimeSeconds=2)["Messages"]
+    event = json.loads(message["Body"])
+    assert event["source"] == "bilgepump.dev"
+    assert event["detail-type"] == "LeakRestartStarted"
+    assert event["detail"]["version"] == 1
+    assert event["detail"]["regarding"]["name"] == "eu-west-1/prod/api"
+    assert event["detail"]["related"]["kind"] == "MemoryIncident"
+
+
+async def test_bus_that_does_not_answer_stops_nothing() -> None:
+    bus = a_client("events", "http://127.0.0.1:9")
+
+    await EcsEvents(bus, bus="default").announce(notices.restart_started(an_incident(), NOW))
+
+
+def test_role_of_another_account_is_assumed_with_its_external_id(
+    moto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in aws_environment(moto, moto).items():
+        monkeypatch.setenv(key, value)
+    role = "arn:aws:iam::210987654321:role/bilgepump"
+    account = Account(region="eu-west-1", role_arn=role, external_id="shop-1")
+
+    identity: Any = AwsClients().reader(account, "sts")
+
+    assert identity.get_caller_identity()["Arn"].startswith(
+        "arn:aws:sts::210987654321:assumed-role/bilgepump"
+    )
+    assert identity.meta.region_name == "eu-west-1"
+
+
+def test_what_changes_something_is_sent_once() -> None:
+    clients = AwsClients()
+    account = Account(region="eu-west-1")
+
+    assert clients.writer(account, "ecs").meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
+    assert clients.reader(account, "ecs").meta.config.retries == {"mode": "adaptive", "total_max_attempts": 5}
