@@ -130,16 +130,20 @@ def _compared(evidence: Evidence, limits: ProfileLimits | None) -> Comparison:
 
 
 def _halves(evidence: Evidence, limits: ProfileLimits | None) -> Halves | None:
+    """Rates of growth mean something within one process only: the baseline may be of another replica."""
     if evidence.heap_baseline is None or evidence.heap_between is None:
         return None
     first, middle, last = (
         read_profile(each, limits) for each in (evidence.heap_baseline, evidence.heap_between, evidence.heap)
     )
+    halves = compare(middle, first), compare(last, middle)
     if first.taken_at is None or middle.taken_at is None or last.taken_at is None:
         return None
+    if not (halves[0].same_process and halves[1].same_process):
+        return None
     return Halves(
-        first=growth_by_owner(compare(middle, first)),
-        second=growth_by_owner(compare(last, middle)),
+        first=growth_by_owner(halves[0]),
+        second=growth_by_owner(halves[1]),
         first_seconds=(middle.taken_at - first.taken_at).total_seconds(),
         second_seconds=(last.taken_at - middle.taken_at).total_seconds(),
     )

@@ -30,8 +30,10 @@ class Halves:
 
     def slows(self, function: str) -> bool:
         """Whether the function's growth per second fell off: what fills a bound does, a leak does not."""
-        before = self.first.get(function, 0.0) / max(self.first_seconds, 1e-3)
-        after = self.second.get(function, 0.0) / max(self.second_seconds, 1e-3)
+        if min(self.first_seconds, self.second_seconds) <= 0:
+            return False
+        before = self.first.get(function, 0.0) / self.first_seconds
+        after = self.second.get(function, 0.0) / self.second_seconds
         return before > 0 and after < _SLOWED_TO * before
 
 

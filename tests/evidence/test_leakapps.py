@@ -106,6 +106,18 @@ LEAKS = (
         program="appendforever", warm=10000, units=600000, cause="slice-append-forever", growth_class=HEAP,
         holders=("main.(*trail).record",), culprit="main.(*trail).record",
     ),
+    Leak(
+        program="connopen", warm=50, units=4000, cause="connection-left-open", growth_class=GOROUTINE,
+        holders=("main.serveConnection",), culprit="main.serveConnection",
+    ),
+    Leak(
+        program="sleeploop", warm=100, units=25000, cause="goroutine-never-ends", growth_class=GOROUTINE,
+        holders=("main.reconnect",), culprit="main.heartbeat",
+    ),
+    Leak(
+        program="clientpercall", warm=50, units=2000, cause="client-per-call", growth_class=GOROUTINE,
+        holders=("net/http.(*Transport).dialConn", "net/http.(*conn).serve"), culprit="main.callBilling",
+    ),
 )  # fmt: skip
 
 
