@@ -34,8 +34,9 @@ from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import EcsTarget
 from controller.ports import MemorySource, PlatformUnavailable, World
 from controller.reporting.census import Census
-from controller.sweep.flow import Sweeper, SweepLimits
+from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
 
 logger = logging.getLogger(__name__)
 

@@ -34,8 +34,9 @@ from controller.platforms.kubernetes.restarts import KubernetesRestarts
 from controller.platforms.kubernetes.reviewer import KubernetesReviewer
 from controller.ports import World
 from controller.settings import ConfigurationError, Settings, read_settings
-from controller.sweep.flow import Sweeper, SweepLimits
+from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
 
 logger = logging.getLogger(__name__)
 

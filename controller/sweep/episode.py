@@ -23,14 +23,12 @@ from controller.reporting import incident_steps as steps
 from controller.reporting import notices
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
+from controller.sweep.situations import with_evidence
 from controller.verification.equal_age import compare_at_equal_age
 from controller.verification.recovery import RecoveryFacts, check_recovery, rolled_out
 
 ORDER_VALIDITY = timedelta(minutes=2)
 """An order that was not carried out for so long is decided anew: what it was based on has passed."""
-
-CAPTURE_RETRY = timedelta(minutes=5)
-"""How long after a failed capture another is tried, where evidence is required."""
 
 GROWTH_ENDED_FRACTION = 1 / 48
 """An incident without a remediation is closed when nothing has grown for this share of the lookback."""
@@ -76,11 +74,11 @@ class Attendant:
         return await self._follow(situation, incident)
 
     async def _follow(self, situation: Situation, incident: Incident) -> Attended:
-        situation = _with_evidence(situation, incident)
+        situation = with_evidence(situation, incident)
         decision = decide(situation)
         if decision.action is Action.CAPTURE:
             incident = await self._capture(situation, incident)
-            situation = _with_evidence(situation, incident)
+            situation = with_evidence(situation, incident)
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
             # Captures took their time: the workload is looked at once more, and decided anew.
@@ -291,20 +289,6 @@ def _worth_an_incident(situation: Situation, incident: Incident | None, decision
     if situation.judgement.verdict is Verdict.LEAKING:
         return True
     return decision.action is Action.CAPTURE or (incident is not None and incident.open)
-
-
-def _with_evidence(situation: Situation, incident: Incident) -> Situation:
-    """
-    The situation with what this episode has kept.
-
-    Where evidence is required and none is kept, a failed capture is forgotten after a while, so that it is
-    tried again instead of holding for ever.
-    """
-    captured = incident.captured
-    tried = max((file.captured_at for file in incident.status.evidence), default=None)
-    if situation.policy.evidence.required and not incident.kept_heap and tried is not None:
-        captured = captured if situation.now - tried < CAPTURE_RETRY else Captured.NOTHING
-    return replace(situation, captured=captured, kept_heap=incident.kept_heap)
 
 
 def _replicas(situation: Situation) -> tuple[str, ...]:

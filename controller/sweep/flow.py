@@ -7,33 +7,24 @@ containers, and nothing to clean up on anybody's objects when the controller is 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
-from controller.decision.situation import Fleet, Powers, Situation
 from controller.detection.judgement import Judgement
 from controller.inventory.workload import Workload
 from controller.policy.book import PolicyBook
 from controller.ports import World
 from controller.reporting.census import Census, Seen, census
 from controller.reporting.incident import Incident
-from controller.reporting.past import current_incident, last_duration, remediation_history
+from controller.reporting.past import current_incident
 from controller.sweep.baselines import Baselines
 from controller.sweep.episode import Attendant, Attended
 from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
 from controller.sweep.reports import Reports
 from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits, situation_of
 from controller.sweep.telling import PolicyTelling
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepLimits:
-    """What the controller's own settings allow."""
-
-    powers: Powers = field(default_factory=Powers)
-    concurrent_remediations: int = 1
 
 
 class Sweeper:
@@ -122,23 +113,11 @@ class Sweeper:
             return Attended(decision=None, incident=finished)
         if judgement is None:
             return Attended(decision=None, incident=None)
-        history = remediation_history(item.workload, incidents)
-        situation = Situation(
-            policy=item.policy,
-            workload=item.workload,
-            judgement=judgement,
-            now=now,
-            history=history,
-            powers=limits.powers,
-            fleet=Fleet(
-                remediations_in_progress=tuple(sorted(under_way.values())),
-                concurrent_remediations=limits.concurrent_remediations,
-            ),
-            conflicting_policies=item.rivals,
-            remediation_duration=last_duration(incidents),
-        )
+        situation = situation_of(item, judgement, incidents, under_way.values(), limits, now)
         await self._baselines.keep(situation)
-        return await self._attendant.attend(situation, current_incident(item.workload, incidents, history))
+        return await self._attendant.attend(
+            situation, current_incident(item.workload, incidents, situation.history)
+        )
 
     async def _finish_ungoverned(
         self,

@@ -17,8 +17,9 @@ from controller.policy.memory_policy import (
 )
 from controller.ports import MetricsUnavailable
 from controller.reporting.incident import Phase
-from controller.sweep.flow import Sweeper, SweepLimits
+from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
 from tests.fakes import MIB, NOW, FakeWorld, a_policy, a_replica, a_workload
 
 MINUTE = timedelta(minutes=1)

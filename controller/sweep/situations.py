@@ -1,0 +1,61 @@
+"""What is decided about: one workload with its judgement, its history, and what goes on beside it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from controller.decision.situation import Captured, Fleet, Powers, Situation
+from controller.detection.judgement import Judgement
+from controller.reporting.incident import Incident
+from controller.reporting.past import last_duration, remediation_history
+from controller.sweep.judging import Covered
+
+CAPTURE_RETRY = timedelta(minutes=5)
+"""How long after a failed capture another is tried, where evidence is required."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepLimits:
+    """What the controller's own settings allow."""
+
+    powers: Powers = field(default_factory=Powers)
+    concurrent_remediations: int = 1
+
+
+def situation_of(
+    item: Covered,
+    judgement: Judgement,
+    incidents: Sequence[Incident],
+    under_way: Collection[str],
+    limits: SweepLimits,
+    now: datetime,
+) -> Situation:
+    """`incidents` are those of the workload, `under_way` the workloads that are being remediated."""
+    return Situation(
+        policy=item.policy,
+        workload=item.workload,
+        judgement=judgement,
+        now=now,
+        history=remediation_history(item.workload, incidents),
+        powers=limits.powers,
+        fleet=Fleet(
+            remediations_in_progress=tuple(sorted(under_way)),
+            concurrent_remediations=limits.concurrent_remediations,
+        ),
+        conflicting_policies=item.rivals,
+        remediation_duration=last_duration(incidents),
+    )
+
+
+def with_evidence(situation: Situation, incident: Incident) -> Situation:
+    """
+    The situation with what this episode has kept.
+
+    Where evidence is required and none is kept, a failed capture is forgotten after a while, so that it is
+    tried again instead of holding for ever.
+    """
+    captured = incident.captured
+    tried = max((file.captured_at for file in incident.status.evidence), default=None)
+    if situation.policy.evidence.required and not incident.kept_heap and tried is not None:
+        captured = captured if situation.now - tried < CAPTURE_RETRY else Captured.NOTHING
+    return replace(situation, captured=captured, kept_heap=incident.kept_heap)
