@@ -166,7 +166,8 @@ def _weigh(
         candidates.lives, rows, candidates.true_ages[rows], danger, slope, np.nan_to_num(limit, nan=np.inf)
     )
     bounded = bounded_explains(values, shapes, candidates.runs.limit[rows])
-    material = shapes.gain >= gates.leak_gain_of_goal * np.where(np.isnan(goal), 0, goal)
+    least = np.where(shapes.span < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
+    material = shapes.gain >= least * np.where(np.isnan(goal), 0, goal)
     leaking = (
         (urgency <= 1)
         & material

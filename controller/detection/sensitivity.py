@@ -26,7 +26,7 @@ class Patience:
     and rises with each of them that the growth has outlived.
     """
 
-    short: float = 0.12
+    short: float = 0.06
     """Growth since the start of the run, shorter than a tenth of the lookback."""
     first_day: float = 0.2
     """Straight growth since the start that has not outlived a day."""
@@ -34,7 +34,7 @@ class Patience:
     """The same on a lookback of less than a day, where no daily rhythm plays a part."""
     first_day_bent: float = 0.05
     """The same where it is not straight."""
-    second_day: float = 0.8
+    second_day: float = 0.6
     third_day: float = 1.2
     week: float = 4.0
     """Growth that has outlived a weekend."""
@@ -44,7 +44,7 @@ class Patience:
     unknown_second_day: float = 0.15
     """Growth of more than a day that began inside a run of which no day before is known."""
     unknown_third_day: float = 0.7
-    same_hour: float = 0.8
+    same_hour: float = 0.5
     """Growth of the same hour of successive days."""
 
 
@@ -65,6 +65,8 @@ class Gates:
     gain_of_floor: float = 0.05
     gain_of_limit: float = 0.01
     leak_gain_of_goal: float = 0.10
+    leak_gain_after_a_day: float = 0.20
+    """As shares of the line: less is how memory drifts."""
     record: float = 0.25
     coverage: float = 0.6
 
