@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -43,9 +44,14 @@ class _Duration(click.ParamType[timedelta]):
     "--policy",
     "files",
     type=click.File(encoding="utf-8"),
-    required=True,
     multiple=True,
     help="A file with MemoryPolicy documents whose target is `ecs`; may be given again.",
+)
+@click.option(
+    "--policy-text",
+    envvar="BILGEPUMP_POLICY",
+    default="",
+    help="The documents themselves, for a task definition that has no files. [env: BILGEPUMP_POLICY]",
 )
 @click.option(
     "--state",
@@ -95,6 +101,7 @@ class _Duration(click.ParamType[timedelta]):
 )
 def ecs(
     files: tuple[TextIO, ...],
+    policy_text: str,
     state: Path,
     once: bool,
     dry_run: bool,
@@ -117,7 +124,8 @@ def ecs(
     from controller.ecs_wiring import EcsSettings
     from controller.json_logs import configure_logging
 
-    book = _book(files, allow_short_lookback)
+    texts = {file.name: file.read() for file in files} | {"--policy-text": policy_text}
+    book = _book(texts, allow_short_lookback)
     configure_logging(log_level)
     settings = EcsSettings(
         state=state,
@@ -163,22 +171,22 @@ async def _look(settings: "EcsSettings", book: PolicyBook) -> Census:
             return await controller.sweep()
 
 
-def _book(files: tuple[TextIO, ...], allow_short_lookback: bool) -> PolicyBook:
-    """The policies in the files. Ends the process where one cannot be used."""
+def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
+    """The policies in the texts, by where each comes from. Ends the process where one cannot be used."""
     accepted: list[MemoryPolicy] = []
     problems: list[str] = []
-    for file in files:
+    for name, text in texts.items():
         try:
-            documents = [one for one in yaml.safe_load_all(file) if one]
+            documents = [one for one in yaml.safe_load_all(text) if one]
         except yaml.YAMLError as error:
-            problems.append(f"{file.name}: must be YAML: {' '.join(str(error).split())}")
+            problems.append(f"{name}: must be YAML: {' '.join(str(error).split())}")
             continue
         for document in documents:
             policy = read_policy(
                 _with_identity(document), allow_short_lookback=allow_short_lookback, on_ecs=True
             )
             if isinstance(policy, RejectedPolicy):
-                problems.append(f"{file.name}: {policy.namespace}/{policy.name}: {policy.problems}")
+                problems.append(f"{name}: {policy.namespace}/{policy.name}: {policy.problems}")
             else:
                 accepted.append(policy)
     keys = [policy.key for policy in accepted]
@@ -186,7 +194,7 @@ def _book(files: tuple[TextIO, ...], allow_short_lookback: bool) -> PolicyBook:
         f"{key} is there more than once" for key in sorted({one for one in keys if keys.count(one) > 1})
     ]
     if not accepted and not problems:
-        problems.append("no MemoryPolicy in these files")
+        problems.append("no MemoryPolicy was given: use --policy, or BILGEPUMP_POLICY")
     if problems:
         click.echo("\n".join(problems), err=True)
         sys.exit(2)

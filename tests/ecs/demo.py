@@ -6,22 +6,16 @@ are replaced one at a time, no request fails, memory is back.
 """
 
 import argparse
-import json
 import os
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.ecs.cloud import ContainerInsights, a_client, aws_environment, moto_server
 from tests.ecs.server import EcsStandIn
-from tests.ecs.story import PORT, Load, a_leaking_service, a_policy, load
+from tests.ecs.story import PORT, Load, a_leaking_service, controller, load, only_incident
 from tests.ecs.tasks import Processes, story_binary
 
 FOLDER = Path(__file__).parents[2] / "build" / "demo-ecs"
@@ -72,41 +66,18 @@ def main() -> int:
         with (
             ContainerInsights(ecs, moto),
             load(ecs, FOLDER / "load.jsonl") as requests,
-            _controller(aws_environment(ecs.url, moto)),
+            controller(FOLDER, aws_environment(ecs.url, moto), "--event-bus", "default"),
         ):
             incident = _watch(ecs, requests, narrator)
             result = requests.result()
     return _conclude(narrator, incident, result.sent, result.failed)
 
 
-@contextmanager
-def _controller(environment: dict[str, str]) -> Iterator[None]:
-    policy = FOLDER / "policy.yaml"
-    policy.write_text(yaml.safe_dump(a_policy(), sort_keys=False))
-    command = [
-        str(Path(sys.executable).parent / "bilgepump"),
-        "ecs",
-        *("--policy", str(policy)),
-        *("--state", str(FOLDER / "state")),
-        *("--interval", "5s", "--sample-interval", "5s"),
-        *("--event-bus", "default"),
-        "--allow-short-lookback",
-        "--allow-loopback",
-    ]
-    with (FOLDER / "controller.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
 def _watch(ecs: EcsStandIn, requests: Load, narrator: Narrator) -> dict[str, Any] | None:
     """Until the incident is closed, or time is up."""
     shown_at = 0.0
     while narrator.seconds < DEADLINE_SECONDS:
-        incident = _incident()
+        incident = only_incident(FOLDER)
         narrator.tell(incident)
         if narrator.seconds - shown_at >= 10:
             shown_at = narrator.seconds
@@ -116,21 +87,13 @@ def _watch(ecs: EcsStandIn, requests: Load, narrator: Narrator) -> dict[str, Any
         if incident and incident["status"].get("closedAt"):
             return incident
         time.sleep(0.5)
-    return _incident()
+    return only_incident(FOLDER)
 
 
 def _memory(ecs: EcsStandIn) -> str:
     tasks = [one for one in list(ecs.service("api").tasks) if one.running and one.status != "STOPPED"]
     sizes = [f"{one.id[:6]} {one.running.memory_bytes() / MIB:3.0f} MiB" for one in tasks if one.running]
     return " · ".join(sizes)
-
-
-def _incident() -> dict[str, Any] | None:
-    paths = sorted((FOLDER / "state" / "incidents").glob("*/*.json"))
-    if not paths:
-        return None
-    document: dict[str, Any] = json.loads(paths[0].read_text())
-    return document
 
 
 def _conclude(narrator: Narrator, incident: dict[str, Any] | None, sent: int, failed: int) -> int:

@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.ecs.server import EcsStandIn
 from tests.ecs.tasks import story_binary
@@ -18,6 +21,7 @@ PORT, DEBUG_PORT = 8080, 6060
 _ENVIRONMENT = {
     "LISTEN": f"{{address}}:{PORT}",
     "DEBUG_LISTEN": f"{{address}}:{DEBUG_PORT}",
+    "POD_NAME": "{address}",
     "DRAIN_DELAY": "1s",
     "SESSION_BYTES": "8192",
     "LEAK_BODIES_EVERY": "2",
@@ -120,3 +124,36 @@ def load(ecs: EcsStandIn, log: Path, *, rps: int = 60) -> Iterator[Load]:
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+@contextmanager
+def controller(folder: Path, environment: dict[str, str], *more: str) -> Iterator[None]:
+    """`bilgepump ecs` as a process, until the end of the block; its state is `folder`/state."""
+    policy = folder / "policy.yaml"
+    policy.write_text(yaml.safe_dump(a_policy(), sort_keys=False))
+    command = [
+        str(Path(sys.executable).parent / "bilgepump"),
+        "ecs",
+        *("--policy", str(policy)),
+        *("--state", str(folder / "state")),
+        *("--interval", "5s", "--sample-interval", "5s"),
+        "--allow-short-lookback",
+        "--allow-loopback",
+        *more,
+    ]
+    with (folder / "controller.log").open("ab") as log:
+        process = subprocess.Popen(command, env=environment, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def only_incident(folder: Path) -> dict[str, Any] | None:
+    """The document of the incident that the controller keeps in `folder`; None before there is one."""
+    paths = sorted((folder / "state" / "incidents").glob("*/*.json"))
+    if not paths:
+        return None
+    document: dict[str, Any] = json.loads(paths[0].read_text())
+    return document

@@ -195,3 +195,22 @@ def test_what_changes_something_is_sent_once() -> None:
 
     assert clients.writer(account, "ecs").meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
     assert clients.reader(account, "ecs").meta.config.retries == {"mode": "adaptive", "total_max_attempts": 5}
+
+
+def test_policies_come_from_the_environment_too(stage: Stage) -> None:
+    environment = aws_environment(stage.ecs.url, stage.moto) | {
+        "BILGEPUMP_POLICY": yaml.safe_dump(a_policy()),
+        "BILGEPUMP_STATE": str(stage.state),
+    }
+
+    result = CliRunner(env=environment).invoke(ecs_command, ["--once", "--allow-short-lookback"])
+
+    assert result.exit_code == 0, result.output
+    assert "eu-west-1/prod/api" in result.output
+
+
+def test_without_any_policy_it_says_how_to_give_one(tmp_path: Path) -> None:
+    result = CliRunner().invoke(ecs_command, ["--state", str(tmp_path), "--once"])
+
+    assert result.exit_code == 2
+    assert "BILGEPUMP_POLICY" in result.output

@@ -1,0 +1,70 @@
+"""The closed loop on real processes: leak, profile, replacement, recovery, no failed request."""
+
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.ecs.cloud import ContainerInsights, a_client, aws_environment, moto_server
+from tests.ecs.server import EcsStandIn
+from tests.ecs.story import DEBUG_PORT, PORT, a_leaking_service, controller, load, only_incident
+from tests.ecs.tasks import Processes, story_binary
+from tests.ecs.waiting import until
+
+pytestmark = [pytest.mark.go, pytest.mark.long]
+
+
+def test_demo_closes_the_loop() -> None:
+    demo = subprocess.run(
+        [sys.executable, "-m", "tests.ecs.demo"], capture_output=True, text=True, timeout=300
+    )
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "Resolved" in demo.stdout
+    assert ", 0 failed." in demo.stdout
+
+
+def test_one_leaking_task_of_three_is_replaced_before_its_memory_fills(tmp_path: Path) -> None:
+    """
+    What GSA/data.gov#3904 asks for.
+
+    Solr on ECS fills its memory and dies there; the issue asks for restarts before that, without downtime
+    (see also GSA/datagov-ssb#161). Here one task of three leaks; it alone is replaced.
+    """
+    with moto_server() as moto, EcsStandIn(Processes(story_binary()), balance_port=PORT) as ecs:
+        a_leaking_service(a_client("ecs", ecs.url), command="replicaleak")
+        until(lambda: ecs.settled("api"), seconds=60, what="the service's start")
+        leaking, *healthy = [task.id for task in ecs.service("api").tasks]
+        switch_leak_on(ecs, leaking)
+        with (
+            ContainerInsights(ecs, moto),
+            load(ecs, tmp_path / "load.jsonl") as requests,
+            controller(tmp_path, aws_environment(ecs.url, moto)),
+        ):
+            until(lambda: closed(tmp_path), seconds=240, what="the end of the incident")
+            result = requests.result()
+
+        incident = only_incident(tmp_path)
+        assert incident is not None
+        assert incident["status"]["phase"] == "Resolved", incident["status"]["timeline"]
+        assert incident["status"]["order"]["mechanism"] == "Replace"
+        assert (ecs.calls["StopTask"], ecs.calls["UpdateService"]) == (1, 0)
+        assert set(healthy) < {task.id for task in ecs.service("api").tasks if task.serves}
+        assert result.failed == 0
+        assert result.sent > 3000
+
+
+def switch_leak_on(ecs: EcsStandIn, task_id: str) -> None:
+    found = ecs.scheduler.task(task_id)
+    assert found is not None
+    running = found[1].running
+    assert running is not None
+    url = f"http://{running.address}:{DEBUG_PORT}/debug/leak/on"
+    urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=5).close()
+
+
+def closed(folder: Path) -> bool:
+    incident = only_incident(folder)
+    return incident is not None and "closedAt" in incident["status"]
