@@ -8,6 +8,7 @@ come from, with which credentials, and which powers the controller has at all.
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -139,6 +140,13 @@ class Settings(_Section):
     evidence: EvidenceSettings = EvidenceSettings()
     http: HttpSettings = HttpSettings()
     lease: LeaseSettings = LeaseSettings()
+
+    @property
+    def metrics_namespaces(self) -> frozenset[str]:
+        """The namespaces in the names of in-cluster metrics sources: `prometheus.monitoring[.svc…]`."""
+        hosts = (urlsplit(source.url).hostname or "" for source in self.metrics_sources)
+        named = (host.split(".") for host in hosts if not host.replace(".", "").isdigit())
+        return frozenset(parts[1] for parts in named if len(parts) == 2 or parts[2:3] == ["svc"])
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

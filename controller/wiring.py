@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import VolumeEvidenceStore
@@ -124,7 +123,7 @@ def _world(
             source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources
         },
         inventory=KubernetesInventory(
-            api, ourselves=_ourselves(), metrics_namespaces=_metrics_namespaces(settings)
+            api, ourselves=_ourselves(), metrics_namespaces=settings.metrics_namespaces
         ),
         remediator=KubernetesRestarts(api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
@@ -186,10 +185,3 @@ def _ourselves() -> WorkloadRef | None:
     if not namespace or not name:
         return None
     return WorkloadRef(Platform.KUBERNETES, namespace, "Deployment", name)
-
-
-def _metrics_namespaces(settings: Settings) -> frozenset[str]:
-    """The namespaces in the names of in-cluster metrics sources: `prometheus.monitoring[.svc…]`."""
-    hosts = (urlsplit(source.url).hostname or "" for source in settings.metrics_sources)
-    named = (host.split(".") for host in hosts if not host.replace(".", "").isdigit())
-    return frozenset(parts[1] for parts in named if len(parts) == 2 or parts[2:3] == ["svc"])

@@ -12,6 +12,7 @@ COMMANDS = {
     "incidents": "controller.cli.incidents:incidents",
     "scan": "controller.cli.scan:scan",
     "backtest": "controller.cli.backtest:backtest",
+    "explain": "controller.cli.explain:explain",
     "report": "controller.cli.report:report",
     "diagnose": "controller.cli.diagnose:diagnose",
     "check-policy": "controller.cli.check_policy:check_policy",

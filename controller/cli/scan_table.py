@@ -102,7 +102,12 @@ def growth_text(assessment: Assessment) -> str:
     if growth is None:
         return "–"
     low, high = growth.low_bytes_per_hour / MIB, growth.high_bytes_per_hour / MIB
-    return f"{growth.bytes_per_hour / MIB:.3g} MiB ({low:.3g} to {high:.3g})"
+    return f"{_short(growth.bytes_per_hour / MIB)} MiB ({_short(low)} to {_short(high)})"
+
+
+def _short(number: float) -> str:
+    """Three digits, and never as a power of ten."""
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def usage_text(assessment: Assessment) -> str:
@@ -134,18 +139,25 @@ def documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def _document(finding: Finding) -> dict[str, Any]:
-    worst, growth, crossing = finding.worst, finding.worst.growth, finding.worst.crossing
+    return {
+        "workload": finding.workload,
+        **assessment_document(finding.worst),
+        "replicas": finding.replicas,
+        "replicasLeaking": finding.leaking,
+    }
+
+
+def assessment_document(worst: Assessment) -> dict[str, Any]:
+    """What is said about one container, for programs."""
+    growth, crossing = worst.growth, worst.crossing
     return {
         "namespace": worst.key.namespace,
-        "workload": finding.workload,
         "pod": worst.key.pod,
         "container": worst.key.container,
         "verdict": worst.verdict.value,
         "reason": worst.reason,
         "message": worst.message,
         "class": worst.growth_class.value,
-        "replicas": finding.replicas,
-        "replicasLeaking": finding.leaking,
         "growthBytesPerHour": None if growth is None else round(growth.bytes_per_hour),
         "growthBytesPerHourLow": None if growth is None else round(growth.low_bytes_per_hour),
         "growthBytesPerHourHigh": None if growth is None else round(growth.high_bytes_per_hour),

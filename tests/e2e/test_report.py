@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,7 @@ class People:
 
     def fetch(self, person: str, *options: str) -> Fetched:
         """Asks with the person's own kubeconfig; `admin` has a client certificate."""
-        folder = self.folder / "-".join((person, *(option.strip("-") for option in options)))[:60]
-        folder.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{person}-"))
         document = yaml.safe_load(self.cluster.kubeconfig.read_text())
         if person != "admin":
             document["users"][0]["user"] = {"token": self.token(person)}
