@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +25,7 @@ from controller.decision.situation import Situation
 from controller.detection.assessment import Assessment
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.units import format_duration
 from controller.reporting.incident import Incident
 
 _STYLE = {
@@ -136,7 +137,7 @@ def _asks(policy: MemoryPolicy) -> str:
     )
     return (
         f"threshold {line}, critical {rules.critical_ratio:.0%}, {rules.sensitivity.value}, "
-        f"lookback {_span(rules.lookback)}, lead {_span(policy.remediation.lead_time)}"
+        f"lookback {format_duration(rules.lookback)}, lead {format_duration(policy.remediation.lead_time)}"
     )
 
 
@@ -256,15 +257,6 @@ def _gate_document(reply: GateReply) -> dict[str, Any]:
         "message": hold.message if hold else None,
         "retryAt": rfc3339(hold.retry_at) if hold and hold.retry_at else None,
     }
-
-
-def _span(span: timedelta) -> str:
-    """As policies write it: `48h`, `90m`, `30s`."""
-    seconds = int(span.total_seconds())
-    unit, name = next(
-        (size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if seconds % size == 0
-    )
-    return f"{seconds // unit}{name}"
 
 
 def _moment(at: datetime) -> str:
