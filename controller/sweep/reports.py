@@ -53,5 +53,9 @@ class Reports:
             # Somebody wrote to the incident meanwhile, or the platform is away: the next sweep tries again.
             logger.warning("report not noted", extra={"incident": incident.name, "why": str(error)})
             return
+        except Exception:
+            # Whatever it was: nothing may depend on the page that tells of it.
+            logger.exception("report failed", extra={"incident": incident.name})
+            uri = ""
         if not uri:
             world.telemetry.failed("report")

@@ -37,6 +37,18 @@ async def test_failing_report_stands_in_nobodys_way() -> None:
     assert "bilgepump report" not in world.announcer.notices[-1].message
 
 
+async def test_bug_in_a_report_ends_neither_the_sweep_nor_the_incident() -> None:
+    world = a_leaking_world()
+
+    async def broken(*_: object) -> str:
+        raise RuntimeError("a bug")
+
+    world.reporter.write = broken  # type: ignore[method-assign]
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=15)
+
+    assert world.records.only.status.phase is Phase.RESOLVED
+
+
 async def test_report_that_could_not_be_noted_is_written_by_the_next_sweep() -> None:
     world = a_leaking_world()
     sweeper, policy = a_sweeper(world), a_quick_policy(mode=Mode.OBSERVE)
