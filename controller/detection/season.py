@@ -81,7 +81,7 @@ def _compare(
     daily = floors[:, 24:] - floors[:, :-24]
     newest, before = daily[:, -24:], daily[:, -48:-24]
     gain = np.median(newest, axis=1)
-    previous = np.nanmedian(np.where(np.isnan(before), gain[:, None], before), axis=1)
+    previous = np.median(np.where(np.isnan(before), np.nan_to_num(gain)[:, None], before), axis=1)
     with np.errstate(invalid="ignore"):
         confirmed = _confirmed_hours(daily, 0.2 * gain)
         level = np.median(floors[:, -24:], axis=1)

@@ -27,15 +27,15 @@ class RangeExtremes:
 
     def __init__(self, matrix: Matrix, *, largest: bool = False) -> None:
         self._sign = np.float32(-1.0 if largest else 1.0)
-        level = np.where(np.isnan(matrix), np.float32(np.inf), self._sign * matrix)
-        self._levels = [level]
-        width = 1
-        while 2 * width <= matrix.shape[1]:
-            longer = level.copy()
-            np.minimum(level[:, :-width], level[:, width:], out=longer[:, :-width])
-            self._levels.append(longer)
-            level, width = longer, 2 * width
-        self._table = np.stack(self._levels)
+        count = matrix.shape[1]
+        table = np.empty((max(count.bit_length(), 1), len(matrix), count), dtype=np.float32)
+        np.multiply(matrix, self._sign, out=table[0])
+        np.copyto(table[0], np.float32(np.inf), where=np.isnan(table[0]))
+        for level in range(1, len(table)):
+            width, shorter, longer = 1 << (level - 1), table[level - 1], table[level]
+            np.minimum(shorter[:, :-width], shorter[:, width:], out=longer[:, :-width])
+            longer[:, -width:] = shorter[:, -width:]
+        self._table = table
 
     def between(self, rows: Indices, first: Indices, stop: Indices) -> Floats:
         """Extreme of columns `first` to `stop - 1` of each row; NaN where none is known. Broadcasts."""
