@@ -1,0 +1,166 @@
+"""A scan against a real HTTP server that answers as Prometheus does."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from controller.cli.scan import scan, selector_matchers
+
+MIB = 2**20
+STARTED = int(time.time()) - 50 * 3600
+
+
+def memory(pod: str, at: int) -> float:
+    """In MiB: one pod leaks 4.8 MiB an hour, the other stays."""
+    hours = (at - STARTED) / 3600
+    return 90 + 4.8 * hours if pod.startswith("leaky") else 150.0
+
+
+class Prometheus(BaseHTTPRequestHandler):
+    pods: tuple[str, ...] = ("leaky-7d9f8c6b5-x2k4q", "steady-6c5d4f7b8-z9w8v")
+
+    def do_GET(self) -> None:
+        asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+        text = asked["query"]
+        moments = range(int(asked["start"]), int(asked["end"]) + 1, int(asked["step"]))
+        body = json.dumps(
+            {"status": "success", "data": {"resultType": "matrix", "result": self._result(text, moments)}}
+        ).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _result(self, text: str, moments: range) -> list[dict[str, Any]]:
+        if "kube_pod_owner" in text:
+            return []
+        if "kube_pod_labels" in text:
+            chosen = [pod for pod in self.pods if 'label_app="leaky"' not in text or pod.startswith("leaky")]
+            return [
+                {"metric": {"namespace": "shop", "pod": pod}, "values": [[moments[0], "1"]]} for pod in chosen
+            ]
+        if text.startswith("count by (namespace)"):
+            return [{"metric": {"namespace": "shop"}, "values": [[moments[0], "2"]]}] if self.pods else []
+        value = self._value(text)
+        if value is None:
+            return []
+        return [
+            {
+                "metric": {"namespace": "shop", "pod": pod, "container": "app"},
+                "values": [[at, f"{value(pod, at):.0f}"] for at in moments if at > STARTED],
+            }
+            for pod in self.pods
+        ]
+
+    @staticmethod
+    def _value(text: str) -> Any:
+        if "container_memory_rss" in text or "working_set" in text:
+            return lambda pod, at: memory(pod, at) * MIB
+        if "container_spec_memory_limit_bytes" in text:
+            return lambda pod, at: 512 * MIB
+        if "container_start_time_seconds" in text:
+            return lambda pod, at: STARTED
+        return None
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(**attributes: object) -> str:
+        handler = type("Handler", (Prometheus,), attributes)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(scan, list(arguments))
+
+
+def test_leak_is_found_first_and_tells_by_exit_code(serve: Any) -> None:
+    result = call("--prometheus", serve(), "-o", "json")
+
+    assert result.exit_code == 3, result.output
+    first, second = json.loads(result.stdout)["results"]
+    assert first["workload"] == "Deployment shop/leaky/app"
+    assert (first["verdict"], first["replicasLeaking"], first["replicas"]) == ("Leaking", 1, 1)
+    assert first["growthBytesPerHour"] == pytest.approx(4.8 * MIB, rel=0.05)
+    assert first["crossesThresholdEarliest"] <= first["crossesThresholdAt"]
+    assert second["verdict"] == "Healthy"
+
+
+def test_table_shows_what_is_wrong_and_says_it_in_words(serve: Any) -> None:
+    result = call("--prometheus", serve(), "--namespace", "shop")
+
+    assert "Deployment shop/leaky/app" in result.stdout
+    assert "Leaking" in result.stdout
+    assert "steady" not in result.stdout
+    assert "1 of 2 containers leak." in result.stdout
+    assert "█" in result.stdout
+
+
+def test_wide_shows_everything(serve: Any) -> None:
+    result = call("--prometheus", serve(), "-o", "wide")
+
+    assert "steady" in result.stdout
+    assert "leaky-7d9f8c6b5-x2k4q" in result.stdout
+
+
+def test_no_leak_is_exit_code_zero(serve: Any) -> None:
+    result = call("--prometheus", serve(pods=("steady-6c5d4f7b8-z9w8v",)))
+
+    assert result.exit_code == 0, result.output
+    assert "0 of 1 containers leak." in result.stdout
+
+
+def test_selector_chooses_pods_by_their_labels(serve: Any) -> None:
+    result = call("--prometheus", serve(), "--selector", "app=leaky", "-o", "json")
+
+    assert [one["workload"] for one in json.loads(result.stdout)["results"]] == ["Deployment shop/leaky/app"]
+
+
+def test_source_that_knows_no_memory_is_exit_code_one(serve: Any) -> None:
+    result = call("--prometheus", serve(pods=()))
+
+    assert result.exit_code == 1
+    assert "knows no container memory" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["--prometheus", "ftp://host"], id="no http address"),
+        pytest.param(["--prometheus", "http://host", "--lookback", "two days"], id="no duration"),
+        pytest.param(["--prometheus", "http://host", "--lookback", "10s"], id="lookback too short"),
+        pytest.param(["--prometheus", "http://host", "--header", "novalue"], id="no header"),
+        pytest.param(["--prometheus", "http://host", "--selector", "app in (a)"], id="a set selector"),
+        pytest.param([], id="no source"),
+    ],
+)
+def test_wrong_usage_is_exit_code_two(arguments: list[str]) -> None:
+    assert call(*arguments).exit_code == 2
+
+
+def test_selector_becomes_matchers_of_kube_state_metrics() -> None:
+    assert selector_matchers("app.kubernetes.io/name=api, tier!=batch") == (
+        'label_app_kubernetes_io_name="api"',
+        'label_tier!="batch"',
+    )
+    with pytest.raises(click.UsageError, match="name=value"):
+        selector_matchers("app")
