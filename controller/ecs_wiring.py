@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.lock import DirectoryLock
 from controller.platforms.ecs.pace import Pace
 from controller.platforms.ecs.records import DirectoryRecords
+from controller.platforms.ecs.registry import EcrTags
 from controller.platforms.ecs.restarts import EcsRestarts
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import EcsTarget
@@ -140,7 +141,14 @@ def _world(
 ) -> World:
     clients = AwsClients()
     api = _apis(clients)
-    inventory = EcsInventory(api, lambda: book.accepted, may_be_loopback=settings.allow_loopback)
+    inventory = EcsInventory(
+        api,
+        lambda: book.accepted,
+        lambda target: EcrTags(
+            lambda region: clients.reader(replace(account_of(target), region=region), "ecr")
+        ),
+        may_be_loopback=settings.allow_loopback,
+    )
     store = VolumeEvidenceStore(
         settings.state / "evidence",
         maximum_bytes=settings.evidence_maximum_bytes,

@@ -142,6 +142,22 @@ def restart_refused(incident: Incident, why: str, now: datetime) -> tuple[Notice
     return (_event(EventReason.LEAK_RESTART_REFUSED, why, _of_incident(incident), incident, "Restart", now),)
 
 
+def outcome_unknown_told(incident: Incident, now: datetime) -> tuple[Notice, ...]:
+    """Whether the restart was done is not known."""
+    return (
+        Notice(
+            reason=hold_event_reason(HoldReason.OUTCOME_UNKNOWN),
+            tone=hold_tone(HoldReason.OUTCOME_UNKNOWN),
+            message=incident.status.message[:MESSAGE_LENGTH],
+            regarding=_of_incident(incident),
+            related=_incident(incident),
+            action=Action.HOLD.value,
+            episode=incident.name,
+            at=now,
+        ),
+    )
+
+
 def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tuple[Notice, ...]:
     """How it ended."""
     reason = (

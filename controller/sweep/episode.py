@@ -176,13 +176,20 @@ class Attendant:
             await self._announce(notices.restart_refused(incident, str(refused), now))
             return await self._update(steps.order_voided(incident, str(refused), now), incident)
         except OutcomeUnknown as unknown:
-            return await self._update(steps.outcome_unknown(incident, str(unknown), now), incident)
+            return await self._unknown(incident, str(unknown), now)
         if incident.status.receipt is not None:
             return incident
         done = steps.carried_out(incident, receipt, now)
         self._world.telemetry.remediated(done.namespace, order.mechanism.value)
         await self._announce(notices.restart_started(done, now))
         return await self._update(done, incident)
+
+    async def _unknown(self, incident: Incident, why: str, now: datetime) -> Incident:
+        """Says once that the outcome is not known."""
+        told = steps.outcome_unknown(incident, why, now)
+        if told is not incident:
+            await self._announce(notices.outcome_unknown_told(told, now))
+        return await self._update(told, incident)
 
     async def finish(
         self,
@@ -233,7 +240,7 @@ class Attendant:
             return await self._carry_out(incident, now)
         if not order.repeatable and now - order.issued_at <= ORDER_VALIDITY:
             message = f"whether the {order.mechanism} was begun is not known yet; it is looked for"
-            return await self._update(steps.outcome_unknown(incident, message, now), incident)
+            return await self._unknown(incident, message, now)
         if why_void:
             return await self._update(steps.order_voided(incident, why_void, now), incident)
         return await self._carry_out(incident, now)

@@ -15,6 +15,7 @@ from controller.platforms.ecs.api import EcsApi
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.pace import Pace
 from controller.platforms.ecs.reading import service_ref
+from controller.platforms.ecs.registry import EcrTags
 from controller.platforms.ecs.restarts import EcsRestarts
 from controller.policy.memory_policy import EcsTarget, MemoryPolicy, Target
 from controller.remediation.order import Order, order_restart
@@ -61,6 +62,10 @@ def an_ecs_policy(**changes: Any) -> MemoryPolicy:
     return a_policy(target=Target(ecs=TARGET, containers=("app",)), **changes)
 
 
+def no_registry(region: str) -> Any:
+    raise AssertionError(f"nothing of these tests is in ECR of {region}")
+
+
 @dataclass
 class Adapters:
     """What the controller would have, over one stand-in."""
@@ -68,6 +73,7 @@ class Adapters:
     ecs: EcsStandIn
     policies: list[MemoryPolicy] = field(default_factory=lambda: [an_ecs_policy()])
     clock: Callable[[], datetime] = now
+    registry: Callable[[str], Any] = no_registry
 
     def __post_init__(self) -> None:
         self.client = a_client(self.ecs)
@@ -77,7 +83,8 @@ class Adapters:
             clock=self.clock,
             pace=Pace(burst=1000, per_second=1000),
         )
-        self.inventory = EcsInventory(lambda _: self.api, lambda: self.policies)
+        self.tags = EcrTags(self.registry)
+        self.inventory = EcsInventory(lambda _: self.api, lambda: self.policies, lambda _: self.tags)
         self.restarts = EcsRestarts(self.inventory, lambda _: self.api)
 
     async def workload(self) -> Workload:

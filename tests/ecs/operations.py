@@ -17,6 +17,8 @@ class Operations:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self.image_digest = "sha256:" + "d" * 64
+        """What every task runs."""
         self.named: dict[str, Callable[[Document], Document]] = {
             "CreateService": self._create_service,
             "DescribeServices": self._describe_services,
@@ -120,6 +122,7 @@ class Operations:
         known = self._scheduler.task(asked["task"])
         if known is None:
             raise Refused("InvalidParameterException", "The referenced task was not found.")
+        known[0].steady = False
         self._scheduler.stop(known[1], asked.get("reason", "Task stopped by user"), "UserInitiated")
         return {"task": self._task(*known)}
 
@@ -190,7 +193,7 @@ class Operations:
                         "taskArn": task.arn,
                         "name": container["name"],
                         "image": container["image"],
-                        "imageDigest": "sha256:" + "d" * 64,
+                        "imageDigest": self.image_digest,
                         "runtimeId": f"{task.id}-1",
                         "lastStatus": task.status,
                         "exitCode": task.exit_code,

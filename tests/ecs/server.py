@@ -62,6 +62,10 @@ class EcsStandIn:
         """The next calls of `operation` are carried out, and their answers never arrive."""
         self._unanswered[operation] += times
 
+    def run_image(self, digest: str) -> None:
+        """The tasks' images have this digest."""
+        self._operations.image_digest = digest
+
     def service(self, name: str) -> Service:
         """A service of the scheduler."""
         return self.scheduler.services[name]

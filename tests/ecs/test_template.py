@@ -64,7 +64,12 @@ def test_rights_are_those_the_calls_need(resources: dict[str, Any]) -> None:
     granted = actions(resources["Read"]) | actions(resources["Remediation"])
 
     assert {one for one in granted if one.startswith("ecs:")} == called()
-    assert granted - called() == {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "events:PutEvents"}
+    assert granted - called() == {
+        "cloudwatch:GetMetricData",
+        "cloudwatch:ListMetrics",
+        "ecr:DescribeImages",
+        "events:PutEvents",
+    }
 
 
 def test_only_the_remediation_policy_changes_anything_and_only_on_demand(resources: dict[str, Any]) -> None:

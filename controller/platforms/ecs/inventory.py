@@ -1,11 +1,12 @@
 """ECS services with their tasks, as workloads."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.platforms.ecs.api import Document, EcsApi
 from controller.platforms.ecs.reading import replica, service_ref, workload
+from controller.platforms.ecs.registry import EcrTags
 from controller.policy.memory_policy import EcsTarget, MemoryPolicy
 
 LIST_BY_SERVICE_UP_TO = 20
@@ -19,11 +20,13 @@ class EcsInventory:
         self,
         api: Callable[[EcsTarget], EcsApi],
         policies: Callable[[], Sequence[MemoryPolicy]],
+        tags: Callable[[EcsTarget], EcrTags],
         *,
         may_be_loopback: bool = False,
     ) -> None:
-        """`api` answers for a target's account and region."""
+        """`api` and `tags` answer for a target's account and region."""
         self._api = api
+        self._tags = tags
         self._policies = policies
         self._may_be_loopback = may_be_loopback
         self._definitions: dict[str, Document] = {}
@@ -60,7 +63,7 @@ class EcsInventory:
         names = list(target.services) or await api.service_names(target.cluster)
         services = _active(await api.services(target.cluster, names))
         if target.tags:
-            services = [one for one in services if set(target.tags) <= _tags(one)]
+            services = [one for one in services if set(target.tags) <= _tag_set(one)]
         return await self._read(namespace, target, services)
 
     async def _read(self, namespace: str, target: EcsTarget, services: Sequence[Document]) -> list[Workload]:
@@ -70,6 +73,7 @@ class EcsInventory:
             one["taskArn"] for some in tasks.values() for one in some if one["desiredStatus"] == "RUNNING"
         ]
         protected = await api.protections(cluster, living)
+        digests = await self._digests(target, tasks.values())
         found = []
         for service in services:
             replicas = [
@@ -77,6 +81,7 @@ class EcsInventory:
                     task,
                     await self._definition(api, task["taskDefinitionArn"]),
                     service,
+                    tags=digests,
                     protected_until=protected.get(task["taskArn"]),
                     may_be_loopback=self._may_be_loopback,
                 )
@@ -100,6 +105,19 @@ class EcsInventory:
                 by_service[name].append(task)
         return by_service
 
+    async def _digests(
+        self, target: EcsTarget, tasks: Iterable[Sequence[Document]]
+    ) -> Mapping[str, str | None]:
+        """What the tags of all images name now; pinned ones need no asking."""
+        images = {
+            str(container.get("image", ""))
+            for some in tasks
+            for task in some
+            for container in task.get("containers", ())
+        }
+        tags = self._tags(target)
+        return {image: await tags.digest(image) for image in sorted(images) if "@" not in image}
+
     async def _definition(self, api: EcsApi, arn: str) -> Document:
         """A revision never changes, so it is asked for once."""
         if arn not in self._definitions:
@@ -111,5 +129,5 @@ def _active(services: Sequence[Document]) -> list[Document]:
     return [one for one in services if one.get("status") == "ACTIVE"]
 
 
-def _tags(service: Document) -> set[tuple[str, str]]:
+def _tag_set(service: Document) -> set[tuple[str, str]]:
     return {(one["key"], one.get("value", "")) for one in service.get("tags", ())}

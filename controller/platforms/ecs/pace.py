@@ -9,8 +9,8 @@ class Pace:
     """
     Lets `burst` calls through at once, then `per_second`.
 
-    ECS refills the buckets of its read calls with 20 tokens a second and holds 50 or more (developer guide,
-    request throttling); the defaults leave others the larger part.
+    ECS gives each account and region token buckets, 50 tokens for reads of clusters for example (developer
+    guide, request throttling); the defaults leave others the larger part of the smallest of them.
     """
 
     def __init__(

@@ -76,17 +76,18 @@ def replica(
     definition: Document,
     service: Document,
     *,
+    tags: Mapping[str, str | None],
     protected_until: datetime | None,
     may_be_loopback: bool,
 ) -> Replica:
-    """One task of a service."""
+    """One task of a service; `tags` has the digest that each image's tag names now, where it is known."""
     return Replica(
         name=task["taskArn"].rpartition("/")[2],
         uid=task["taskArn"],
         created_at=task["createdAt"],
         ready=_ready(task, definition, service),
         address=_address(task),
-        containers=tuple(_container(one, task, definition) for one in task.get("containers", ())),
+        containers=tuple(_container(one, task, definition, tags) for one in task.get("containers", ())),
         revision=task["taskDefinitionArn"],
         terminating=task.get("desiredStatus") == "STOPPED",
         protected_until=protected_until,
@@ -94,17 +95,20 @@ def replica(
     )
 
 
-def _container(container: Document, task: Document, definition: Document) -> Container:
+def _container(
+    container: Document, task: Document, definition: Document, tags: Mapping[str, str | None]
+) -> Container:
     declared = _declared(definition, container["name"])
     limits = [int(size) for size in (declared.get("memory"), task.get("memory")) if size]
-    image = str(container.get("image", ""))
+    image, digest = str(container.get("image", "")), container.get("imageDigest")
+    unmoved = digest is not None and tags.get(image) == digest
     return Container(
         name=container["name"],
         image=image,
-        image_digest=container.get("imageDigest"),
+        image_digest=digest,
         memory_limit_bytes=min(limits) * MEBIBYTE if limits else None,
         started_at=task.get("startedAt"),
-        always_pulls=True,
+        always_pulls=not unmoved,
     )
 
 
