@@ -23,7 +23,8 @@ from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.decision.outcome import Action
 from controller.detection.assessment import Verdict
-from controller.metrics.blocks import CADVISOR, RecordedMemory, block_recordings, recorded_from
+from controller.metrics.blocks import CADVISOR, block_recordings
+from controller.metrics.recorded_memory import RecordedMemory, recorded_from
 from controller.metrics.recording import RecordedSeries, RecordingUnreadable, parse_answer
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import parse_policy

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from controller.cli.replay import BacktestResult, ContainerResult, Transition
 from controller.decision.outcome import Action
 from controller.detection.assessment import Verdict
-from controller.metrics.blocks import RecordedMemory
+from controller.metrics.recorded_memory import RecordedMemory
 from controller.metrics.series import Signal
 
 WIDTH, HEIGHT = 1080.0, 260.0

@@ -22,7 +22,7 @@ from controller.detection.judgement import judge
 from controller.detection.timeline import Indices
 from controller.inventory.coverage import governs_container
 from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
-from controller.metrics.blocks import RecordedMemory
+from controller.metrics.recorded_memory import RecordedMemory
 from controller.metrics.series import ContainerKey
 from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import MemoryRequest
