@@ -86,7 +86,7 @@ def deploy(cluster: KubernetesClient, namespace: str, *manifests: str) -> None:
         cluster.kubectl("-n", namespace, "apply", "-f", str(MANIFESTS / f"{manifest}.yaml"))
 
 
-def deploy_alone(cluster: KubernetesClient, namespace: str) -> None:
+def deploy_alone(cluster: KubernetesClient, namespace: str, *, memory_limit: str) -> None:
     """Applies one replica of the story's service, which asks itself for prices: a leak that costs little."""
     documents = yaml.safe_load_all((MANIFESTS / "story.yaml").read_text())
     mine = [document for document in documents if document["metadata"]["name"] == "api"]
@@ -94,6 +94,8 @@ def deploy_alone(cluster: KubernetesClient, namespace: str) -> None:
         document["metadata"]["namespace"] = namespace
         if document["kind"] == "Deployment":
             document["spec"]["replicas"] = 1
+            (container,) = document["spec"]["template"]["spec"]["containers"]
+            container["resources"]["limits"]["memory"] = memory_limit
     cluster.apply(*mine)
 
 
@@ -129,7 +131,8 @@ def a_policy(namespace: str, name: str = "api", **spec: Any) -> dict[str, Any]:
             "detection": {"threshold": {"percent": 70}, "lookback": SHORT_LOOKBACK, "minimumAge": "1m"},
             "evidence": {"pprof": [{"container": "app", "port": 6060}]},
             "remediation": {"leadTime": "1m", "cooldown": "10m"},
-            "verification": {"progressDeadline": "3m", "soak": "30s"},
+            # At half a minute of age it matters more when traffic came than what leaks.
+            "verification": {"progressDeadline": "3m", "soak": "30s", "maximumMemoryRatioPercent": 150},
             **spec,
         },
     }

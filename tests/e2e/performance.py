@@ -21,13 +21,15 @@ from tests.cluster.audit import AuditEvent, service_account_user
 from tests.cluster.cluster import Cluster
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
-from tests.demo.stage import CONTROLLER_NAMESPACE, RELEASE, incidents
+from tests.demo.stage import CONTROLLER_NAMESPACE, RELEASE, a_policy, deploy_alone, incidents
 
 STORY_SECONDS = 900.0
 POLL_SECONDS = 0.5
 METRICS = f"/api/v1/namespaces/{CONTROLLER_NAMESPACE}/services/{RELEASE}:http/proxy/metrics"
 CONTROLLER = service_account_user(CONTROLLER_NAMESPACE, RELEASE)
 MIB = 2**20
+LONE_THRESHOLD_MIB, LONE_LIMIT_MIB = 90, 192
+"""Of a lone replica: it lives on for minutes above its threshold, for what has to be seen there."""
 
 Answer = TypeVar("Answer")
 Seen = TypeVar("Seen")
@@ -60,14 +62,14 @@ class Stage:
         found = incidents(self.cluster, namespace)
         return found[0] if found and "status" in found[0] else None
 
-    def closed_incident(self, namespace: str) -> dict[str, Any]:
-        """Waits until the first incident is closed."""
+    def remediated_incident(self, namespace: str) -> dict[str, Any]:
+        """Waits until it is known, for the first incident, whether its remediation helped."""
 
-        def closed() -> dict[str, Any] | None:
+        def remediated() -> dict[str, Any] | None:
             incident = self.incident(namespace)
-            return incident if incident and incident["status"].get("closedAt") else None
+            return incident if incident and "recovery" in incident["status"] else None
 
-        return self.until(f"the incident in {namespace} is closed", closed)
+        return self.until(f"the remediation in {namespace} has ended", remediated)
 
     def held_incident(self, namespace: str, reason: str) -> dict[str, Any]:
         """Waits until the first incident says `reason`. Fails when it is restarted instead."""
@@ -169,3 +171,18 @@ def create_namespace(cluster: Cluster, name: str) -> None:
     """A namespace that admits restricted pods only, as a careful team has it."""
     cluster.create_namespace(name)
     cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+
+
+def deploy_lone_replica(stage: Stage, namespace: str) -> frozenset[str]:
+    """A namespace with one replica of the leaking service, and the uid of its pod."""
+    create_namespace(stage.cluster, namespace)
+    deploy_alone(stage.cluster, namespace, memory_limit=f"{LONE_LIMIT_MIB}Mi")
+    stage.cluster.wait_for_rollout("Deployment", "api", namespace)
+    return stage.uids(namespace)
+
+
+def lone_policy(namespace: str, **spec: Any) -> dict[str, Any]:
+    """The story's policy with the lone replica's threshold; arguments replace whole fields of its spec."""
+    policy = a_policy(namespace, **spec)
+    policy["spec"]["detection"]["threshold"] = {"value": f"{LONE_THRESHOLD_MIB}Mi"}
+    return policy

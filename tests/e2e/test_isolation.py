@@ -10,8 +10,16 @@ from typing import Any
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.demo.stage import a_policy, deploy_alone, events, incidents, start_load, stop_load
-from tests.e2e.performance import MIB, Performance, Stage, create_namespace
+from tests.demo.stage import a_policy, events, incidents, start_load, stop_load
+from tests.e2e.performance import (
+    LONE_THRESHOLD_MIB,
+    MIB,
+    Performance,
+    Stage,
+    create_namespace,
+    deploy_lone_replica,
+    lone_policy,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -46,18 +54,16 @@ def leave_alone(stage: Stage) -> Seen:
 
 def _leak_untouched(stage: Stage, namespace: str, *, governed: bool) -> Seen:
     cluster = stage.cluster
-    create_namespace(cluster, namespace)
-    deploy_alone(cluster, namespace)
+    before, workload = deploy_lone_replica(stage, namespace), _workload(cluster, namespace)
     if governed:
-        policy = a_policy(namespace)
+        policy = lone_policy(namespace)
         del policy["spec"]["mode"]
         cluster.apply(policy)
-    cluster.wait_for_rollout("Deployment", "api", namespace)
-    before, workload = stage.uids(namespace), _workload(cluster, namespace)
     start_load(cluster, namespace, requests_per_second=20)
-    if governed:
-        stage.held_incident(namespace, "ObserveOnly")
-    stage.until("memory is over the threshold", lambda: stage.memory_bytes(namespace) > 0.7 * 128 * MIB)
+    incident = stage.held_incident(namespace, "ObserveOnly") if governed else None
+    stage.until(
+        "memory is over the threshold", lambda: stage.memory_bytes(namespace) > LONE_THRESHOLD_MIB * MIB
+    )
     stage.wait_for_sweeps(3)
     memory = stage.memory_bytes(namespace)
     stop_load(cluster, namespace)
@@ -67,7 +73,7 @@ def _leak_untouched(stage: Stage, namespace: str, *, governed: bool) -> Seen:
         workload_before=workload,
         workload_after=_workload(cluster, namespace),
         memory_bytes=memory,
-        incident=stage.incident(namespace),
+        incident=incident,
         events=events(cluster, namespace),
     )
 
@@ -96,7 +102,7 @@ def test_observed_leak_is_found_and_told(performance: Performance) -> None:
 
 def test_observed_leak_is_left_as_it_is(performance: Performance) -> None:
     seen = performance.seen(observe)
-    assert seen.memory_bytes > 0.7 * 128 * MIB
+    assert seen.memory_bytes > LONE_THRESHOLD_MIB * MIB
     assert seen.pods_after == seen.pods_before
     assert seen.workload_after == seen.workload_before
     assert seen.incident is not None
@@ -106,7 +112,7 @@ def test_observed_leak_is_left_as_it_is(performance: Performance) -> None:
 def test_policy_never_touches_another_namespaces_workload(performance: Performance) -> None:
     seen = performance.seen(leave_alone)
     performance.wait_for_all()
-    assert seen.memory_bytes > 0.7 * 128 * MIB
+    assert seen.memory_bytes > LONE_THRESHOLD_MIB * MIB
     assert performance.stage.uids(UNGOVERNED) == seen.pods_before
     assert _workload(performance.stage.cluster, UNGOVERNED) == seen.workload_before
     assert incidents(performance.stage.cluster, UNGOVERNED) == []
