@@ -111,6 +111,7 @@ def _conclude(narrator: Narrator, incident: dict[str, Any] | None, sent: int, fa
     print(
         f"\n  incidents    bilgepump incidents --state {folder / 'state'}"
         f"\n  its profile  go tool pprof -sample_index=inuse_space -top {heap.removeprefix('file://')}"
+        f"\n  its report   {status.get('reportUri', 'none').removeprefix('file://')}"
         f"\n  diagnosis    {status.get('diagnosis', {}).get('summary', 'none')}"
         f"\n  log          {folder / 'controller.log'}\n"
     )

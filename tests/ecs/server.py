@@ -8,7 +8,7 @@ drift from the shapes of the real API. It does only what a gate or a recovery ch
 import asyncio
 import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -25,6 +25,10 @@ from tests.ecs.scheduler import Document, Refused, Scheduler, Service, serving
 from tests.ecs.tasks import Runtime
 
 TARGET = "AmazonEC2ContainerServiceV20141113"
+_MESSAGES = {
+    "ThrottlingException": "Rate exceeded",
+    "ExpiredTokenException": "The security token included in the request is expired",
+}
 TICK_SECONDS = 0.05
 
 
@@ -45,7 +49,7 @@ class EcsStandIn:
         self.balancer: Balancer | None = None
         self._balance_port = balance_port
         self._operations = Operations(self.scheduler)
-        self._throttled: Counter[str] = Counter()
+        self._refusals: defaultdict[str, deque[str]] = defaultdict(deque)
         self._unanswered: Counter[str] = Counter()
         self._model = model_of_ecs()
         self._validator = ParamValidator()
@@ -56,7 +60,11 @@ class EcsStandIn:
 
     def throttle(self, operation: str, times: int = 1) -> None:
         """The next calls of `operation` are refused with ThrottlingException."""
-        self._throttled[operation] += times
+        self._refusals[operation] += ["ThrottlingException"] * times
+
+    def refuse(self, operation: str, code: str) -> None:
+        """The next call of `operation` is refused with this error."""
+        self._refusals[operation].append(code)
 
     def lose_answer(self, operation: str, times: int = 1) -> None:
         """The next calls of `operation` are carried out, and their answers never arrive."""
@@ -127,9 +135,9 @@ class EcsStandIn:
         self.calls[operation] += 1
         if prefix != TARGET or call is None:
             return _error("UnknownOperationException", f"{operation} is not implemented by the stand-in")
-        if self._throttled[operation] > 0:
-            self._throttled[operation] -= 1
-            return _error("ThrottlingException", "Rate exceeded")
+        if self._refusals[operation]:
+            code = self._refusals[operation].popleft()
+            return _error(code, _MESSAGES[code])
         asked = await request.json()
         if problem := self._problem(operation, "input", asked):
             return _error("InvalidParameterException", problem)

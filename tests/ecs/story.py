@@ -127,7 +127,7 @@ def load(ecs: EcsStandIn, log: Path, *, rps: int = 60) -> Iterator[Load]:
 
 
 @contextmanager
-def controller(folder: Path, environment: dict[str, str], *more: str) -> Iterator[None]:
+def controller(folder: Path, environment: dict[str, str], *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """`bilgepump ecs` as a process, until the end of the block; its state is `folder`/state."""
     policy = folder / "policy.yaml"
     policy.write_text(yaml.safe_dump(a_policy(), sort_keys=False))
@@ -144,7 +144,7 @@ def controller(folder: Path, environment: dict[str, str], *more: str) -> Iterato
     with (folder / "controller.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stderr=log)
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(timeout=30)

@@ -134,3 +134,12 @@ async def test_missing_cluster_is_said(ecs: EcsStandIn) -> None:
 
     with pytest.raises(PlatformUnavailable, match="Cluster not found"):
         await adapters.inventory.workloads(frozenset({"shop"}))
+
+
+async def test_credentials_that_expire_end_the_sweep_and_the_next_one_goes_on(adapters: Adapters) -> None:
+    adapters.ecs.refuse("DescribeTasks", "ExpiredTokenException")
+
+    with pytest.raises(PlatformUnavailable, match="expired"):
+        await adapters.inventory.workloads(frozenset({"shop"}))
+
+    assert (await adapters.workload()).ready_replicas == 3

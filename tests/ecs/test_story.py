@@ -4,6 +4,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,27 @@ def test_one_leaking_task_of_three_is_replaced_before_its_memory_fills(tmp_path:
         assert result.sent > 3000
 
 
+def test_killed_the_moment_it_has_ordered_a_deployment_there_is_only_one(tmp_path: Path) -> None:
+    with moto_server() as moto, EcsStandIn(Processes(story_binary()), balance_port=PORT) as ecs:
+        environment = aws_environment(ecs.url, moto)
+        a_leaking_service(a_client("ecs", ecs.url))
+        until(lambda: ecs.settled("api"), seconds=60, what="the service's start")
+        with ContainerInsights(ecs, moto), load(ecs, tmp_path / "load.jsonl"):
+            with controller(tmp_path, environment) as process:
+                until(lambda: "order" in status(tmp_path), seconds=200, what="the order")
+                process.kill()
+            with controller(tmp_path, environment):
+                until(lambda: closed(tmp_path), seconds=240, what="the end of the incident")
+
+        assert status(tmp_path)["phase"] == "Resolved", status(tmp_path)["timeline"]
+        assert ecs.calls["UpdateService"] == 1
+
+
+def status(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = (only_incident(folder) or {}).get("status", {})
+    return found
+
+
 def switch_leak_on(ecs: EcsStandIn, task_id: str) -> None:
     found = ecs.scheduler.task(task_id)
     assert found is not None
@@ -66,5 +88,4 @@ def switch_leak_on(ecs: EcsStandIn, task_id: str) -> None:
 
 
 def closed(folder: Path) -> bool:
-    incident = only_incident(folder)
-    return incident is not None and "closedAt" in incident["status"]
+    return "closedAt" in status(folder)
