@@ -22,5 +22,5 @@ func subscribe() *subscriber {
 
 func main() {
 	units := int64(0)
-	harness.Serve(func(int) { subscribe(); units++ }, func() int64 { return units * (2048 + 8) })
+	harness.Serve(func(int) { subscribe(); units++ }, func() int64 { return units * (2304 + 112) })
 }

@@ -30,5 +30,5 @@ func main() {
 	harness.Serve(func(i int) {
 		cache.page(fmt.Sprintf("/product/%d?at=%d", i%10, i))
 		units++
-	}, func() int64 { return units * (1<<10 + 32) })
+	}, func() int64 { return units * (1<<10 + 24 + 72) })
 }

@@ -20,5 +20,5 @@ func countRequest(visitor int) {
 func main() {
 	prometheus.MustRegister(requests)
 	units := int64(0)
-	harness.Serve(func(i int) { countRequest(i); units++ }, func() int64 { return units * 500 })
+	harness.Serve(func(i int) { countRequest(i); units++ }, func() int64 { return units * 537 })
 }

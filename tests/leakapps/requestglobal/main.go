@@ -23,5 +23,5 @@ func main() {
 		request.Header.Set("Cookie", strings.Repeat("c", 1<<10))
 		serve(httptest.NewRecorder(), request)
 		units++
-	}, func() int64 { return units * (1<<10 + 700) })
+	}, func() int64 { return units * (1<<10 + 950) })
 }

@@ -28,5 +28,5 @@ func openSession() *session {
 
 func main() {
 	units := int64(0)
-	harness.Serve(func(int) { openSession(); units++ }, func() int64 { return units * 256 * 8 })
+	harness.Serve(func(int) { openSession(); units++ }, func() int64 { return units * (256*8 + 48 + 2*112) })
 }

@@ -19,5 +19,5 @@ func lookUp(id int) {
 func main() {
 	database.SetMaxOpenConns(1)
 	units := int64(0)
-	harness.Serve(func(i int) { lookUp(i); units++ }, func() int64 { return units * 1500 })
+	harness.Serve(func(i int) { lookUp(i); units++ }, func() int64 { return units * 1600 })
 }

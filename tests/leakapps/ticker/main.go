@@ -23,5 +23,5 @@ func watch(name string) { go (&watcher{name: name}).poll() }
 
 func main() {
 	units := int64(0)
-	harness.Serve(func(int) { watch("config"); units++ }, func() int64 { return units * (1024 + 16 + 300) })
+	harness.Serve(func(int) { watch("config"); units++ }, func() int64 { return units * (1152 + 3*112) })
 }
