@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -193,12 +194,27 @@ def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
     problems += [
         f"{key} is there more than once" for key in sorted({one for one in keys if keys.count(one) > 1})
     ]
+    problems += _ambiguous(accepted)
     if not accepted and not problems:
         problems.append("no MemoryPolicy was given: use --policy, or BILGEPUMP_POLICY")
     if problems:
         click.echo("\n".join(problems), err=True)
         sys.exit(2)
     return PolicyBook(accepted=tuple(accepted))
+
+
+def _ambiguous(policies: Sequence[MemoryPolicy]) -> Iterator[str]:
+    """A service's name tells region and cluster, so each must be reached in one way only."""
+    ways: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    for policy in policies:
+        if ecs := policy.target.ecs:
+            ways[ecs.region, ecs.cluster].add((ecs.assume_role_arn, ecs.external_id))
+    for (region, cluster), found in ways.items():
+        if len(found) > 1:
+            yield (
+                f"cluster {cluster} of {region} is reached with different `assumeRoleArn` or `externalId`; "
+                "govern each account with its own `bilgepump ecs`"
+            )
 
 
 def _with_identity(document: Any) -> dict[str, Any]:

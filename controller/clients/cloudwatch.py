@@ -110,8 +110,8 @@ class CloudWatchMemorySource:
         workloads = [one for one in self._workloads() if one.ref.namespace in request.namespaces]
         self._remember(workloads)
         try:
-            for workload in workloads:
-                self._fetch(holding, workload, self._client(workload))
+            for client, some in self._by_client(workloads):
+                self._fetch(holding, some, client)
         except (ClientError, BotoCoreError) as error:
             raise MetricsUnavailable(f"CloudWatch: {' '.join(str(error).split())[:300]}") from error
         _check_fresh(holding.ring, workloads)
@@ -128,51 +128,54 @@ class CloudWatchMemorySource:
                 if container.memory_limit_bytes:
                     self._limits[key] = container.memory_limit_bytes
 
-    def _fetch(self, holding: _Holding, workload: Workload, client: BaseClient) -> None:
-        wanted = list(self._per_task(workload, client)) or list(self._per_service(workload))
+    def _by_client(self, workloads: Sequence[Workload]) -> Iterator[tuple[BaseClient, list[Workload]]]:
+        """Workloads of one account and region together, so that they share calls."""
+        groups: dict[int, tuple[BaseClient, list[Workload]]] = {}
+        for workload in workloads:
+            client = self._client(workload)
+            groups.setdefault(id(client), (client, []))[1].append(workload)
+        yield from groups.values()
+
+    def _fetch(self, holding: _Holding, workloads: Sequence[Workload], client: BaseClient) -> None:
+        """Asks for all series with the same gap at once."""
         ring = holding.ring
         oldest = ring.end - (ring.blocks - 1) * ring.block_seconds
-        first = max(oldest, min((holding.fetched.get(_name(one), oldest) for one in wanted), default=oldest))
-        points = (ring.end - first) // ring.block_seconds + 1
-        size = max(1, min(QUERIES_PER_CALL, POINTS_PER_CALL // points) // 2)
-        for start in range(0, len(wanted), size):
-            self._ask(ring, client, wanted[start : start + size], first)
-        for one in wanted:
-            holding.fetched[_name(one)] = ring.end
+        by_gap: dict[int, list[_Wanted]] = {}
+        for one in self._wanted(workloads, client):
+            first = max(oldest, holding.fetched.get(_name(one), oldest))
+            by_gap.setdefault(first, []).append(one)
+        for first, wanted in by_gap.items():
+            points = (ring.end - first) // ring.block_seconds + 1
+            size = max(1, min(QUERIES_PER_CALL, POINTS_PER_CALL // points) // 2)
+            for start in range(0, len(wanted), size):
+                self._ask(ring, client, wanted[start : start + size], first)
+            holding.fetched.update((_name(one), ring.end) for one in wanted)
 
-    def _per_task(self, workload: Workload, client: BaseClient) -> Iterator[_Wanted]:
+    def _wanted(self, workloads: Sequence[Workload], client: BaseClient) -> Iterator[_Wanted]:
+        published: dict[str, list[dict[str, str]]] = {}
+        for workload in workloads:
+            _, cluster, service = workload.ref.name.split("/")
+            if cluster not in published:
+                published[cluster] = list(_published(client, cluster))
+            mine = [one for one in published[cluster] if one["ServiceName"] == service]
+            yield from list(self._per_task(workload, mine)) or self._per_service(workload)
+
+    def _per_task(self, workload: Workload, published: Sequence[dict[str, str]]) -> Iterator[_Wanted]:
         """The series of single containers, where they are published."""
-        _, cluster, service = workload.ref.name.split("/")
-        known = {(replica.name, container.name): container for replica, container in _containers(workload)}
-        for dimensions in self._published(client, cluster, service):
-            named = {one["Name"]: one["Value"] for one in dimensions}
-            pair = (named.get("TaskId", ""), named.get("ContainerName", ""))
+        known = {(replica.name, container.name) for replica, container in _containers(workload)}
+        for named in published:
+            pair = (named["TaskId"], named["ContainerName"])
             if pair not in known:
                 continue
+            known.remove(pair)
             key = ContainerKey(workload.ref.namespace, *pair)
+            dimensions = [{"Name": name, "Value": value} for name, value in named.items()]
             yield _Wanted(
                 metric={"Namespace": INSIGHTS, "MetricName": PER_TASK, "Dimensions": dimensions},
                 scale=(MEGABYTE,),
                 keys=(key,),
                 since=(self._starts.get(key, 0.0),),
             )
-            del known[pair]
-
-    def _published(self, client: BaseClient, cluster: str, service: str) -> Iterator[list[dict[str, str]]]:
-        pages: Any = client.get_paginator("list_metrics").paginate(
-            Namespace=INSIGHTS,
-            MetricName=PER_TASK,
-            Dimensions=[
-                {"Name": "ClusterName", "Value": cluster},
-                {"Name": "ServiceName", "Value": service},
-                {"Name": "TaskId"},
-                {"Name": "ContainerName"},
-            ],
-            RecentlyActive="PT3H",
-        )
-        for page in pages:
-            for metric in page["Metrics"]:
-                yield metric["Dimensions"]
 
     def _per_service(self, workload: Workload) -> Iterator[_Wanted]:
         """The fullest task's memory, in percent, for every task of the service."""
@@ -244,6 +247,24 @@ class CloudWatchMemorySource:
         return BlockMatrix(
             keys=matrix.keys, end=matrix.end, block_seconds=matrix.block_seconds, signals=signals
         )
+
+
+def _published(client: BaseClient, cluster: str) -> Iterator[dict[str, str]]:
+    """The dimensions of every series of a single container in `cluster` that was lately told."""
+    pages: Any = client.get_paginator("list_metrics").paginate(
+        Namespace=INSIGHTS,
+        MetricName=PER_TASK,
+        Dimensions=[
+            {"Name": "ClusterName", "Value": cluster},
+            {"Name": "ServiceName"},
+            {"Name": "TaskId"},
+            {"Name": "ContainerName"},
+        ],
+        RecentlyActive="PT3H",
+    )
+    for page in pages:
+        for metric in page["Metrics"]:
+            yield {one["Name"]: one["Value"] for one in metric["Dimensions"]}
 
 
 def _containers(workload: Workload) -> Iterator[tuple[Replica, Container]]:

@@ -191,3 +191,32 @@ def test_blocks_are_periods_that_cloudwatch_takes(
     request = MemoryRequest(namespaces=frozenset({"shop"}), lookback=timedelta(hours=lookback_hours))
 
     assert source.period_seconds(request) == period
+
+
+async def test_services_of_a_cluster_share_calls(cloudwatch: Any) -> None:
+    services = [
+        replace(a_service(f"t{number}"), ref=replace(REF, name=f"eu-west-1/prod/api-{number}"))
+        for number in range(20)
+    ]
+    for number in range(20):
+        own = {"TaskId": f"t{number}", "ContainerName": "app", "ServiceName": f"api-{number}"}
+        cloudwatch.put_metric_data(
+            Namespace="ECS/ContainerInsights",
+            MetricData=[
+                {
+                    "MetricName": "ContainerMemoryUtilized",
+                    "Dimensions": [{"Name": "ClusterName", "Value": "prod"}]
+                    + [{"Name": key, "Value": value} for key, value in own.items()],
+                    "Timestamp": NOW - timedelta(seconds=50),
+                    "Value": 100 + number,
+                }
+            ],
+        )
+    calls: list[str] = []
+    cloudwatch.meta.events.register("before-call.*", lambda model, **_: calls.append(model.name))
+
+    matrix = await a_source(cloudwatch, *services).memory(REQUEST, NOW)
+
+    assert calls == ["ListMetrics", "GetMetricData"]
+    newest = {key.pod: matrix.signals[Signal.RSS_TOP][row, -1] for row, key in enumerate(matrix.keys)}
+    assert newest == {f"t{number}": (100 + number) * MIB for number in range(20)}

@@ -214,3 +214,18 @@ def test_without_any_policy_it_says_how_to_give_one(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "BILGEPUMP_POLICY" in result.output
+
+
+def test_cluster_of_two_accounts_is_refused(stage: Stage) -> None:
+    other = a_policy()
+    other["metadata"]["name"] = "other"
+    other["spec"]["target"]["ecs"]["assumeRoleArn"] = "arn:aws:iam::210987654321:role/bilgepump"
+    texts = yaml.safe_dump_all([a_policy(), other])
+
+    result = CliRunner().invoke(
+        ecs_command,
+        ["--policy-text", texts, "--state", str(stage.state), "--once", "--allow-short-lookback"],
+    )
+
+    assert result.exit_code == 2
+    assert "its own `bilgepump ecs`" in result.output
