@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 import click
@@ -109,7 +110,7 @@ def _now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251  (the command line has the clock)
 
 
-def _usable(capture: Capture) -> bool:
+def _usable(capture: Capture) -> TypeGuard[CapturedProfile]:
     if isinstance(capture, CapturedProfile):
         return True
     if capture.kind is FileKind.HEAP:
