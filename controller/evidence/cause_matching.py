@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.evidence.causes import CATALOGUE, Blocked, Cause
+from controller.evidence.causes import CATALOGUE, Blocked, Cause, Grown
 from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
 from controller.evidence.grown_heap import (
     LEAST_KEPT_RATIO,
@@ -134,9 +134,11 @@ class _Matcher:
         for signature in cause.grown:
             hits = rows_through(comparison, rows, signature)
             held = float(comparison.inuse_delta_bytes[hits].sum())
-            if not hits or held < signature.at_least_share * growth:
+            if not hits:
                 continue
             heaviest = max(hits, key=lambda row: float(comparison.inuse_delta_bytes[row]))
+            if held < growth * self._least_share(signature, caller_of(comparison, heaviest, signature)):
+                continue
             if not is_kept(self._heap, hits, owner(self._heap, heaviest).function):
                 continue
             self._explained_rows.update(hits)
@@ -149,6 +151,17 @@ class _Matcher:
                 cause, 0.6 + 0.35 * min(share * 2, 1.0), place, f"{min(share, 1):.0%} of the growth"
             )
         return None
+
+    def _least_share(self, signature: Grown, caller: Frame) -> float:
+        lower = signature.at_least_share_in_leaked
+        if lower is None:
+            return signature.at_least_share
+        leaked = {
+            each.function
+            for each in self._goroutines.groups
+            if has_leaked(each, has_baseline=self._goroutines.has_baseline)
+        }
+        return lower if caller.function in leaked else signature.at_least_share
 
     def _explain_goroutines_of(self, function: str) -> None:
         for group in self._goroutines.groups:

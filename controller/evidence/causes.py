@@ -35,6 +35,8 @@ class Grown:
     at_least_share: float = 0.15
     keeps_what_it_is_given: bool = False
     """What the call's owner allocates counts as well: the values of a cache are made by its caller."""
+    at_least_share_in_leaked: float | None = None
+    """Enough where the caller is also where goroutines leaked."""
     unless: re.Pattern[str] | None = None
     """Stacks with one of these functions are about something else."""
     called_by_anyone: bool = False
@@ -185,6 +187,7 @@ CATALOGUE: tuple[Cause, ...] = (
             Grown(
                 call=_r(r"^time\.(NewTicker|NewTimer|AfterFunc|After|Tick|newTimer)$"),
                 at_least_share=0.10,
+                at_least_share_in_leaked=0.01,
             ),
         ),
     ),

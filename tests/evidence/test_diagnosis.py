@@ -158,6 +158,19 @@ def test_two_leaks_are_both_named():
     assert set(causes(diagnosis)) == {"metric-label-cardinality", "goroutine-blocked-on-channel-send"}
 
 
+def test_a_ticker_that_few_samples_show_is_named_where_its_goroutine_leaked():
+    ticks = ("runtime.gopark", "runtime.chanrecv", "main.poll")
+    heap = heap_profile().heap("time.NewTicker", "main.poll", inuse=MEBIBYTE)
+    heap.heap("main.watch", inuse=40 * MEBIBYTE, block=40 * 1024)
+    leaking = compared(
+        heap, goroutines=waiting(*ticks, count=900), goroutines_baseline=waiting(*ticks, count=9)
+    )
+    assert causes(leaking) == ["ticker-or-timer-not-stopped"]
+    assert leaking.growth_class is GrowthClass.GOROUTINE
+    still = compared(heap, goroutines=waiting(*ticks, count=9), goroutines_baseline=waiting(*ticks, count=9))
+    assert "ticker-or-timer-not-stopped" not in causes(still)
+
+
 def stats(**values: int) -> bytes:
     return json.dumps(values).encode()
 

@@ -5,7 +5,9 @@ What the programs say about themselves is the truth that the profiles are held a
 """
 
 import shutil
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -230,3 +232,27 @@ def test_goroutines_that_the_collector_proves_leaked_need_no_baseline():
     diagnosis = diagnose(Evidence(heap=only.files["heap"], goroutineleak=only.files["goroutineleak"]))
     assert [each.cause.id for each in diagnosis.causes] == ["goroutine-blocked-on-channel-send"]
     assert diagnosis.causes[0].confidence > 0.95
+
+
+def test_captured_files_open_in_gos_own_tool_and_agree_with_it(tmp_path: Path):
+    with running("mapcache") as app:
+        first, second = app.work(1000), app.work(30000)
+    base, now = tmp_path / "base.pb.gz", tmp_path / "now.pb.gz"
+    base.write_bytes(first.files["heap"])
+    now.write_bytes(second.files["heap"])
+    command = [
+        "go",
+        "tool",
+        "pprof",
+        "-top",
+        "-unit=B",
+        "-sample_index=inuse_space",
+        f"-diff_base={base}",
+        str(now),
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    line = next(each for each in told.splitlines() if each.endswith("main.(*renderCache).page"))
+    theirs = float(line.split()[0].removesuffix("B"))
+    ours = diagnosed(first, second).retainers[0]
+    assert ours.function == "main.(*renderCache).page"
+    assert ours.delta_bytes == pytest.approx(theirs, rel=1e-6)
