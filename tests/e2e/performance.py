@@ -21,7 +21,14 @@ from tests.cluster.audit import AuditEvent, service_account_user
 from tests.cluster.cluster import Cluster
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
-from tests.demo.stage import CONTROLLER_NAMESPACE, RELEASE, a_policy, deploy_alone, incidents
+from tests.demo.stage import (
+    CONTROLLER_NAMESPACE,
+    RELEASE,
+    a_policy,
+    deploy_alone,
+    incidents,
+    start_load,
+)
 
 STORY_SECONDS = 900.0
 POLL_SECONDS = 0.5
@@ -174,9 +181,10 @@ def create_namespace(cluster: Cluster, name: str) -> None:
 
 
 def deploy_lone_replica(stage: Stage, namespace: str) -> frozenset[str]:
-    """A namespace with one replica of the leaking service, and the uid of its pod."""
+    """A namespace with one replica of the leaking service under load, and the uid of its pod."""
     create_namespace(stage.cluster, namespace)
     deploy_alone(stage.cluster, namespace, memory_limit=f"{LONE_LIMIT_MIB}Mi")
+    start_load(stage.cluster, namespace, requests_per_second=20)
     stage.cluster.wait_for_rollout("Deployment", "api", namespace)
     return stage.uids(namespace)
 

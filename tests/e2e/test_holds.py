@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.demo.stage import events, start_load, stop_load
+from tests.demo.stage import events, stop_load
 from tests.e2e.performance import Performance, Stage, deploy_lone_replica, lone_policy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -88,7 +88,6 @@ def hold(stage: Stage, *, namespace: str) -> Seen:
     before = deploy_lone_replica(stage, namespace)
     cause.come(cluster, namespace)
     cluster.apply(lone_policy(namespace))
-    start_load(cluster, namespace, requests_per_second=20)
     stage.held_incident(namespace, cause.reason)
     labels = {"namespace": namespace, "reason": cause.reason}
     workloads = stage.until("the hold is counted", lambda: stage.metric("bilgepump_held_workloads", **labels))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.demo.stage import a_policy, events, incidents, start_load, stop_load
+from tests.demo.stage import a_policy, events, incidents, stop_load
 from tests.e2e.performance import (
     LONE_THRESHOLD_MIB,
     MIB,
@@ -59,7 +59,6 @@ def _leak_untouched(stage: Stage, namespace: str, *, governed: bool) -> Seen:
         policy = lone_policy(namespace)
         del policy["spec"]["mode"]
         cluster.apply(policy)
-    start_load(cluster, namespace, requests_per_second=20)
     incident = stage.held_incident(namespace, "ObserveOnly") if governed else None
     stage.until(
         "memory is over the threshold", lambda: stage.memory_bytes(namespace) > LONE_THRESHOLD_MIB * MIB

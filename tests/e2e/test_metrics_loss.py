@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.prometheus import Prometheus
-from tests.demo.stage import events, start_load, stop_load
+from tests.demo.stage import events, stop_load
 from tests.e2e.performance import (
     LONE_THRESHOLD_MIB,
     MIB,
@@ -65,7 +65,6 @@ def lose_metrics(stage: Stage) -> Seen:
     # It acts as late as it may, so that metrics can be lost before it does.
     late = {"leadTime": "10s", "cooldown": "10m"}
     cluster.apply(lone_policy(NAMESPACE, metrics={"source": UNRELIABLE}, remediation=late))
-    start_load(cluster, NAMESPACE, requests_per_second=20)
     empty = stage.wait_for_condition(NAMESPACE, "api", "MetricsAvailable", "False")
     nothing.stop()
     whole.start()
