@@ -131,7 +131,7 @@ def a_policy(namespace: str, name: str = "api", **spec: Any) -> dict[str, Any]:
             "detection": {"threshold": {"percent": 70}, "lookback": SHORT_LOOKBACK, "minimumAge": "1m"},
             "evidence": {"pprof": [{"container": "app", "port": 6060}]},
             "remediation": {"leadTime": "1m", "cooldown": "10m"},
-            # At half a minute of age, when traffic came matters more than what leaks: the old ones began idle.
+            # At half a minute of age, when traffic came matters more than what leaks.
             "verification": {"progressDeadline": "3m", "soak": "30s", "maximumMemoryRatioPercent": 200},
             **spec,
         },
