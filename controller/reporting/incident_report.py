@@ -82,7 +82,9 @@ def _what_was_done(incident: Incident) -> str:
     status = incident.status
     if status.order is None:
         return f"Nothing was restarted ({status.because}): {status.message}"
-    begun = f"{status.order.mechanism.value} was ordered at {_minute(status.order.issued_at)}"
+    size = status.order.memory_before_bytes
+    held = f" with {_mib(size)} in use" if size else ""
+    begun = f"{status.order.mechanism.value} was ordered at {_minute(status.order.issued_at)}{held}"
     if status.recovery is not None:
         return f"{begun}, and {status.recovery.message}"
     return f"{begun}; {status.message}"
