@@ -30,7 +30,8 @@ class Finding:
 @click.option(
     "--allow-short-lookback", is_flag=True, help="Check as for a controller that allows short lookbacks."
 )
-def check_policy(files: tuple[TextIO, ...], output: str, allow_short_lookback: bool) -> None:
+@click.option("--ecs", "on_ecs", is_flag=True, help="Check as for `bilgepump ecs`.")
+def check_policy(files: tuple[TextIO, ...], output: str, allow_short_lookback: bool, on_ecs: bool) -> None:
     """
     Check MemoryPolicy documents in FILES, without a cluster.
 
@@ -40,7 +41,7 @@ def check_policy(files: tuple[TextIO, ...], output: str, allow_short_lookback: b
 
     Exit codes: 0 all policies are good, 1 there are problems or no policy at all, 2 wrong usage.
     """
-    findings = [finding for file in files for finding in _check(file, allow_short_lookback)]
+    findings = [finding for file in files for finding in _check(file, allow_short_lookback, on_ecs)]
     if output == "json":
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
@@ -49,7 +50,7 @@ def check_policy(files: tuple[TextIO, ...], output: str, allow_short_lookback: b
     sys.exit(1 if any(finding.problems for finding in findings) else 0)
 
 
-def _check(file: TextIO, allow_short_lookback: bool) -> Iterator[Finding]:
+def _check(file: TextIO, allow_short_lookback: bool, on_ecs: bool) -> Iterator[Finding]:
     """A finding for every policy in `file`, or one that says why there is none."""
     try:
         documents = list(yaml.safe_load_all(file.read()))
@@ -60,7 +61,7 @@ def _check(file: TextIO, allow_short_lookback: bool) -> Iterator[Finding]:
     if not policies:
         yield _unusable(file.name, f"must have a document of kind {KIND}")
     for document in policies:
-        parsed = parse_policy(document, allow_short_lookback=allow_short_lookback)
+        parsed = parse_policy(document, allow_short_lookback=allow_short_lookback, on_ecs=on_ecs)
         if isinstance(parsed, MemoryPolicy):
             yield Finding(file=file.name, policy=parsed.key, problems=())
         else:

@@ -72,3 +72,16 @@ def test_file_without_a_policy_is_a_problem(text: str, told: str) -> None:
 
 def test_missing_file_is_wrong_usage() -> None:
     assert run("nowhere.yaml").exit_code == 2
+
+
+def test_policy_for_ecs_is_checked_as_its_command_would() -> None:
+    ecs = {"region": "eu-west-1", "cluster": "prod", "services": ["api"]}
+    policy = {
+        "apiVersion": "bilgepump.dev/v1alpha1",
+        "kind": "MemoryPolicy",
+        "metadata": {"name": "api", "namespace": "shop"},
+        "spec": {"target": {"ecs": ecs}},
+    }
+
+    assert run("-", given=json.dumps(policy)).exit_code == 1
+    assert run("--ecs", "-", given=json.dumps(policy)).exit_code == 0
