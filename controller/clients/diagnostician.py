@@ -63,7 +63,8 @@ class EvidenceDiagnostician:
                 heap_baseline=baseline or before,
                 heap_between=before if baseline else None,
                 goroutines=self._content(same, FileKind.GOROUTINE),
-                goroutines_baseline=self._baseline(baseline_folder, FileKind.GOROUTINE),
+                goroutines_baseline=self._baseline(baseline_folder, FileKind.GOROUTINE)
+                or self._content(earlier, FileKind.GOROUTINE),
                 goroutineleak=self._content(same, FileKind.GOROUTINE_LEAK),
                 memstats=self._content(same, FileKind.MEMORY),
                 rss_bytes=rss_bytes,
