@@ -168,14 +168,7 @@ def _weigh(
     bounded = bounded_explains(values, shapes, candidates.runs.limit[rows])
     least = np.where(shapes.span < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
     material = shapes.gain >= least * np.where(np.isnan(goal), 0, goal)
-    leaking = (
-        (urgency <= 1)
-        & material
-        & ~(bounded & ~_outlived(left, shapes))
-        & ~follows
-        & ~before
-        & ~np.isnan(goal)
-    )
+    leaking = (urgency <= 1) & material & ~bounded & ~follows & ~before & ~np.isnan(goal)
     suspect = shapes.span >= caution.short_growth
     findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
     findings.suspect[rows] |= leaking | suspect
@@ -201,15 +194,6 @@ def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, sh
     tops.sort(axis=1)
     known = np.sum(~np.isnan(tops), axis=1)
     return np.asarray(tops[np.arange(len(rows)), np.maximum(known - 2, 0)])
-
-
-def _outlived(left: Floats, shapes: Shapes) -> Flags:
-    """
-    Where a bounded rival no longer counts: a day is outlived and five sixths of the way are done.
-
-    Of all the places where a bounded growth could have stopped it would have to stop just here.
-    """
-    return np.asarray((shapes.span >= 28 / 24 * DAY) & (left <= 0.2 * shapes.span))
 
 
 def _since_start(candidates: Candidates, rows: Indices, shapes: Shapes) -> Flags:
