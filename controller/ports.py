@@ -67,6 +67,9 @@ class MemoryRequest:
 class MemorySource(Protocol):
     """A metrics source, configured by name."""
 
+    keeps_history: bool
+    """Whether `MemoryRequest.longer` costs it next to nothing."""
+
     async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
         """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
         ...

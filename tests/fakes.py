@@ -288,6 +288,8 @@ class FakeTelemetry:
 class FakeMemory:
     """Memory of every container that was ever told: `levels[key]` from its start to now, in bytes."""
 
+    keeps_history = False
+
     def __init__(self, clock: "FakeClock") -> None:
         self._clock = clock
         self.levels: dict[ContainerKey, tuple[datetime, Sequence[float]]] = {}

@@ -25,6 +25,7 @@ from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
 from controller.policy.units import parse_duration
 from controller.ports import MemoryRequest, MetricsUnavailable
+from controller.sweep.judging import history_of
 
 LEAKS_FOUND = 3
 
@@ -46,7 +47,7 @@ class Scanned:
     """What the source said, and who owns whom."""
 
     matrix: BlockMatrix
-    history: BlockMatrix
+    history: BlockMatrix | None
     owners: dict[tuple[str, str], str]
     """Workload by namespace and pod, as people read it."""
     pods: frozenset[tuple[str, str]] | None
@@ -181,7 +182,7 @@ async def gather_memory(
     request = MemoryRequest(namespaces=namespaces, lookback=rules.lookback)
     return Scanned(
         matrix=await source.memory(request, now),
-        history=await source.memory(request.longer(), now),
+        history=await history_of(source, request, now),
         owners=dict(_owner(labels) for labels in owners),
         pods=pods,
     )

@@ -63,6 +63,9 @@ class _Holding:
 class CloudWatchMemorySource:
     """A `ports.MemorySource` over the services that the inventory saw last."""
 
+    keeps_history = False
+    """Every metric that is asked for costs money."""
+
     def __init__(
         self,
         client: Callable[[Workload], BaseClient],

@@ -54,6 +54,8 @@ class PrometheusMemorySource:
     is used by one thread only.
     """
 
+    keeps_history = True
+
     def __init__(self, settings: PrometheusSettings, *, on_answer: Callable[[], None] = lambda: None) -> None:
         """`on_answer` is called after every answer, in the source's own thread: for progress lines."""
         self.settings = settings

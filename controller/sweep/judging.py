@@ -30,6 +30,8 @@ class Gathered:
 
     memory: dict[tuple[str, timedelta], BlockMatrix] = field(default_factory=dict)
     """By source and lookback."""
+    history: dict[tuple[str, timedelta], BlockMatrix] = field(default_factory=dict)
+    """The same, of a longer time in wider blocks; where a source has it."""
     missing: dict[str, str] = field(default_factory=dict)
     """By source: why it cannot be read."""
 
@@ -60,11 +62,26 @@ async def gather(sources: Mapping[str, MemorySource], covered: Sequence[Covered]
             known = ", ".join(sorted(sources)) or "none"
             gathered.missing[name] = f"no metrics source is called '{name}'; configured are: {known}"
             continue
+        request = _request(policies)
         try:
-            gathered.memory[name, lookback] = await source.memory(_request(policies), now)
+            gathered.memory[name, lookback] = await source.memory(request, now)
         except MetricsUnavailable as unavailable:
             gathered.missing[name] = str(unavailable)
+            continue
+        history = await history_of(source, request, now)
+        if history is not None:
+            gathered.history[name, lookback] = history
     return gathered
+
+
+async def history_of(source: MemorySource, request: MemoryRequest, now: datetime) -> BlockMatrix | None:
+    """A longer look back where there is one: a young source has none yet, and is judged without."""
+    if not source.keeps_history:
+        return None
+    try:
+        return await source.memory(request.longer(), now)
+    except MetricsUnavailable:
+        return None
 
 
 def _request(policies: Sequence[MemoryPolicy]) -> MemoryRequest:
@@ -102,12 +119,15 @@ def _assess(covered: Sequence[Covered], gathered: Gathered, now: datetime) -> di
     assessments: dict[ContainerKey, Assessment] = {}
     for (source, rules), groups in by_rules.items():
         matrix = gathered.memory.get((source, rules.lookback))
+        history = gathered.history.get((source, rules.lookback))
         if matrix is None:
             continue
         rows = [row for row, key in enumerate(matrix.keys) if key in groups]
         part = matrix.of_rows(rows)
         peers = [groups[key] for key in part.keys]
-        assessments.update((one.key, one) for one in assess(part, rules, now, peer_groups=peers))
+        assessments.update(
+            (one.key, one) for one in assess(part, rules, now, history=history, peer_groups=peers)
+        )
     return assessments
 
 

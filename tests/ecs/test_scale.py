@@ -103,6 +103,8 @@ class ManyServices:
 class FlatMemory:
     """Two days in five-minute blocks: a level with some noise."""
 
+    keeps_history = False
+
     async def memory(self, request: MemoryRequest, now: Any) -> BlockMatrix:
         keys = tuple(
             ContainerKey("shop", f"api-{service}-{task}", "app")

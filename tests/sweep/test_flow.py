@@ -1,12 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from controller.decision.situation import Powers
-from controller.metrics.series import ContainerKey
+from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.book import PolicyBook, RejectedPolicy
 from controller.policy.memory_policy import (
     DetectionRules,
@@ -15,7 +15,7 @@ from controller.policy.memory_policy import (
     RemediationRules,
     VerificationRules,
 )
-from controller.ports import MetricsUnavailable
+from controller.ports import MemoryRequest, MetricsUnavailable
 from controller.reporting.incident import Phase
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
@@ -167,6 +167,22 @@ async def test_missing_metrics_mean_no_act_and_a_word_to_the_policy() -> None:
     await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
 
     assert "MetricsRestored" in world.announcer.reasons
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_source_too_young_for_a_longer_history_is_judged_without() -> None:
+    world = a_leaking_world()
+    world.memory.keeps_history = True
+    memory = world.memory.memory
+
+    async def young(request: MemoryRequest, now: datetime) -> BlockMatrix:
+        if request.lookback > DetectionRules().lookback:
+            raise MetricsUnavailable("knows nothing that old")
+        return await memory(request, now)
+
+    world.memory.memory = young  # type: ignore[method-assign]
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=1)
+
     assert len(world.remediator.carried_out) == 1
 
 
