@@ -261,7 +261,7 @@ class Attendant:
         enough = situation.policy.detection.lookback * GROWTH_ENDED_FRACTION
         if situation.judgement.verdict is not Verdict.HEALTHY or quiet < enough:
             return incident
-        closed = steps.growth_ended(incident, situation.judgement.worst.message, situation.now)
+        closed = steps.growth_ended(incident, _why_calm(situation, incident), situation.now)
         await self._announce(notices.growth_ended_told(closed, situation.now))
         return await self._update(closed, incident)
 
@@ -305,6 +305,14 @@ def _replicas(situation: Situation) -> tuple[str, ...]:
     return ()
 
 
+def _why_calm(situation: Situation, incident: Incident) -> str:
+    """Why nothing grows any more: it stopped, or the run that grew is over."""
+    started_at = situation.judgement.worst.started_at
+    if started_at is not None and started_at > incident.spec.opened_at:
+        return "the run that grew has ended: its container was restarted or replaced; nothing grows now"
+    return situation.judgement.worst.message
+
+
 def _stage(situation: Situation) -> Captured:
     """Late where an act may follow at once, early otherwise."""
     early = replace(situation, captured=Captured.EARLY)
@@ -341,6 +349,7 @@ def _recovery_facts(
         rules=policy.verification if policy else VerificationRules(),
         memory_before_bytes=before,
         memory_after_bytes=after,
+        memory_at_restart_bytes=status.order.memory_before_bytes if status.order else None,
         container_restarts=_restarts(workload),
         expected_revision=status.order.expected_revision if status.order else "",
         steps=max(1, len(status.order.replicas)) if status.order else 1,

@@ -10,15 +10,21 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def terminating() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C for the length of the block, so that `finally` clauses run."""
+    """
+    Treat SIGTERM as Ctrl-C for the length of the block, so that `finally` clauses run.
+
+    Ctrl-C is listened to as well: a shell that starts a command in the background makes it deaf to it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,16 @@ def facts(**changes: Any) -> RecoveryFacts:
         pytest.param(
             {"memory_after_bytes": 121 * MIB}, RecoveryOutcome.MEMORY_NOT_RECOVERED, id="above the ratio"
         ),
+        pytest.param(
+            {"memory_after_bytes": 190 * MIB, "memory_at_restart_bytes": 370 * MIB},
+            RecoveryOutcome.RECOVERED,
+            id="two thirds of the growth given back, under more traffic",
+        ),
+        pytest.param(
+            {"memory_after_bytes": 191 * MIB, "memory_at_restart_bytes": 370 * MIB},
+            RecoveryOutcome.MEMORY_NOT_RECOVERED,
+            id="less than two thirds given back",
+        ),
         pytest.param({"workload": None}, RecoveryOutcome.WORKLOAD_GONE, id="deleted meanwhile"),
         pytest.param({"container_restarts": 1}, RecoveryOutcome.RECOVERED, id="one crash may be bad luck"),
         pytest.param({"container_restarts": 2}, RecoveryOutcome.CRASH_LOOPING, id="two crashes"),
