@@ -14,6 +14,7 @@ import numpy as np
 
 from controller.evidence.comparison import Comparison, Indices
 from controller.evidence.map_tables import MAP_TABLE_BYTES
+from controller.evidence.origin import Origin
 
 _FEWEST_ENTRIES_PER_TABLE = 200
 _MOST_ENTRIES_PER_TABLE = 2000
@@ -57,7 +58,11 @@ def shape_of(
     heaviest = int(rows[int(delta[rows].argmax())])
     elements = max(float(comparison.inuse_delta_objects[heaviest]), 1.0)
     growing = np.flatnonzero(delta > 0)
+    own = _owner_origin(comparison, owner_positions, heaviest) is Origin.APPLICATION
     for row in growing[np.argsort(-delta[growing])].tolist():
+        # What the application keeps is kept where the application is on the stack, in a library or not.
+        if own and _owner_origin(comparison, owner_positions, row) is not Origin.APPLICATION:
+            continue
         if _is_growing_slice(comparison, row, elements):
             return _held_in(comparison, owner_positions, row, Shape.SLICE)
         if _is_map_table(comparison, row, elements):
@@ -89,6 +94,11 @@ def _is_map_table(comparison: Comparison, row: int, elements: float) -> bool:
         return True
     held = float(tables)
     return held * _FEWEST_ENTRIES_PER_TABLE <= elements <= held * _MOST_ENTRIES_PER_TABLE
+
+
+def _owner_origin(comparison: Comparison, owner_positions: Indices, row: int) -> Origin:
+    stack = int(comparison.stack_of[row])
+    return comparison.origins[int(comparison.stacks[stack][owner_positions[stack]])]
 
 
 def _held_in(comparison: Comparison, owner_positions: Indices, row: int, shape: Shape) -> HeapShape:
