@@ -266,11 +266,11 @@ class Attendant:
         return await self._update(closed, incident)
 
     async def _warn(self, situation: Situation, decision: Decision) -> None:
-        """High memory without an act, once until it changes."""
+        """High memory without an act, once until it is healthy again: a doubt that comes and goes is one."""
         uid = situation.workload.uid
-        high = decision.reason in _WARNINGS
-        if not high:
-            self._warned.pop(uid, None)
+        if decision.reason not in _WARNINGS:
+            if situation.judgement.verdict is Verdict.HEALTHY:
+                self._warned.pop(uid, None)
             return
         assert isinstance(decision.reason, Reason)  # noqa: S101  (`_WARNINGS` holds nothing else)
         if self._warned.get(uid) is decision.reason:
