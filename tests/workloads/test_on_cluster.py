@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ def load_job(target: str, requests: int) -> dict[str, Any]:
     return job
 
 
+def answers(cluster: Cluster, service: str) -> bool:
+    """Whether kube-proxy leads to a ready pod: it learns of pods a moment after they are ready."""
+    address = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/services/{service}")["spec"]["clusterIP"]
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
 def finished(cluster: Cluster, name: str) -> dict[str, Any] | None:
     job: dict[str, Any] = cluster.get(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{name}")
     return job if job["status"].get("completionTime") or job["status"].get("failed") else None
@@ -60,6 +71,7 @@ def test_a_rolling_restart_under_load_loses_no_request(
     shop: Cluster, kind: str, name: str, requests: int
 ) -> None:
     shop.wait_for_pods(NAMESPACE, f"app={name}", count=3)
+    shop.wait_until(f"the Service {name} answers", lambda: answers(shop, name))
     shop.apply(load_job(name, requests))
     shop.wait_for_pods(NAMESPACE, f"job-name=load-{name}", count=1)
     shop.kubectl("-n", NAMESPACE, "rollout", "restart", f"{kind}/{name}")

