@@ -7,7 +7,6 @@ from controller.decision.outcome import Action, Decision, HoldReason, Reason
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.workload import Platform, Workload, WorkloadRef
-from controller.policy.memory_policy import MemoryPolicy
 from controller.reporting.incident import Incident
 from controller.reporting.reasons import EVENTS, EventReason, Regarding, Tone, hold_event_reason, hold_tone
 from controller.verification.recovery import Recovery, RecoveryOutcome
@@ -215,11 +214,6 @@ def policy_told(
         episode=uid,
         at=now,
     )
-
-
-def unmet(policy: MemoryPolicy, reason: EventReason, message: str, now: datetime) -> Notice:
-    """Something about a valid policy."""
-    return policy_told(reason, policy.namespace, policy.name, policy.uid, message, now)
 
 
 def _event(
