@@ -16,8 +16,9 @@ from controller.ports import World
 from controller.reporting.census import Census, Seen, census
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
+from controller.sweep.attending import Attendant, Attended
 from controller.sweep.baselines import Baselines
-from controller.sweep.episode import Attendant, Attended
+from controller.sweep.finishing import Finisher
 from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
 from controller.sweep.reports import Reports
 from controller.sweep.retention import Retention
@@ -35,7 +36,8 @@ class Sweeper:
         self._world = world
         self._limits = limits
         self._retention = retention
-        self._attendant = Attendant(world)
+        self._finisher = Finisher(world)
+        self._attendant = Attendant(world, self._finisher)
         self._baselines = Baselines(world.profiler)
         self._telling = PolicyTelling(world)
         self._reports = Reports(world)
@@ -107,7 +109,7 @@ class Sweeper:
         ordered = next((one for one in incidents if one.open and one.ordered), None)
         if ordered is not None:
             memory = gathered.of(item.policy)
-            finished = await self._attendant.finish(
+            finished = await self._finisher.finish(
                 ordered, item.workload, item.policy, memory, limits.powers, now
             )
             return Attended(decision=None, incident=finished)
@@ -135,8 +137,8 @@ class Sweeper:
             if not incident.open or uid in governed:
                 continue
             if not incident.ordered:
-                await self._attendant.abandon(incident, now)
+                await self._finisher.abandon(incident, now)
                 continue
             workload = living.get(uid) or await self._world.inventory.workload(incident.spec.workload)
             same = workload if workload is not None and workload.uid == uid else None
-            await self._attendant.finish(incident, same, None, None, limits.powers, now)
+            await self._finisher.finish(incident, same, None, None, limits.powers, now)

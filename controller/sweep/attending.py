@@ -1,34 +1,27 @@
 """
-One workload's part of a sweep: open its incident, keep evidence, act, check, tell.
+One workload that is not being remediated: open its incident, keep evidence, decide, order, tell.
 
 Every side effect is written into the incident before it is caused, and every step can be taken again: after
 a crash at any line the next sweep finds the incident where it stands and goes on from there.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from controller.decision.decide import decide
 from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Action, Decision, Reason
-from controller.decision.situation import Captured, Powers, Situation
+from controller.decision.situation import Captured, Situation
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
-from controller.inventory.workload import Workload
-from controller.metrics.series import BlockMatrix, ContainerKey
-from controller.policy.memory_policy import MemoryPolicy, Mode, VerificationRules
-from controller.ports import OutcomeUnknown, RemediationRefused, World
-from controller.remediation.order import Order, order_restart
+from controller.ports import World
+from controller.remediation.order import order_restart
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
+from controller.sweep.finishing import Finisher
 from controller.sweep.situations import with_evidence
-from controller.verification.equal_age import compare_at_equal_age
-from controller.verification.recovery import RecoveryFacts, check_recovery, rolled_out
-
-ORDER_VALIDITY = timedelta(minutes=2)
-"""An order that was not carried out for so long is decided anew: what it was based on has passed."""
 
 GROWTH_ENDED_FRACTION = 1 / 48
 """An incident without a remediation is closed when nothing has grown for this share of the lookback."""
@@ -43,10 +36,11 @@ class Attended:
 
 
 class Attendant:
-    """Carries one workload through its episode. Holds only what may be forgotten."""
+    """Carries one workload to its remediation. Holds only what may be forgotten."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, finisher: Finisher) -> None:
         self._world = world
+        self._finisher = finisher
         self._last_growing: dict[str, datetime] = {}
         self._warned: dict[str, Reason] = {}
 
@@ -161,93 +155,7 @@ class Attendant:
         written = await self._update(
             steps.ordered(incident, order, decision.reason.value, situation.now), incident
         )
-        return await self._carry_out(written, situation.now)
-
-    async def _carry_out(self, incident: Incident, now: datetime) -> Incident:
-        """Does what is ordered, unless somebody else may be doing it."""
-        order = incident.status.order
-        if order is None or not await self._world.leadership.confirm():
-            return incident
-        try:
-            receipt = await self._world.remediator.carry_out(order)
-        except RemediationRefused as refused:
-            if incident.status.receipt is not None:
-                return incident
-            await self._announce(notices.restart_refused(incident, str(refused), now))
-            return await self._update(steps.order_voided(incident, str(refused), now), incident)
-        except OutcomeUnknown as unknown:
-            return await self._unknown(incident, str(unknown), now)
-        if incident.status.receipt is not None:
-            return incident
-        done = steps.carried_out(incident, receipt, now)
-        self._world.telemetry.remediated(done.namespace, order.mechanism.value)
-        await self._announce(notices.restart_started(done, now))
-        return await self._update(done, incident)
-
-    async def _unknown(self, incident: Incident, why: str, now: datetime) -> Incident:
-        """Says once that the outcome is not known."""
-        told = steps.outcome_unknown(incident, why, now)
-        if told is not incident:
-            await self._announce(notices.outcome_unknown_told(told, now))
-        return await self._update(told, incident)
-
-    async def finish(
-        self,
-        incident: Incident,
-        workload: Workload | None,
-        policy: MemoryPolicy | None,
-        memory: BlockMatrix | None,
-        powers: Powers,
-        now: datetime,
-    ) -> Incident:
-        """
-        One step further with an incident whose remediation has been ordered: what was begun is finished.
-
-        `workload` and `policy` are None where they are gone, `memory` while it cannot be read.
-        """
-        if incident.status.receipt is None:
-            why_void = _why_void(incident, workload, policy, powers, now)
-            return await self._resume(incident, why_void, workload, now)
-        order = incident.status.order
-        if order and workload and not incident.status.rolled_out_at:
-            incident = await self._progress(incident, order, workload, now)
-        recovery = check_recovery(_recovery_facts(incident, workload, policy, memory), now)
-        if not recovery.outcome.final:
-            return incident
-        closed = steps.recovered(incident, recovery, now)
-        self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
-        await self._announce(notices.recovery_told(closed, recovery, now))
-        return await self._update(closed, incident)
-
-    async def _progress(
-        self, incident: Incident, order: Order, workload: Workload, now: datetime
-    ) -> Incident:
-        """Notes that all is new; where replicas are replaced one at a time, goes on to the next."""
-        if rolled_out(workload, order.issued_at, order.replicas):
-            return await self._update(steps.rolled_out(incident, now), incident)
-        if order.mechanism is Mechanism.REPLACE:
-            return await self._carry_out(incident, now)
-        return incident
-
-    async def _resume(
-        self, incident: Incident, why_void: str, workload: Workload | None, now: datetime
-    ) -> Incident:
-        """After a crash between order and receipt: find out, then finish or void it."""
-        order = incident.status.order
-        if order is None:
-            return incident
-        if workload is not None and await self._world.remediator.find(order) is not None:
-            return await self._carry_out(incident, now)
-        if not order.repeatable and now - order.issued_at <= ORDER_VALIDITY:
-            message = f"whether the {order.mechanism} was begun is not known yet; it is looked for"
-            return await self._unknown(incident, message, now)
-        if why_void:
-            return await self._update(steps.order_voided(incident, why_void, now), incident)
-        return await self._carry_out(incident, now)
-
-    async def abandon(self, incident: Incident, now: datetime) -> None:
-        """Closes an incident of a workload that no policy governs any more."""
-        await self._update(steps.abandoned(incident, now), incident)
+        return await self._finisher.carry_out(written, situation.now)
 
     async def _calm(
         self, situation: Situation, incident: Incident | None, decision: Decision
@@ -317,66 +225,3 @@ def _stage(situation: Situation) -> Captured:
     """Late where an act may follow at once, early otherwise."""
     early = replace(situation, captured=Captured.EARLY)
     return Captured.LATE if decide(early).action is Action.CAPTURE else Captured.EARLY
-
-
-def _why_void(
-    incident: Incident,
-    workload: Workload | None,
-    policy: MemoryPolicy | None,
-    powers: Powers,
-    now: datetime,
-) -> str:
-    """Why an order that was not carried out must not be any more; empty where it may."""
-    order = incident.status.order
-    if workload is None or order is None:
-        return "the workload is gone"
-    if powers.suspended_because or not powers.remediate or workload.paused_by:
-        return powers.suspended_because or workload.paused_by or "the controller may not restart any more"
-    if policy is None or policy.suspend or policy.mode is not Mode.REMEDIATE:
-        return "the policy no longer allows it"
-    return "it was not carried out in time" if now - order.issued_at > ORDER_VALIDITY else ""
-
-
-def _recovery_facts(
-    incident: Incident, workload: Workload | None, policy: MemoryPolicy | None, memory: BlockMatrix | None
-) -> RecoveryFacts:
-    status = incident.status
-    before, after = _memory_before_and_after(incident, workload, memory)
-    return RecoveryFacts(
-        issued_at=status.order.issued_at if status.order else incident.spec.opened_at,
-        rolled_out_at=status.rolled_out_at,
-        workload=workload,
-        rules=policy.verification if policy else VerificationRules(),
-        memory_before_bytes=before,
-        memory_after_bytes=after,
-        memory_at_restart_bytes=status.order.memory_before_bytes if status.order else None,
-        container_restarts=_restarts(workload),
-        expected_revision=status.order.expected_revision if status.order else "",
-        steps=max(1, len(status.order.replicas)) if status.order else 1,
-    )
-
-
-def _memory_before_and_after(
-    incident: Incident, workload: Workload | None, memory: BlockMatrix | None
-) -> tuple[int | None, int | None]:
-    assessment, order = incident.status.assessment, incident.status.order
-    if workload is None or memory is None or assessment is None:
-        return None, None
-    namespace, container = incident.spec.workload.namespace, assessment.container
-    pair = compare_at_equal_age(
-        memory,
-        before=ContainerKey(namespace, assessment.replica, container),
-        after=[
-            ContainerKey(namespace, replica.name, container)
-            for replica in workload.replicas
-            if not replica.terminating and (order is None or replica.created_at >= order.issued_at)
-        ],
-        young_floor_bytes=assessment.young_floor_bytes,
-    )
-    return pair or (None, None)
-
-
-def _restarts(workload: Workload | None) -> int:
-    if workload is None:
-        return 0
-    return sum(container.restart_count for replica in workload.replicas for container in replica.containers)

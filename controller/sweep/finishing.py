@@ -1,0 +1,143 @@
+"""
+What has been ordered is carried out, watched and closed, whatever happened in between.
+
+The order stands in the incident before it is carried out, and carrying it out a second time does nothing
+more: after a crash at any line the next sweep goes on from there.
+"""
+
+from datetime import datetime, timedelta
+
+from controller.decision.mechanism import Mechanism
+from controller.decision.situation import Powers
+from controller.inventory.workload import Workload
+from controller.metrics.series import BlockMatrix
+from controller.policy.memory_policy import MemoryPolicy, Mode
+from controller.ports import OutcomeUnknown, RemediationRefused, World
+from controller.remediation.order import Order
+from controller.reporting import incident_steps as steps
+from controller.reporting import notices
+from controller.reporting.incident import Incident
+from controller.reporting.notices import Notice
+from controller.sweep.recovery_facts import recovery_facts
+from controller.verification.recovery import check_recovery, rolled_out
+
+ORDER_VALIDITY = timedelta(minutes=2)
+"""An order that was not carried out for so long is decided anew: what it was based on has passed."""
+
+
+class Finisher:
+    """Takes incidents from the order to their end."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def carry_out(self, incident: Incident, now: datetime) -> Incident:
+        """Does what is ordered, unless somebody else may be doing it."""
+        order = incident.status.order
+        if order is None or not await self._world.leadership.confirm():
+            return incident
+        try:
+            receipt = await self._world.remediator.carry_out(order)
+        except RemediationRefused as refused:
+            if incident.status.receipt is not None:
+                return incident
+            await self._announce(notices.restart_refused(incident, str(refused), now))
+            return await self._update(steps.order_voided(incident, str(refused), now), incident)
+        except OutcomeUnknown as unknown:
+            return await self._unknown(incident, str(unknown), now)
+        if incident.status.receipt is not None:
+            return incident
+        done = steps.carried_out(incident, receipt, now)
+        self._world.telemetry.remediated(done.namespace, order.mechanism.value)
+        await self._announce(notices.restart_started(done, now))
+        return await self._update(done, incident)
+
+    async def _unknown(self, incident: Incident, why: str, now: datetime) -> Incident:
+        """Says once that the outcome is not known."""
+        told = steps.outcome_unknown(incident, why, now)
+        if told is not incident:
+            await self._announce(notices.outcome_unknown_told(told, now))
+        return await self._update(told, incident)
+
+    async def finish(
+        self,
+        incident: Incident,
+        workload: Workload | None,
+        policy: MemoryPolicy | None,
+        memory: BlockMatrix | None,
+        powers: Powers,
+        now: datetime,
+    ) -> Incident:
+        """
+        One step further with an incident whose remediation has been ordered: what was begun is finished.
+
+        `workload` and `policy` are None where they are gone, `memory` while it cannot be read.
+        """
+        if incident.status.receipt is None:
+            why_void = _why_void(incident, workload, policy, powers, now)
+            return await self._resume(incident, why_void, workload, now)
+        order = incident.status.order
+        if order and workload and not incident.status.rolled_out_at:
+            incident = await self._progress(incident, order, workload, now)
+        recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
+        if not recovery.outcome.final:
+            return incident
+        closed = steps.recovered(incident, recovery, now)
+        self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
+        await self._announce(notices.recovery_told(closed, recovery, now))
+        return await self._update(closed, incident)
+
+    async def _progress(
+        self, incident: Incident, order: Order, workload: Workload, now: datetime
+    ) -> Incident:
+        """Notes that all is new; where replicas are replaced one at a time, goes on to the next."""
+        if rolled_out(workload, order.issued_at, order.replicas):
+            return await self._update(steps.rolled_out(incident, now), incident)
+        if order.mechanism is Mechanism.REPLACE:
+            return await self.carry_out(incident, now)
+        return incident
+
+    async def _resume(
+        self, incident: Incident, why_void: str, workload: Workload | None, now: datetime
+    ) -> Incident:
+        """After a crash between order and receipt: find out, then finish or void it."""
+        order = incident.status.order
+        if order is None:
+            return incident
+        if workload is not None and await self._world.remediator.find(order) is not None:
+            return await self.carry_out(incident, now)
+        if not order.repeatable and now - order.issued_at <= ORDER_VALIDITY:
+            message = f"whether the {order.mechanism} was begun is not known yet; it is looked for"
+            return await self._unknown(incident, message, now)
+        if why_void:
+            return await self._update(steps.order_voided(incident, why_void, now), incident)
+        return await self.carry_out(incident, now)
+
+    async def abandon(self, incident: Incident, now: datetime) -> None:
+        """Closes an incident of a workload that no policy governs any more."""
+        await self._update(steps.abandoned(incident, now), incident)
+
+    async def _announce(self, told: tuple[Notice, ...]) -> None:
+        """Before it is written: a crash in between tells twice, which is counted, rather than never."""
+        await self._world.announcer.announce(told)
+
+    async def _update(self, new: Incident, old: Incident) -> Incident:
+        return old if new is old else await self._world.records.update(new)
+
+
+def _why_void(
+    incident: Incident,
+    workload: Workload | None,
+    policy: MemoryPolicy | None,
+    powers: Powers,
+    now: datetime,
+) -> str:
+    """Why an order that was not carried out must not be any more; empty where it may."""
+    order = incident.status.order
+    if workload is None or order is None:
+        return "the workload is gone"
+    if powers.suspended_because or not powers.remediate or workload.paused_by:
+        return powers.suspended_because or workload.paused_by or "the controller may not restart any more"
+    if policy is None or policy.suspend or policy.mode is not Mode.REMEDIATE:
+        return "the policy no longer allows it"
+    return "it was not carried out in time" if now - order.issued_at > ORDER_VALIDITY else ""
