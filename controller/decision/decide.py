@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from controller.decision.gates import GATES, above_critical
+from controller.decision.gates import GATES
 from controller.decision.outcome import Action, Decision, Hold, HoldReason, Reason
 from controller.decision.situation import Captured, Situation
 from controller.decision.windows import next_opening, open_until
@@ -58,7 +58,7 @@ def decide(situation: Situation) -> Decision:
 def danger(situation: Situation) -> Danger:
     """How near the threshold the worst container is."""
     worst = situation.judgement.worst
-    if above_critical(situation):
+    if situation.above_critical:
         return Danger.CRITICAL
     if worst.used_bytes is not None and worst.threshold_bytes and worst.used_bytes >= worst.threshold_bytes:
         return Danger.CROSSED

@@ -63,3 +63,11 @@ class Situation:
         duration = self.remediation_duration or timedelta()
         place_in_queue = len(self.fleet.remediations_in_progress) + 1
         return max(rules.lead_time, duration * place_in_queue)
+
+    @property
+    def above_critical(self) -> bool:
+        """Whether the worst container uses at least the critical share of its limit."""
+        worst = self.judgement.worst
+        if worst.used_bytes is None or not worst.limit_bytes:
+            return False
+        return worst.used_bytes >= self.policy.detection.critical_ratio * worst.limit_bytes

@@ -63,7 +63,7 @@ def gates_page() -> str:
         "",
         "Between wanting a restart and doing it stand these rules, in this order. All are asked; the first",
         "that holds names the reason, every refusal stands in the incident's status. Each is a pure function",
-        "in `controller/decision/gates.py` with a row in the table test `tests/decision/test_gates.py`.",
+        "in `controller/decision/gates/` with a row in the table test `tests/decision/test_gates.py`.",
         "",
     ]
     for number, gate in enumerate(GATES, start=1):

@@ -1,0 +1,68 @@
+"""When a restart may begin: age, cooldown, blackouts and maintenance windows."""
+
+from controller.decision.outcome import Hold, HoldReason
+from controller.decision.situation import Situation
+from controller.decision.windows import next_opening, open_until
+from controller.decision.wording import clock_text, span_text
+
+
+def hold_while_too_young(situation: Situation) -> Hold | None:
+    """Hold while the container has not run for the policy's minimum age."""
+    started_at = situation.judgement.worst.started_at
+    minimum_age = situation.policy.detection.minimum_age
+    if started_at is None or situation.now >= started_at + minimum_age:
+        return None
+    return Hold(
+        reason=HoldReason.TOO_YOUNG,
+        message=f"it has run for {span_text(situation.now - started_at)}, less than {span_text(minimum_age)}",
+        retry_at=started_at + minimum_age,
+    )
+
+
+def hold_while_cooling_down(situation: Situation) -> Hold | None:
+    """
+    Hold while the last remediation is younger than the policy's cooldown.
+
+    A leak grows back slowly: a second restart inside the cooldown would hide the growth that the next
+    judgement needs to see.
+    """
+    cooldown = situation.policy.remediation.cooldown
+    ends_at = situation.history.cooled_down_at(cooldown)
+    if ends_at is None or situation.now >= ends_at:
+        return None
+    return Hold(
+        reason=HoldReason.COOLING_DOWN,
+        message=f"remediated less than {span_text(cooldown)} ago",
+        retry_at=ends_at,
+    )
+
+
+def hold_during_blackout(situation: Situation) -> Hold | None:
+    """Hold during a blackout, also above critical: nothing overrides it."""
+    until = open_until(situation.policy.remediation.blackouts, situation.now)
+    if until is None:
+        return None
+    return Hold(
+        reason=HoldReason.BLACKOUT, message=f"a blackout lasts until {clock_text(until)}", retry_at=until
+    )
+
+
+def hold_outside_maintenance_window(situation: Situation) -> Hold | None:
+    """Hold outside the maintenance windows, and where too little of one is left to finish in."""
+    windows = situation.policy.remediation.maintenance_windows
+    overridden = situation.policy.remediation.critical_overrides_windows and situation.above_critical
+    if not windows or overridden:
+        return None
+    until = open_until(windows, situation.now)
+    verification = situation.policy.verification
+    needed = situation.remediation_duration or verification.progress_deadline
+    if until is not None and until - situation.now >= needed:
+        return None
+    opens_at = next_opening(windows, situation.now)
+    return Hold(
+        reason=HoldReason.OUTSIDE_MAINTENANCE_WINDOW,
+        message="outside the maintenance windows"
+        if until is None
+        else f"only until {clock_text(until)} is left",
+        retry_at=opens_at,
+    )
