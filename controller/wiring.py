@@ -49,6 +49,7 @@ async def run(settings: Settings, settings_file: Path) -> None:
     """Runs the controller until SIGTERM or SIGINT, or until one of its parts dies."""
     async with AsyncExitStack() as stack:
         telemetry = PrometheusTelemetry()
+        telemetry.sweeps_every(settings.sweep_interval)
         pprof = await stack.enter_async_context(PprofClient(clock))
         api = connect()
         lease = _lease(api, settings)

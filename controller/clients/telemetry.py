@@ -1,14 +1,40 @@
 """Our own metrics, held by prometheus-client as `controller.reporting.telemetry` lists them."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from controller.detection.assessment import Assessment
 from controller.reporting import telemetry as catalogue
 from controller.reporting.census import Census
 from controller.reporting.telemetry import Metric, MetricKind
+
+_OF_GROWING: dict[Metric, Callable[[Assessment], float | None]] = {
+    catalogue.WORKLOAD_USED: lambda one: one.used_bytes,
+    catalogue.WORKLOAD_THRESHOLD: lambda one: one.threshold_bytes,
+    catalogue.WORKLOAD_YOUNG_FLOOR: lambda one: one.young_floor_bytes,
+    catalogue.WORKLOAD_GROWTH: lambda one: one.growth.bytes_per_hour / 3600 if one.growth else None,
+}
+
+_OF_SWEEP = (
+    catalogue.POLICIES,
+    catalogue.WORKLOADS,
+    catalogue.HELD_WORKLOADS,
+    catalogue.INCIDENTS,
+    catalogue.TIME_TO_THRESHOLD,
+    *_OF_GROWING,
+    catalogue.UNACKNOWLEDGED,
+    catalogue.OPEN_INCIDENT,
+    catalogue.METRICS_AVAILABLE,
+)
+
+
+def _known(
+    values: Iterable[tuple[tuple[str, ...], float | None]],
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    return ((labels, value) for labels, value in values if value is not None)
 
 
 class PrometheusTelemetry:
@@ -48,8 +74,15 @@ class PrometheusTelemetry:
         self._counters[catalogue.SWEEP_FAILURES].labels(part).inc()
 
     def leads(self, leader: bool) -> None:
-        """Whether this process holds the Lease."""
+        """Whether this process holds the Lease. What its last sweep found goes with it."""
         self._gauges[catalogue.LEADER].set(int(leader))
+        if not leader:
+            for metric in _OF_SWEEP:
+                self._gauges[metric].clear()
+
+    def sweeps_every(self, interval: timedelta) -> None:
+        """How often this process is to sweep."""
+        self._gauges[catalogue.SWEEP_INTERVAL].set(interval.total_seconds())
 
     def swept(self, census: Census, duration_seconds: float, now: datetime) -> None:
         """A sweep has ended."""
@@ -61,6 +94,20 @@ class PrometheusTelemetry:
         self._replace(catalogue.HELD_WORKLOADS, census.holds.items())
         self._replace(catalogue.INCIDENTS, census.incidents.items())
         self._replace(catalogue.TIME_TO_THRESHOLD, census.threshold_seconds.items())
+        growing = {(ref.namespace, ref.kind, ref.name): record for ref, record in census.growing.items()}
+        for metric, value in _OF_GROWING.items():
+            self._replace(metric, _known((labels, value(one)) for labels, one in growing.items()))
+        self._replace(
+            catalogue.UNACKNOWLEDGED,
+            (((ref.namespace, ref.kind, ref.name), 1) for ref in census.unacknowledged),
+        )
+        self._replace(
+            catalogue.OPEN_INCIDENT,
+            (
+                ((ref.namespace, ref.kind, ref.name, incident, phase), 1)
+                for ref, incident, phase in census.open_incidents
+            ),
+        )
         self._replace(
             catalogue.METRICS_AVAILABLE, [((name,), int(here)) for name, here in census.sources.items()]
         )

@@ -1,16 +1,17 @@
 """What one sweep found: counted, for our own metrics, and per policy, for its status."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.decision.outcome import Action, Decision
-from controller.detection.assessment import Verdict
+from controller.detection.assessment import Assessment, Verdict
 from controller.detection.judgement import Judgement
-from controller.inventory.workload import Workload
+from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy
 from controller.reporting.incident import Incident
+from controller.reporting.past import remediation_history
 from controller.reporting.policy_status import PolicyFacts
 
 
@@ -49,6 +50,12 @@ class Census:
     """By namespace and phase, as they stood when the sweep began."""
     threshold_seconds: Mapping[tuple[str, str, str], float]
     """By namespace, kind and name, of workloads that leak."""
+    growing: Mapping[WorkloadRef, Assessment]
+    """The worst container of workloads that leak or are suspect."""
+    unacknowledged: Collection[WorkloadRef]
+    """Whose newest remediation failed, and nobody has acknowledged it."""
+    open_incidents: Collection[tuple[WorkloadRef, str, str]]
+    """Workload, name and phase, as they stood when the sweep began."""
     sources: Mapping[str, bool]
     """By name: whether the metrics source answers."""
     decided: Sequence[Seen]
@@ -73,8 +80,30 @@ def census(
             for item in seen
             if (left := _seconds_left(item)) is not None
         },
+        growing={
+            item.workload.ref: item.judgement.worst
+            for item in seen
+            if item.judgement is not None and item.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+        },
+        unacknowledged=_unacknowledged(seen, incidents),
+        open_incidents=tuple(
+            (one.spec.workload, one.name, one.status.phase.value) for one in incidents if one.open
+        ),
         sources={policy.metrics.source: policy.metrics.source not in missing for policy in book.accepted},
         decided=tuple(seen),
+    )
+
+
+def _unacknowledged(seen: Sequence[Seen], incidents: Sequence[Incident]) -> tuple[WorkloadRef, ...]:
+    of_workload: dict[str, list[Incident]] = defaultdict(list)
+    for incident in incidents:
+        of_workload[incident.spec.workload_uid].append(incident)
+    workloads = (item.workload for item in seen)
+    return tuple(
+        workload.ref
+        for workload in workloads
+        if (failed := remediation_history(workload, of_workload[workload.uid]).unacknowledged)
+        and failed != workload.acknowledged
     )
 
 

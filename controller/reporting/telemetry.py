@@ -29,6 +29,9 @@ SWEEP_DURATION = Metric(
     "Wall time of one sweep.",
     buckets=(0.1, 0.3, 1, 3, 10, 30, 100),
 )
+SWEEP_INTERVAL = Metric(
+    "bilgepump_sweep_interval_seconds", MetricKind.GAUGE, "How often memory is to be judged."
+)
 LAST_SWEEP = Metric(
     "bilgepump_last_sweep_timestamp_seconds",
     MetricKind.GAUGE,
@@ -52,6 +55,42 @@ TIME_TO_THRESHOLD = Metric(
     MetricKind.GAUGE,
     "Likely time until a leaking workload reaches its threshold.",
     ("namespace", "kind", "name"),
+)
+WORKLOAD_USED = Metric(
+    "bilgepump_workload_used_bytes",
+    MetricKind.GAUGE,
+    "Memory in use by the worst container of a leaking or suspect workload, as it was judged.",
+    ("namespace", "kind", "name"),
+)
+WORKLOAD_THRESHOLD = Metric(
+    "bilgepump_workload_threshold_bytes",
+    MetricKind.GAUGE,
+    "The line the policy draws for that container.",
+    ("namespace", "kind", "name"),
+)
+WORKLOAD_YOUNG_FLOOR = Metric(
+    "bilgepump_workload_young_floor_bytes",
+    MetricKind.GAUGE,
+    "That container's floor when it was young and warm: what a restart can bring memory back to.",
+    ("namespace", "kind", "name"),
+)
+WORKLOAD_GROWTH = Metric(
+    "bilgepump_workload_growth_bytes_per_second",
+    MetricKind.GAUGE,
+    "How fast that container's floor rises.",
+    ("namespace", "kind", "name"),
+)
+UNACKNOWLEDGED = Metric(
+    "bilgepump_workload_unacknowledged",
+    MetricKind.GAUGE,
+    "1 while a workload's newest remediation failed and nobody has acknowledged it.",
+    ("namespace", "kind", "name"),
+)
+OPEN_INCIDENT = Metric(
+    "bilgepump_open_incident",
+    MetricKind.GAUGE,
+    "1 for each open incident, with its phase as it stood when the sweep began.",
+    ("namespace", "kind", "name", "incident", "phase"),
 )
 HELD_WORKLOADS = Metric(
     "bilgepump_held_workloads",
@@ -89,12 +128,19 @@ METRICS_AVAILABLE = Metric(
 
 METRICS = (
     SWEEP_DURATION,
+    SWEEP_INTERVAL,
     LAST_SWEEP,
     SWEEP_FAILURES,
     LEADER,
     POLICIES,
     WORKLOADS,
     TIME_TO_THRESHOLD,
+    WORKLOAD_USED,
+    WORKLOAD_THRESHOLD,
+    WORKLOAD_YOUNG_FLOOR,
+    WORKLOAD_GROWTH,
+    UNACKNOWLEDGED,
+    OPEN_INCIDENT,
     HELD_WORKLOADS,
     HOLDS_TOTAL,
     REMEDIATIONS,
