@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from controller.clients.aws import Account, AwsClients
 from controller.clients.cloudwatch import CloudWatchMemorySource
 from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.notifications.courier import Courier
+from controller.clients.notifications.settings import NotificationSettings
 from controller.clients.pprof import PprofClient
 from controller.clients.profiler import PprofProfiler
 from controller.clients.prometheus import PrometheusMemorySource
@@ -41,6 +43,9 @@ from controller.sweep.situations import SweepLimits
 
 logger = logging.getLogger(__name__)
 
+LONGEST_SETTLEMENT = timedelta(seconds=30)
+"""How long `--once` waits for notifications to arrive."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcsSettings:
@@ -57,6 +62,7 @@ class EcsSettings:
     concurrent_remediations: int = 1
     allow_loopback: bool = False
     capture: bool = True
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
 
 
 def clock() -> datetime:
@@ -68,12 +74,18 @@ class EcsController:
     """Sweeps over ECS services while it holds the lock of its state directory."""
 
     def __init__(
-        self, sweeper: Sweeper, book: PolicyBook, lock: DirectoryLock, telemetry: PrometheusTelemetry
+        self,
+        sweeper: Sweeper,
+        book: PolicyBook,
+        lock: DirectoryLock,
+        telemetry: PrometheusTelemetry,
+        courier: Courier,
     ):
         self._sweeper = sweeper
         self._book = book
         self._lock = lock
         self._telemetry = telemetry
+        self._courier = courier
 
     @property
     def leads(self) -> bool:
@@ -87,6 +99,11 @@ class EcsController:
         ended_at = clock()
         self._telemetry.swept(census, (ended_at - started_at).total_seconds(), ended_at)
         return census
+
+    async def settle(self) -> None:
+        """Waits a while for notifications and notes what was told. Raises PlatformUnavailable."""
+        await self._courier.settle(LONGEST_SETTLEMENT)
+        await self._sweeper.note_notifications()
 
     async def run(self, interval: timedelta) -> None:
         """Sweeps at an interval until SIGTERM or SIGINT."""
@@ -124,12 +141,13 @@ async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterat
         pprof = await stack.enter_async_context(PprofClient(clock))
         lock = DirectoryLock(settings.state)
         stack.callback(lock.release)
-        world = _world(settings, book, lock, telemetry, pprof)
+        courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
+        world = _world(settings, book, lock, telemetry, pprof, courier)
         limits = SweepLimits(
             powers=Powers(capture=settings.capture),
             concurrent_remediations=settings.concurrent_remediations,
         )
-        yield EcsController(Sweeper(world, lambda: limits, Retention()), book, lock, telemetry)
+        yield EcsController(Sweeper(world, lambda: limits, Retention()), book, lock, telemetry, courier)
 
 
 def _world(
@@ -138,6 +156,7 @@ def _world(
     lock: DirectoryLock,
     telemetry: PrometheusTelemetry,
     pprof: PprofClient,
+    courier: Courier,
 ) -> World:
     clients = AwsClients()
     api = _apis(clients)
@@ -166,6 +185,7 @@ def _world(
         reporter=EvidenceReporter(store, diagnostician),
         records=DirectoryRecords(settings.state),
         announcer=EcsEvents(events, bus=bus),
+        messenger=courier,
         leadership=lock,
         telemetry=telemetry,
     )

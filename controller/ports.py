@@ -24,6 +24,7 @@ from controller.policy.memory_policy import RequestRate
 from controller.remediation.order import Order, Receipt
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
+from controller.reporting.messages import Delivery, Message, Route
 from controller.reporting.notices import Notice
 from controller.reporting.policy_status import PolicyFacts
 
@@ -179,6 +180,28 @@ class Announcer(Protocol):
         ...
 
 
+class Messenger(Protocol):
+    """Carries messages to people outside the platform. Nothing waits for it."""
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Who is told of what; empty where nobody is."""
+        ...
+
+    @property
+    def maximum_age(self) -> timedelta:
+        """What is older is no news any more."""
+        ...
+
+    def send(self, message: Message) -> bool:
+        """Puts it on its way; False where there is no room, or one about the same is still on its way."""
+        ...
+
+    def ended(self) -> Sequence[Delivery]:
+        """What has been delivered or given up since the last call."""
+        ...
+
+
 class Leadership(Protocol):
     """Whether this process may act."""
 
@@ -202,6 +225,9 @@ class Telemetry(Protocol):
     def captured(self, kind: str, outcome: str) -> None:
         """A profile was asked for."""
 
+    def notified(self, receiver: str, outcome: str) -> None:
+        """A notification was delivered, put off or given up."""
+
     def failed(self, part: str) -> None:
         """Part of a sweep ended in an error."""
 
@@ -221,5 +247,6 @@ class World:
     reporter: Reporter
     records: Records
     announcer: Announcer
+    messenger: Messenger
     leadership: Leadership
     telemetry: Telemetry

@@ -7,13 +7,14 @@ come from, with which credentials, and which powers the controller has at all.
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from controller.clients.notifications.settings import NotificationSettings
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.policy.units import parse_bytes, parse_duration
 
@@ -32,6 +33,7 @@ def _bytes(value: Any) -> int:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
+_Document = TypeVar("_Document", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -140,6 +142,7 @@ class Settings(_Section):
     evidence: EvidenceSettings = EvidenceSettings()
     http: HttpSettings = HttpSettings()
     lease: LeaseSettings = LeaseSettings()
+    notifications: NotificationSettings = NotificationSettings()
 
     @property
     def metrics_namespaces(self) -> frozenset[str]:
@@ -160,9 +163,18 @@ class Settings(_Section):
 
 def read_settings(path: Path) -> Settings:
     """The settings in `path`. Raises ConfigurationError."""
+    return _read(path, Settings)
+
+
+def read_notifications(path: Path | None) -> NotificationSettings:
+    """The `notifications` section as a file of its own; nobody is told where it is None. Raises as above."""
+    return _read(path, NotificationSettings) if path else NotificationSettings()
+
+
+def _read(path: Path, kind: type[_Document]) -> _Document:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return Settings.model_validate(document)
+        return kind.model_validate(document)
     except (OSError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:

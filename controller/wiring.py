@@ -13,6 +13,7 @@ from typing import Any
 
 from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.notifications.courier import Courier
 from controller.clients.pprof import PprofClient
 from controller.clients.profiler import PprofProfiler
 from controller.clients.prometheus import PrometheusMemorySource
@@ -54,7 +55,8 @@ async def run(settings: Settings, settings_file: Path) -> None:
         api = connect()
         lease = _lease(api, settings)
         store = _store(settings)
-        world = _world(settings, api, lease, telemetry, pprof, store)
+        courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
+        world = _world(settings, api, lease, telemetry, pprof, store, courier)
         policies = WatchedPolicies(
             api,
             namespaces=settings.watch_namespaces,
@@ -117,6 +119,7 @@ def _world(
     telemetry: PrometheusTelemetry,
     pprof: PprofClient,
     store: VolumeEvidenceStore,
+    courier: Courier,
 ) -> World:
     diagnostician = EvidenceDiagnostician(store)
     return World(
@@ -132,6 +135,7 @@ def _world(
         reporter=EvidenceReporter(store, diagnostician),
         records=KubernetesRecords(api, namespaces=settings.watch_namespaces),
         announcer=KubernetesEvents(api, instance=_identity()),
+        messenger=courier,
         leadership=lease,
         telemetry=telemetry,
     )

@@ -27,6 +27,7 @@ from controller.remediation.order import Order, Receipt, ReceiptOutcome
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.incident_document import from_document, to_document
+from controller.reporting.messages import Delivery, Message, Route
 from controller.reporting.notices import Notice
 from controller.reporting.policy_status import PolicyFacts
 
@@ -263,6 +264,26 @@ class FakeAnnouncer:
         return [notice.reason for notice in self.notices]
 
 
+class FakeMessenger:
+    """Delivers at once; what it was given stands in `sent`."""
+
+    def __init__(self) -> None:
+        self.routes: tuple[Route, ...] = ()
+        self.maximum_age = timedelta(hours=1)
+        self.sent: list[Message] = []
+        self.failure = ""
+        self._ended: list[Delivery] = []
+
+    def send(self, message: Message) -> bool:
+        self.sent.append(message)
+        self._ended.append(Delivery(message=message, thread="thread-1", failure=self.failure))
+        return True
+
+    def ended(self) -> Sequence[Delivery]:
+        ended, self._ended = self._ended, []
+        return ended
+
+
 class FakeLeadership:
     def __init__(self) -> None:
         self.leads = True
@@ -279,6 +300,8 @@ class FakeTelemetry:
     def recovered(self, namespace: str, outcome: str) -> None: ...
 
     def captured(self, kind: str, outcome: str) -> None: ...
+
+    def notified(self, receiver: str, outcome: str) -> None: ...
 
     def failed(self, part: str) -> None: ...
 
@@ -344,6 +367,7 @@ class FakeWorld:
         self.reporter = FakeReporter()
         self.records = FakeRecords()
         self.announcer = FakeAnnouncer()
+        self.messenger = FakeMessenger()
         self.leadership = FakeLeadership()
         self.memory = FakeMemory(self.clock)
 
@@ -358,6 +382,7 @@ class FakeWorld:
             reporter=self.reporter,
             records=self.records,
             announcer=self.announcer,
+            messenger=self.messenger,
             leadership=self.leadership,
             telemetry=FakeTelemetry(),
         )

@@ -16,12 +16,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from controller.clients.notifications.settings import NotificationSettings
 from controller.decision.outcome import Action
 from controller.policy.book import PolicyBook, RejectedPolicy, read_policy
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.units import parse_duration
 from controller.ports import PlatformUnavailable
 from controller.reporting.census import Census, Seen
+from controller.settings import ConfigurationError, read_notifications
 
 if TYPE_CHECKING:
     from controller.ecs_wiring import EcsSettings
@@ -84,6 +86,12 @@ class _Duration(click.ParamType[timedelta]):
 )
 @click.option("--event-bus", default="", help="EventBridge bus for events; none are posted without it.")
 @click.option(
+    "--notifications",
+    "notifications_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A YAML file that says who is told of what (docs/notifications.md).",
+)
+@click.option(
     "--allow-short-lookback",
     is_flag=True,
     help="Let policies remediate on a lookback below two hours: for demonstrations and tests.",
@@ -110,6 +118,7 @@ def ecs(
     sample_interval: timedelta,
     prometheus: str,
     event_bus: str,
+    notifications_file: Path | None,
     allow_short_lookback: bool,
     allow_loopback: bool,
     log_level: str,
@@ -120,7 +129,7 @@ def ecs(
     Example: bilgepump ecs --policy policy.yaml --state /var/lib/bilgepump
 
     Exit codes: 0 done or stopped by a signal, 1 AWS or the state directory did not answer or another copy
-    runs, 2 a policy cannot be used.
+    runs, 2 a policy or the notifications' settings cannot be used.
     """
     from controller.ecs_wiring import EcsSettings
     from controller.json_logs import configure_logging
@@ -128,6 +137,11 @@ def ecs(
     texts = {file.name: file.read() for file in files} | {"--policy-text": policy_text}
     book = _book(texts, allow_short_lookback)
     configure_logging(log_level)
+    try:
+        notifications = read_notifications(notifications_file)
+    except ConfigurationError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
     settings = EcsSettings(
         state=state,
         interval=interval,
@@ -136,6 +150,7 @@ def ecs(
         event_bus=event_bus,
         event_region=next((one.target.ecs.region for one in book.accepted if one.target.ecs), ""),
         allow_loopback=allow_loopback,
+        notifications=notifications,
     )
     try:
         work = _look(settings, book) if dry_run else _run(settings, book, once=once)
@@ -156,7 +171,9 @@ async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool) -> Cens
             return None
         if not controller.leads:
             raise PlatformUnavailable(f"another copy holds {settings.state / 'lock'}")
-        return await controller.sweep()
+        census = await controller.sweep()
+        await controller.settle()
+        return census
 
 
 async def _look(settings: "EcsSettings", book: PolicyBook) -> Census:
@@ -168,6 +185,7 @@ async def _look(settings: "EcsSettings", book: PolicyBook) -> Census:
         if kept.is_dir():
             shutil.copytree(kept, copy)
         settings = replace(settings, state=Path(folder), event_bus="", capture=False)
+        settings = replace(settings, notifications=NotificationSettings())
         async with ecs_controller(settings, book) as controller:
             return await controller.sweep()
 

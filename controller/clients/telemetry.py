@@ -69,6 +69,10 @@ class PrometheusTelemetry:
         """A profile was asked for."""
         self._counters[catalogue.CAPTURES].labels(kind, outcome).inc()
 
+    def notified(self, receiver: str, outcome: str) -> None:
+        """A notification was delivered, put off or given up."""
+        self._counters[catalogue.NOTIFICATIONS].labels(receiver, outcome).inc()
+
     def failed(self, part: str) -> None:
         """Part of a sweep ended in an error."""
         self._counters[catalogue.SWEEP_FAILURES].labels(part).inc()

@@ -263,6 +263,8 @@ class MemoryPolicy:
     remediation: RemediationRules = field(default_factory=RemediationRules)
     verification: VerificationRules = field(default_factory=VerificationRules)
     suspend: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    """The document's own labels, by which notifications are routed."""
 
     @property
     def key(self) -> str:

@@ -18,7 +18,16 @@ from controller.policy.memory_policy import (
 from controller.policy.problem import PolicyProblem
 from controller.policy.remediation import parse_remediation
 from controller.policy.section import Section
-from controller.policy.syntax import DNS_LABEL, DNS_NAME, ECS_NAME, METRIC_LABEL, METRIC_NAME, PPROF_PATH
+from controller.policy.syntax import (
+    DNS_LABEL,
+    DNS_NAME,
+    ECS_NAME,
+    LABEL_KEY,
+    LABEL_VALUE,
+    METRIC_LABEL,
+    METRIC_NAME,
+    PPROF_PATH,
+)
 from controller.policy.target import parse_target
 from controller.policy.units import DAY, MINUTE, MONTH, QUANTITY, parse_bytes
 
@@ -59,6 +68,7 @@ def parse_policy(
         remediation=parse_remediation(spec.section("remediation")),
         verification=_verification(spec.section("verification")),
         suspend=spec.boolean("suspend", False),
+        labels=metadata.labels("labels", LABEL_KEY, LABEL_VALUE),
     )
     spec.refuse_unknown()
     root.refuse_unknown()

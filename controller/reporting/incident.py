@@ -114,6 +114,19 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """How far one receiver of notifications has been told."""
+
+    receiver: str
+    through: datetime
+    """The time of the newest entry of the timeline that it was told of."""
+    thread: str = ""
+    """What its platform calls the conversation; empty where it has none."""
+    failure: str = ""
+    """Why the last message was given up; empty where it arrived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentStatus:
     """What is known so far."""
 
@@ -135,6 +148,7 @@ class IncidentStatus:
     reported_at: datetime | None = None
     """When the report was last written, or tried; `report_uri` is empty where it could not be."""
     closed_at: datetime | None = None
+    notifications: tuple[Notified, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from controller.reporting.incident import (
     Incident,
     IncidentSpec,
     IncidentStatus,
+    Notified,
     Phase,
     PolicyRef,
     TimelineEntry,
@@ -234,6 +235,12 @@ def abandoned(incident: Incident, now: datetime) -> Incident:
 def reported(incident: Incident, uri: str, now: datetime) -> Incident:
     """Its report is written at `uri`; empty where it could not be."""
     return replace(incident, status=replace(incident.status, report_uri=uri, reported_at=now))
+
+
+def notified(incident: Incident, told: Notified) -> Incident:
+    """A receiver of notifications has been told, or could not be."""
+    others = tuple(one for one in incident.status.notifications if one.receiver != told.receiver)
+    return replace(incident, status=replace(incident.status, notifications=(*others, told)))
 
 
 def growth_text(judgement: Judgement) -> str:

@@ -116,6 +116,13 @@ RECOVERIES = Metric(
     "Remediations whose recovery is known, by outcome.",
     ("namespace", "outcome"),
 )
+NOTIFICATIONS = Metric(
+    "bilgepump_notifications_total",
+    MetricKind.COUNTER,
+    "Notifications by outcome: delivered, failed (refused), expired (retried until too old) or deferred (no "
+    "room; computed anew by the next sweep).",
+    ("receiver", "outcome"),
+)
 INCIDENTS = Metric(
     "bilgepump_incidents", MetricKind.GAUGE, "Kept incidents by phase.", ("namespace", "phase")
 )
@@ -146,6 +153,7 @@ METRICS = (
     REMEDIATIONS,
     CAPTURES,
     RECOVERIES,
+    NOTIFICATIONS,
     INCIDENTS,
     METRICS_AVAILABLE,
 )

@@ -20,6 +20,7 @@ from controller.sweep.attending import Attendant, Attended
 from controller.sweep.baselines import Baselines
 from controller.sweep.finishing import Finisher
 from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
+from controller.sweep.notifications import Notifications
 from controller.sweep.reports import Reports
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits, situation_of
@@ -41,22 +42,28 @@ class Sweeper:
         self._baselines = Baselines(world.profiler)
         self._telling = PolicyTelling(world)
         self._reports = Reports(world)
+        self._notifications = Notifications(world)
 
     async def sweep(self, book: PolicyBook, now: datetime) -> Census:
         """One pass. Raises PlatformUnavailable where the platform cannot be read."""
         world, limits = self._world, self._limits()
         workloads = await world.inventory.workloads(book.namespaces)
-        incidents = await world.records.incidents()
+        incidents = await self._notifications.note_ended(await world.records.incidents())
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
         seen = await self._attend_all(judged, incidents, gathered, limits, now)
         await self._finish_ungoverned(covered, workloads, incidents, limits, now)
         await self._telling.tell(book, seen, gathered.missing, now)
+        self._notifications.send_due(book, incidents, seen, now)
         await self._reports.write_due(incidents, seen, covered, gathered, now)
         await self._retention.prune(world.records, incidents, now)
         self._attendant.forget_all_but(frozenset(item.workload.uid for item in covered))
         return census(book, seen, incidents, gathered.missing)
+
+    async def note_notifications(self) -> None:
+        """Notes what has been told by now, where no further sweep will. Raises PlatformUnavailable."""
+        await self._notifications.note_ended(await self._world.records.incidents())
 
     async def _attend_all(
         self,

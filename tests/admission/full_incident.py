@@ -13,6 +13,7 @@ from controller.reporting.incident import (
     Incident,
     IncidentSpec,
     IncidentStatus,
+    Notified,
     Phase,
     PolicyRef,
     Retainer,
@@ -119,5 +120,10 @@ def a_full_incident() -> Incident:
         report_uri="file:///var/lib/bilgepump/evidence/shop/api-full/report.html",
         reported_at=minutes(16),
         closed_at=minutes(16),
+        notifications=(
+            Notified(
+                receiver="team-shop", through=minutes(16), thread="1772366400.000100", failure="HTTP 404"
+            ),
+        ),
     )
     return Incident(name="api-full", namespace="shop", spec=SPEC, status=status)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from controller.clients.notifications.settings import SlackSettings
+from controller.reporting.messages import Urgency
 from controller.settings import Settings, read_settings
 from tests.chart.rendering import CHART, URL, helm, of_kind, render
 
@@ -30,6 +32,15 @@ EVERYTHING = (
     "evidence.maximumBytes=2Gi",
     "evidence.maximumAge=24h",
     "lease.durationSeconds=30",
+    "notifications.cluster=prod",
+    "notifications.maximumAge=30m",
+    "notifications.receivers[0].name=shop",
+    "notifications.receivers[0].type=Slack",
+    "notifications.receivers[0].tokenFile=/etc/bilgepump-notifications/slack",
+    "notifications.receivers[0].channel=C0SHOP",
+    "notifications.routes[0].receivers={shop}",
+    "notifications.routes[0].atLeast=Warning",
+    "notifications.routes[0].policyLabels.team=shop",
 )
 
 
@@ -57,6 +68,26 @@ def test_every_value_arrives(tmp_path: Path) -> None:
     assert settings.incidents.keep == 9
     assert (settings.evidence.maximum_bytes, settings.evidence.maximum_age) == (2**31, timedelta(hours=24))
     assert settings.lease.duration_seconds == 30
+    assert (settings.notifications.cluster, settings.notifications.maximum_age) == (
+        "prod",
+        timedelta(minutes=30),
+    )
+    (slack,) = settings.notifications.receivers
+    assert isinstance(slack, SlackSettings)
+    assert slack.token_file == Path("/etc/bilgepump-notifications/slack")
+    (route,) = settings.notifications.flat_routes
+    assert (route.receiver, route.at_least) == ("shop", Urgency.WARNING)
+    assert route.policy_labels == (("team", "shop"),)
+
+
+def test_secret_of_notifications_is_mounted_where_receivers_look() -> None:
+    (deployment,) = of_kind(render(URL, "notifications.secretName=tokens"), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,) = (one for one in pod["volumes"] if one["name"] == "notifications")
+    assert volume["secret"] == {"secretName": "tokens", "defaultMode": 0o440}
+    mounts = {one["name"]: one for one in pod["containers"][0]["volumeMounts"]}
+    assert mounts["notifications"]["mountPath"] == "/etc/bilgepump-notifications"
+    assert mounts["notifications"]["readOnly"] is True
 
 
 def test_defaults_change_nothing(tmp_path: Path) -> None:
@@ -65,6 +96,7 @@ def test_defaults_change_nothing(tmp_path: Path) -> None:
     assert not settings.allow_short_lookback
     assert not settings.suspend
     assert settings.watch_namespaces == ()
+    assert settings.notifications.flat_routes == ()
 
 
 def test_no_metrics_source_is_no_error(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ http:
   {{- if .Values.reports.enabled }}
   reportPort: 8081
   {{- end }}
+{{- with .Values.notifications }}
+notifications: {{- toYaml (omit . "secretName") | nindent 2 }}
+{{- end }}
 lease:
   name: {{ include "bilgepump.fullname" . }}
   durationSeconds: {{ .Values.lease.durationSeconds }}
