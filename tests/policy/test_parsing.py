@@ -125,6 +125,7 @@ def test_every_field_is_read() -> None:
             soak=timedelta(minutes=5, seconds=30),
             maximum_memory_ratio=1.3,
         ),
+        labels=(("team", "checkout"),),
     )
 
 
