@@ -16,8 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.clients.pprof import Capture, CapturedProfile, CaptureFailure, PprofClient, TLSTrust
 from controller.evidence.diagnosis import Evidence
-from controller.evidence.endpoint import PPROF_SUFFIX, EndpointRefused, PprofEndpoint, Scheme
+from controller.evidence.endpoint import PPROF_SUFFIX, EndpointRefused, PprofEndpoint
 from controller.evidence.kept import FileKind
+from controller.policy.memory_policy import Scheme
 
 _STEP_SECONDS = 0.5
 

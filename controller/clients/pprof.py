@@ -18,10 +18,11 @@ from typing import Self
 
 import aiohttp
 
-from controller.evidence.endpoint import PprofEndpoint, Scheme
+from controller.evidence.endpoint import PprofEndpoint
 from controller.evidence.kept import FileKind
 from controller.evidence.memstats import memstats_json, read_memstats
 from controller.evidence.rejection import ProfileRejected
+from controller.policy.memory_policy import Scheme
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 64 << 10

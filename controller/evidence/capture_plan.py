@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from controller.detection.assessment import Verdict
 from controller.detection.judgement import Judgement
-from controller.evidence.endpoint import EndpointRefused, PprofEndpoint, Scheme, replica_endpoint
+from controller.evidence.endpoint import EndpointRefused, PprofEndpoint, replica_endpoint
 from controller.inventory.workload import Replica, Workload
 from controller.policy.memory_policy import PprofRule
 
@@ -106,7 +106,7 @@ def _plan(
             address=replica.address or "",
             port=rule.port,
             path=rule.path,
-            scheme=Scheme(rule.scheme.value),
+            scheme=rule.scheme,
             may_be_loopback=replica.may_be_loopback,
         )
     except EndpointRefused:

@@ -3,17 +3,11 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+
+from controller.policy.memory_policy import Scheme
 
 PPROF_SUFFIX = "/debug/pprof"
 _PATH = re.compile(r"(/[A-Za-z0-9._~\-]+)+")
-
-
-class Scheme(StrEnum):
-    """As the policy says it."""
-
-    HTTP = "HTTP"
-    HTTPS = "HTTPS"
 
 
 class EndpointRefused(ValueError):

@@ -22,7 +22,8 @@ from controller.clients.pprof import (
     PprofClient,
     TLSTrust,
 )
-from controller.evidence.endpoint import EndpointRefused, PprofEndpoint, Scheme, replica_endpoint
+from controller.evidence.endpoint import EndpointRefused, PprofEndpoint, replica_endpoint
+from controller.policy.memory_policy import Scheme
 from tests.evidence.profile_builder import heap_profile
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
