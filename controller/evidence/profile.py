@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from controller.evidence.rejection import ProfileRejected, RejectionReason
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib: 15 bits of window, and a gzip header is required
 _LARGEST_VALUE = 2**53  # beyond it sums would lose bytes in float64
+_DENSE_IDS = 16
+"""Ids up to so many times their number are looked up in a table: Go counts them from 1."""
 _LATEST_NANOS = 4_102_444_800 * 10**9  # the year 2100: later is damage, and datetime may overflow
 
 
@@ -224,19 +227,20 @@ def _stacks(
     """
     location_ids, locations_per_sample = _location_ids(message, limits)
     location_rows = _rows_of_ids(location_ids, rows)
-    total = len(location_ids)
     frames_per_row = np.array([len(each) for each in frames_of_row], dtype=np.int64)
-    first_of_row = np.concatenate(([0], np.cumsum(frames_per_row))).astype(np.int64)
+    first_of_row = np.concatenate(([0], np.cumsum(frames_per_row))).astype(np.int32)
     flat = np.array([frame for each in frames_of_row for frame in each], dtype=np.int32)
-    frames_per_location = frames_per_row[location_rows] if total else np.zeros(0, np.int64)
+    starts = np.concatenate(([0], np.cumsum(locations_per_sample))).astype(np.int64)
+    if len(flat) == len(frames_of_row):  # nothing is inlined: a frame for each location
+        return flat[location_rows], starts
+    frames_per_location = frames_per_row[location_rows]
     expanded = int(frames_per_location.sum())
     if expanded > limits.stack_frames:
         raise _too_many_frames(expanded, limits)
-    ends = np.concatenate(([0], np.cumsum(frames_per_location))).astype(np.int64)
-    within = np.arange(expanded) - np.repeat(ends[:-1], frames_per_location)
-    places = np.repeat(first_of_row[location_rows], frames_per_location) + within if total else within
-    starts = ends[np.concatenate(([0], np.cumsum(locations_per_sample))).astype(np.int64)]
-    return flat[places], starts
+    ends = np.concatenate(([0], np.cumsum(frames_per_location))).astype(np.int32)
+    places = np.arange(expanded, dtype=np.int32)
+    places += np.repeat(first_of_row[location_rows] - ends[:-1], frames_per_location)
+    return flat[places], ends[starts].astype(np.int64)
 
 
 def _location_ids(
@@ -255,18 +259,29 @@ def _location_ids(
 
 def _rows_of_ids(
     ids: "np.ndarray[Any, np.dtype[np.uint64]]", rows: dict[int, int]
-) -> "np.ndarray[Any, np.dtype[np.int64]]":
+) -> "np.ndarray[Any, np.dtype[np.int32]]":
     """The row of each location id (locations,). Raises ProfileRejected where one does not exist."""
-    if not len(ids):
-        return np.zeros(0, np.int64)
     known = np.fromiter(rows, np.uint64, len(rows))
-    order = np.argsort(known)
-    places = np.minimum(np.searchsorted(known, ids, sorter=order), max(len(known) - 1, 0))
-    if not len(known) or (known[order[places]] != ids).any():
-        raise ProfileRejected(
-            RejectionReason.BAD_REFERENCE, "a sample refers to a location that does not exist"
-        )
-    return np.fromiter(rows.values(), np.int64, len(rows))[order[places]]
+    if not len(ids):
+        return np.zeros(0, np.int32)
+    if not len(known) or ids.max() > known.max():
+        raise _no_such_location()
+    if known.max() > _DENSE_IDS * len(known):
+        order = np.argsort(known)
+        places = np.minimum(np.searchsorted(known, ids, sorter=order), len(known) - 1)
+        if (known[order[places]] != ids).any():
+            raise _no_such_location()
+        return np.fromiter(rows.values(), np.int32, len(rows))[order[places]]
+    row_of_id = np.full(int(known.max()) + 1, -1, dtype=np.int32)
+    row_of_id[known.astype(np.int64)] = np.fromiter(rows.values(), np.int32, len(rows))
+    found = row_of_id[ids.astype(np.int64)]
+    if (found < 0).any():
+        raise _no_such_location()
+    return found
+
+
+def _no_such_location() -> ProfileRejected:
+    return ProfileRejected(RejectionReason.BAD_REFERENCE, "a sample refers to a location that does not exist")
 
 
 def _too_many_frames(count: int, limits: ProfileLimits) -> ProfileRejected:
@@ -283,7 +298,7 @@ def _values(message: ProfileMessage) -> "np.ndarray[Any, np.dtype[np.float64]]":
             RejectionReason.BAD_VALUE, f"a sample does not have one value for each of {width} types"
         )
     count = len(message.sample) * width
-    values = np.fromiter((each for sample in message.sample for each in sample.value), np.float64, count)
+    values = np.fromiter(chain.from_iterable(each.value for each in message.sample), np.float64, count)
     if count and float(np.abs(values).max()) > _LARGEST_VALUE:
         raise ProfileRejected(RejectionReason.BAD_VALUE, "a sample's value is beyond 2^53")
     return values.reshape(len(message.sample), width)
