@@ -49,6 +49,8 @@ class Size(click.ParamType[int]):
 @click.option("--goroutines-baseline", type=_FILE, help="Goroutine profile, taken with the baseline.")
 @click.option("--goroutineleak", type=_FILE, help="goroutineleak profile (Go 1.27, or 1.26 by experiment).")
 @click.option("--memstats", type=_FILE, help="runtime.MemStats as JSON, or the answer of /debug/vars.")
+@click.option("--metrics", type=_FILE, help="Answer of the program's /metrics: for JVM, Node, Python, .NET.")
+@click.option("--metrics-baseline", type=_FILE, help="The same, earlier: what grew since?")
 @click.option("--rss", type=Size(), help="Resident memory of the process: bytes, or 512Mi.")
 @click.option("--limit", type=Size(), help="Memory limit of the container: bytes, or 1Gi.")
 @click.option("--live", metavar="URL", help="Take two snapshots from a service with pprof instead of files.")
@@ -66,6 +68,8 @@ def diagnose(
     goroutines_baseline: Path | None,
     goroutineleak: Path | None,
     memstats: Path | None,
+    metrics: Path | None,
+    metrics_baseline: Path | None,
     rss: int | None,
     limit: int | None,
     live: str | None,
@@ -77,16 +81,23 @@ def diagnose(
     """
     Say what leaks in a Go program, from the heap profile HEAP or from a live service.
 
+    Of other programs (JVM, Node, Python, .NET) it says which kind of memory grew, from their metrics.
+
     \b
     Examples:
       bilgepump diagnose now.pb.gz --baseline base.pb.gz
       bilgepump diagnose now.pb.gz --baseline base.pb.gz -o html > report.html
       bilgepump diagnose --live http://localhost:6060 --watch 10m
+      bilgepump diagnose --metrics now.txt --metrics-baseline base.txt --limit 1Gi
 
     Exit codes: 0 diagnosed, 1 the files or the service could not be read, 2 wrong usage.
     """
-    if (heap is None) == (live is None):
-        raise click.UsageError("give either a heap profile HEAP or --live URL")
+    if live is not None and (heap or metrics) is not None:
+        raise click.UsageError("give either files or --live URL")
+    if (live or heap or metrics) is None:
+        raise click.UsageError(
+            "give a heap profile HEAP, --metrics FILE of a program without pprof, or --live URL"
+        )
     if live is not None:
         evidence = _from_service(live, watched, keep, ca, rss, limit)
     else:
@@ -98,13 +109,15 @@ def diagnose(
             goroutines_baseline=_content(goroutines_baseline),
             goroutineleak=_content(goroutineleak),
             memstats=_content(memstats),
+            metrics=_content(metrics),
+            metrics_baseline=_content(metrics_baseline),
             rss_bytes=rss,
             limit_bytes=limit,
         )
     diagnosis = analyse_in_child(evidence, AnalysisLimits(seconds=_MOST_SECONDS))
     if isinstance(diagnosis, AnalysisFailed):
         raise click.ClickException(f"{diagnosis.reason}: {diagnosis.message}")
-    _print(diagnosis, output, title=live or str(heap))
+    _print(diagnosis, output, title=live or str(heap or metrics))
 
 
 def _print(diagnosis: Diagnosis, output: str, *, title: str) -> None:

@@ -10,6 +10,7 @@ from controller.evidence.answers import Answers
 from controller.evidence.cause_matching import NamedCause
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.origin import Origin
+from controller.evidence.runtime_metrics import Runtime
 from controller.evidence.summary import summarize
 
 _MOST_ROWS = 6
@@ -36,6 +37,9 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
 
 def _headline(diagnosis: Diagnosis) -> str:
     sure = f"confidence {diagnosis.confidence:.0%}"
+    if diagnosis.plain:
+        verb = "Grows" if diagnosis.has_baseline else "Largest"
+        return f"{verb}: {diagnosis.growth_class}, by the program's own metrics ({sure})"
     if not diagnosis.has_baseline:
         return f"{_mib(diagnosis.growth_bytes)} in use, nothing to compare with ({sure})"
     if diagnosis.growth_class is GrowthClass.UNKNOWN:
@@ -130,8 +134,9 @@ def _answers(answers: Answers) -> RenderableType:
 def _advice(diagnosis: Diagnosis) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     advice = diagnosis.advice
-    for label, value in (("Meanwhile", advice.gomemlimit), ("", advice.gogc), ("", advice.limit)):
-        grid.add_row(Text(label), Text(value))
+    of_go = (advice.gomemlimit, advice.gogc) if diagnosis.runtime is Runtime.GO else ()
+    for number, value in enumerate((*advice.settings, *of_go, advice.limit)):
+        grid.add_row(Text("" if number else "Meanwhile"), Text(value))
     return grid
 
 

@@ -14,7 +14,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from controller.clients.pprof import Capture, CapturedProfile, CaptureFailure, PprofClient, TLSTrust
+from controller.clients.pprof import (
+    Capture,
+    CapturedProfile,
+    CaptureFailed,
+    CaptureFailure,
+    PprofClient,
+    TLSTrust,
+)
 from controller.evidence.diagnosis import Evidence
 from controller.evidence.endpoint import PPROF_SUFFIX, EndpointRefused, PprofEndpoint
 from controller.evidence.kept import FileKind
@@ -70,7 +77,8 @@ def watch(service: LiveService, seconds: float, keep: Path | None, console: Cons
     """
     The evidence of two snapshots `seconds` apart, and one between; Ctrl-C takes the last one at once.
 
-    Raises click.ClickException where the heap profile cannot be had.
+    A program without pprof is asked for its own metrics instead. Raises click.ClickException where neither
+    can be had.
     """
     first = asyncio.run(_snapshot(service, with_leaks=False))
     _keep(keep, "baseline", first)
@@ -85,26 +93,44 @@ def watch(service: LiveService, seconds: float, keep: Path | None, console: Cons
     second = asyncio.run(_snapshot(service, with_leaks=True))
     _keep(keep, "now", second)
     return Evidence(
-        heap=second[FileKind.HEAP],
-        heap_baseline=first[FileKind.HEAP],
+        heap=second.get(FileKind.HEAP, b""),
+        heap_baseline=first.get(FileKind.HEAP),
         heap_between=between.get(FileKind.HEAP),
         goroutines=second.get(FileKind.GOROUTINE),
         goroutines_baseline=first.get(FileKind.GOROUTINE),
         goroutineleak=second.get(FileKind.GOROUTINE_LEAK),
         memstats=second.get(FileKind.MEMORY),
+        metrics=second.get(FileKind.METRICS),
+        metrics_baseline=first.get(FileKind.METRICS),
     )
 
 
 async def _snapshot(service: LiveService, *, with_leaks: bool) -> dict[FileKind, bytes]:
     async with PprofClient(_now, trust=service.trust) as client:
+        heap = await client.heap(service.endpoint)
+        if isinstance(heap, CaptureFailed):
+            return await _without_pprof(client, service, heap)
         taken: list[Capture] = [
-            await client.heap(service.endpoint),
+            heap,
             await client.goroutines(service.endpoint),
             await client.memory(service.endpoint),
         ]
         if with_leaks:
             taken.append(await client.leaked_goroutines(service.endpoint))
     return {each.kind: each.content for each in taken if _usable(each)}
+
+
+async def _without_pprof(
+    client: PprofClient, service: LiveService, heap: CaptureFailed
+) -> dict[FileKind, bytes]:
+    told = f"no heap profile: {heap.reason}: {heap.message}"
+    if heap.reason not in (CaptureFailure.NOT_OFFERED, CaptureFailure.NOT_A_PROFILE):
+        raise click.ClickException(told)
+    metrics = await client.runtime_metrics(service.endpoint)
+    if isinstance(metrics, CaptureFailed):
+        raise click.ClickException(f"{told}; nor metrics: {metrics.reason}: {metrics.message}")
+    click.echo(f"{told}; reading the program's own metrics instead", err=True)
+    return {FileKind.METRICS: metrics.content}
 
 
 def _now() -> datetime:
@@ -114,8 +140,6 @@ def _now() -> datetime:
 def _usable(capture: Capture) -> TypeGuard[CapturedProfile]:
     if isinstance(capture, CapturedProfile):
         return True
-    if capture.kind is FileKind.HEAP:
-        raise click.ClickException(f"no heap profile: {capture.reason}: {capture.message}")
     if capture.reason is not CaptureFailure.NOT_OFFERED:
         click.echo(f"without {capture.kind}: {capture.reason}: {capture.message}", err=True)
     return False
@@ -142,5 +166,5 @@ def _keep(folder: Path | None, name: str, files: dict[FileKind, bytes]) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for kind, content in files.items():
-        suffix = "json" if kind is FileKind.MEMORY else "pb.gz"
+        suffix = {FileKind.MEMORY: "json", FileKind.METRICS: "txt"}.get(kind, "pb.gz")
         (folder / f"{name}-{kind}.{suffix}").write_bytes(content)

@@ -22,6 +22,7 @@ from controller.evidence.endpoint import PprofEndpoint
 from controller.evidence.kept import FileKind
 from controller.evidence.memstats import memstats_json, read_memstats
 from controller.evidence.rejection import ProfileRejected
+from controller.evidence.runtime_metrics import read_runtime_metrics
 from controller.policy.memory_policy import Scheme
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -45,6 +46,7 @@ class CaptureFailure(StrEnum):
     INTERRUPTED = "Interrupted"
 
 
+_METRICS_PATHS = ("/metrics", "/actuator/prometheus")
 _TRY_ELSEWHERE = {CaptureFailure.NOT_OFFERED, CaptureFailure.NOT_A_PROFILE}
 
 
@@ -159,6 +161,24 @@ class PprofClient:
             if isinstance(last, CapturedProfile) or last.reason not in _TRY_ELSEWHERE:
                 return last
         return last
+
+    async def runtime_metrics(self, endpoint: PprofEndpoint) -> Capture:
+        """The program's own metrics, of a runtime without pprof, from where exporters usually offer them."""
+        for path in _METRICS_PATHS:
+            body = await self._get(FileKind.METRICS, endpoint, path)
+            last = body if isinstance(body, CaptureFailed) else self._metrics(body)
+            if isinstance(last, CapturedProfile) or last.reason not in _TRY_ELSEWHERE:
+                return last
+        return last
+
+    def _metrics(self, body: bytes) -> Capture:
+        try:
+            read_runtime_metrics(body)
+        except ProfileRejected as rejected:
+            return CaptureFailed(
+                kind=FileKind.METRICS, reason=CaptureFailure.NOT_A_PROFILE, message=str(rejected)
+            )
+        return self._kept(FileKind.METRICS, body)
 
     def _memory(self, body: bytes) -> Capture:
         try:

@@ -19,6 +19,8 @@ class Advice:
     gogc: str
     limit: str
     gomemlimit_bytes: int | None = None
+    settings: tuple[str, ...] = ()
+    """For other runtimes than Go: what to set or to run."""
 
 
 def advise(growth_class: GrowthClass, account: MemoryAccount) -> Advice:

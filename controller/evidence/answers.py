@@ -23,14 +23,14 @@ class Answers:
 def answer(
     *,
     growth_class: GrowthClass,
-    grew: bool,
+    has_baseline: bool,
     retainers: tuple[Retainer, ...],
     churn: tuple[Churn, ...],
     guilty: frozenset[str],
     account: MemoryAccount,
 ) -> Answers:
     """Answers from what was found; `guilty` are functions named as retainers or causes."""
-    right, why = _right_direction(grew, retainers, churn)
+    right, why = _right_direction(retainers, churn, "growth" if has_baseline else "heap in use")
     freed, freed_why = _freed_by_hand(growth_class, account)
     return Answers(
         right_direction=right,
@@ -42,9 +42,9 @@ def answer(
 
 
 def _right_direction(
-    grew: bool, retainers: tuple[Retainer, ...], churn: tuple[Churn, ...]
+    retainers: tuple[Retainer, ...], churn: tuple[Churn, ...], of_what: str
 ) -> tuple[bool | None, str]:
-    if not grew or not retainers:
+    if not retainers:
         if churn:
             return False, f"{churn[0].function} allocates most and keeps nothing; the Go heap did not grow"
         return None, "the Go heap did not grow, so no function can be blamed for it"
@@ -53,7 +53,7 @@ def _right_direction(
         return True, f"what allocates most also holds it: {holder.function}"
     return False, (
         f"alloc_space points at {churn[0].function}, which frees what it allocates; "
-        f"{holder.function} holds the memory ({holder.share:.0%} of the growth)"
+        f"{holder.function} holds the memory ({holder.share:.0%} of the {of_what})"
     )
 
 

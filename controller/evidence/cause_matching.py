@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.evidence.causes import CATALOGUE, Blocked, Cause, Grown
+from controller.evidence.causes import CATALOGUE, NATIVE, Blocked, Cause, Grown
 from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
 from controller.evidence.grown_heap import (
     LEAST_KEPT_RATIO,
@@ -21,17 +21,26 @@ from controller.evidence.grown_heap import (
     is_kept,
     largest_rows,
     owner,
+    retainer_named,
     rows_of,
     rows_through,
-    share_of,
 )
+from controller.evidence.growth_class import MemoryAccount
 from controller.evidence.heap_shape import HeapShape, shape_of
-from controller.evidence.origin import Origin, package_of
+from controller.evidence.origin import Origin, module_of, origin_of, package_of
 from controller.evidence.profile import Frame
-from controller.evidence.retainer import Retainer
+from controller.evidence.retainer import Retainer, kept_ratio
+from controller.evidence.sampling import growth_error
 
 _LEAST_SHARE_OF_A_SHAPE = 0.25
 _OBJECTS_PER_GOROUTINE = 2
+_SAME_NUMBER = 0.1
+_VALUES_PER_ENTRY = 4
+"""A cache's entries and their values are as many; both numbers are estimates from a sample."""
+_BLOCKS_THAT_CONVINCE = 10
+_WITHOUT_BASELINE_SHARE = 0.3
+_WITHOUT_BASELINE_BYTES = 8 << 20
+_WITHOUT_BASELINE_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +90,8 @@ class _Matcher:
         self._goroutines = goroutines
         self._explained: set[tuple[WaitState, str]] = set()
         self._explained_rows: set[int] = set()
+        self._explained_modules: set[str] = set()
+        self._cached_entries = 0.0
 
     def specific(self) -> Iterator[NamedCause]:
         """Causes with a signature of their own."""
@@ -99,8 +110,13 @@ class _Matcher:
             known = any(_waits_in(each, signature) for each in self._goroutines.leaked)
             if not groups or (delta < signature.at_least and not known):
                 continue
-            self._explained.update((each.state, each.function) for each in self._with_same_root(groups))
-            place = self._caller(signature) or _place(groups[0])
+            twins = self._twins(groups)
+            explained = [*self._with_same_root(groups), *twins]
+            self._explained.update((each.state, each.function) for each in explained)
+            self._explained_modules.update(
+                module_of(each.function) for each in groups if each.origin is Origin.LIBRARY
+            )
+            place = self._caller(signature) or _place(next(iter(twins), groups[0]))
             confidence = 0.97 if known else 0.92 if self._goroutines.has_baseline else 0.7
             evidence = f"{delta} goroutines more in {groups[0].function}"
             return _named(cause, confidence, place, evidence, by_goroutines=True)
@@ -108,11 +124,26 @@ class _Matcher:
 
     def _with_same_root(self, groups: list[GoroutineGroup]) -> list[GoroutineGroup]:
         """Groups that come and go with these: a connection's reader has a writer beside it."""
-        packages = {each.function.rpartition(".")[0] for each in groups}
+        types = {each.function.rpartition(".")[0] for each in groups}
+        modules = {module_of(each.function) for each in groups if each.origin is Origin.LIBRARY}
         return [
             each
             for each in self._goroutines.groups
-            if each in groups or each.function.rpartition(".")[0] in packages
+            if each in groups
+            or each.function.rpartition(".")[0] in types
+            or (each.origin is Origin.LIBRARY and module_of(each.function) in modules)
+        ]
+
+    def _twins(self, groups: list[GoroutineGroup]) -> list[GoroutineGroup]:
+        """Goroutines of the application that are as many more: it starts one for each of the library's."""
+        if groups[0].origin is Origin.APPLICATION:
+            return []
+        deltas = [each.delta for each in groups]
+        return [
+            each
+            for each in self._goroutines.groups
+            if each.origin is Origin.APPLICATION
+            and any(abs(each.delta - delta) <= _SAME_NUMBER * delta for delta in deltas)
         ]
 
     def _healthy_counterpart(self, signature: Blocked) -> int:
@@ -126,31 +157,55 @@ class _Matcher:
         )
 
     def _by_heap(self, cause: Cause) -> NamedCause | None:
-        if self._heap is None or not cause.grown or not self._heap.comparison.has_baseline:
+        if self._heap is None or not (self._heap.comparison.has_baseline or cause.without_baseline):
             return None
-        comparison = self._heap.comparison
-        rows = largest_rows(comparison)
-        growth = float(np.maximum(comparison.inuse_delta_bytes, 0).sum())
         for signature in cause.grown:
-            hits = rows_through(comparison, rows, signature)
-            held = float(comparison.inuse_delta_bytes[hits].sum())
-            if not hits:
-                continue
-            heaviest = max(hits, key=lambda row: float(comparison.inuse_delta_bytes[row]))
-            if held < growth * self._least_share(signature, caller_of(comparison, heaviest, signature)):
-                continue
-            if not is_kept(self._heap, hits, owner(self._heap, heaviest).function):
-                continue
-            self._explained_rows.update(hits)
-            place = caller_of(comparison, heaviest, signature)
-            self._explain_goroutines_of(place.function)
-            share = held / growth
-            if signature.keeps_what_it_is_given:
-                share = max(share, share_of(self._heap, place.function))
-            return _named(
-                cause, 0.6 + 0.35 * min(share * 2, 1.0), place, f"{min(share, 1):.0%} of the growth"
-            )
+            named = self._by_call(self._heap, cause, signature)
+            if named is not None:
+                return named
         return None
+
+    def _by_call(self, heap: GrownHeap, cause: Cause, signature: Grown) -> NamedCause | None:
+        """The cause, where enough of the growth was allocated under the calls of its signature, and stays."""
+        comparison = heap.comparison
+        delta = comparison.inuse_delta_bytes
+        hits = rows_through(comparison, largest_rows(comparison), signature)
+        if not hits:
+            return None
+        held, growth = float(delta[hits].sum()), float(np.maximum(delta, 0).sum())
+        heaviest = max(hits, key=lambda row: float(delta[row]))
+        place = caller_of(comparison, heaviest, signature)
+        if self._is_explained(place) or held < growth * self._least_share(signature, place):
+            return None
+        if not is_kept(heap, hits, owner(heap, heaviest).function, signature.at_least_kept):
+            return None
+        if not comparison.has_baseline and held < max(
+            growth * _WITHOUT_BASELINE_SHARE, _WITHOUT_BASELINE_BYTES
+        ):
+            return None
+        if origin_of(place) < Origin.LIBRARY:
+            place = _keeper(heap) or place
+        share = held / growth
+        if signature.keeps_what_it_is_given:
+            caller = retainer_named(heap, place.function)
+            if caller is not None and is_filling(heap, caller):
+                return None
+            share = max(share, caller.share if caller else 0.0)
+            self._cached_entries = max(
+                self._cached_entries, float(comparison.inuse_delta_objects[hits].max())
+            )
+        self._explained_rows.update(hits)
+        self._explain_goroutines_of(place.function)
+        seen = growth_error(comparison, np.array(hits)).sampled_blocks
+        confidence = (0.6 + 0.35 * min(share * 2, 1.0)) * (0.7 + 0.3 * min(seen / _BLOCKS_THAT_CONVINCE, 1.0))
+        if not comparison.has_baseline:
+            confidence *= _WITHOUT_BASELINE_CONFIDENCE
+        of_what = "growth" if comparison.has_baseline else "heap in use"
+        return _named(cause, confidence, place, f"{min(share, 1):.0%} of the {of_what}")
+
+    def _is_explained(self, caller: Frame) -> bool:
+        """Whether the call is a library's, whose own goroutines are known to have been left running."""
+        return origin_of(caller) is Origin.LIBRARY and module_of(caller.function) in self._explained_modules
 
     def _least_share(self, signature: Grown, caller: Frame) -> float:
         lower = signature.at_least_share_in_leaked
@@ -220,6 +275,8 @@ class _Matcher:
             return False
         heaviest = int(rows[int(delta[rows].argmax())])
         objects = float(heap.comparison.inuse_delta_objects[heaviest])
+        if self._cached_entries / _VALUES_PER_ENTRY <= objects <= self._cached_entries * _VALUES_PER_ENTRY:
+            return False
         return not self._is_held_by_goroutines(heap, retainer, objects, found)
 
     def _is_held_by_goroutines(
@@ -249,6 +306,47 @@ class _Matcher:
         place = _shape_place(shape) or Frame(retainer.function, retainer.file, retainer.line)
         evidence = f"{min(retainer.share, 1):.0%} of the growth, and nearly all of it kept"
         return _named(cause, 0.75 if shape.function else 0.5, place, evidence)
+
+
+def causes_outside_go(account: MemoryAccount, heap: GrownHeap) -> tuple[NamedCause, ...]:
+    """
+    Memory outside Go, and before it the causes whose Go objects own some: a few of these are enough.
+
+    The native cause names the function whose Go objects grew most beside it, which may be its handles.
+    """
+    matcher = _Matcher(heap, GrownGoroutines(), heap)
+    handles = [named for named in matcher.specific() if named.cause.owns_native]
+    native, rss = account.native_bytes or 0, account.rss_bytes or 1
+    told = f"{native >> 20} of {rss >> 20} MiB resident memory are not Go's"
+    place, beside = Frame("", "", 0), _kept_beside(heap)
+    if beside is not None:
+        place = Frame(beside.function, beside.file, beside.line)
+        told += f"; on Go's side {beside.function} keeps most"
+    certain = min([0.5 + native / rss / 2, 0.95, *(each.confidence - 0.05 for each in handles)])
+    return (*handles, _named(NATIVE, certain, place, told))
+
+
+def _kept_beside(heap: GrownHeap) -> Retainer | None:
+    if not heap.comparison.has_baseline:
+        return None
+    kept = (each for each in heap.retainers if each.kept_ratio >= LEAST_KEPT_RATIO)
+    return next((each for each in kept if each.origin >= Origin.LIBRARY), None)
+
+
+def _keeper(heap: GrownHeap) -> Frame | None:
+    """
+    The function of the application that most likely keeps what a request brought along: of those that run
+    while one is served, the one that itself keeps most. None where none does.
+    """
+    comparison = heap.comparison
+    for row in largest_rows(comparison):
+        stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
+        place = owner(heap, row)
+        if origin_of(place) < Origin.LIBRARY or kept_ratio(comparison, np.array([row])) < LEAST_KEPT_RATIO:
+            continue
+        if any(comparison.origins[frame] is Origin.DISPATCH for frame in stack):
+            return place
+    return None
 
 
 def is_accused(named: NamedCause, function: str) -> bool:

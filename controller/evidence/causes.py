@@ -41,6 +41,8 @@ class Grown:
     """Stacks with one of these functions are about something else."""
     called_by_anyone: bool = False
     """Also where Go's own packages made the call."""
+    at_least_kept: float = 0.7
+    """Of what was allocated there and by its owner since the baseline, never freed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,10 @@ class Cause:
     """For the general causes: any goroutine of the application that grew and waits like this."""
     shapes: frozenset[Shape] = frozenset()
     """For the general causes: any memory of the application that grew and is held like this."""
+    owns_native: bool = False
+    """Its Go objects may be handles of something larger outside the Go heap, as those of a C database."""
+    without_baseline: bool = False
+    """No healthy program holds a large part of its heap like this, so one profile is enough to suspect it."""
 
 
 def _r(*alternatives: str) -> re.Pattern[str]:
@@ -69,6 +75,17 @@ _SELECT = frozenset({WaitState.SELECT})
 _IO = frozenset({WaitState.IO_WAIT})
 
 _HTTP_CALLS = _r(r"^net/http\.\(\*(Client|Transport)\)\.", r"^net/http\.(Get|Post|Head|PostForm)$")
+
+_HTTP_WAITS = _r(r"^net/http\.\(\*persistConn\)\.roundTrip$", r"^net/http\.\(\*bodyEOFSignal\)\.Read$")
+
+BOUNDED_CACHES = _r(
+    r"^github\.com/hashicorp/golang-lru(/v\d+)?[./]",
+    r"^github\.com/(dgraph-io/ristretto|elastic/go-freelru|Yiling-J/theine-go"
+    r"|maypok86/otter|coocood/freecache|vmihailenco/go-tinylfu)(/v\d+)?[./]",
+)
+"""Caches that cannot be made without a bound: while they fill they look like a leak."""
+FREED_NOTHING = 0.97
+"""Kept of what was allocated: a bounded cache that is full frees one entry for each it takes in."""
 
 CATALOGUE: tuple[Cause, ...] = (
     Cause(
@@ -86,9 +103,7 @@ CATALOGUE: tuple[Cause, ...] = (
                 function=_r(r"^net/http\.\(\*persistConn\)\.readLoop$"),
                 states=_SELECT,
                 called_through=_HTTP_CALLS,
-                unless=_r(
-                    r"^net/http\.\(\*persistConn\)\.roundTrip$", r"^net/http\.\(\*bodyEOFSignal\)\.Read$"
-                ),
+                unless=_HTTP_WAITS,
             ),
             Blocked(
                 function=_r(
@@ -105,19 +120,34 @@ CATALOGUE: tuple[Cause, ...] = (
         ),
     ),
     Cause(
+        id="call-without-timeout",
+        title="Outgoing calls wait without a timeout",
+        why="http.Get and http.DefaultClient wait for ever for a service that accepts and does not "
+        "answer; each call keeps its goroutine, its connection and all that its caller holds.",
+        look_for="http.Get, http.Post, http.DefaultClient and clients without Timeout; requests made "
+        "without a context that ends",
+        linter="noctx",
+        fix="`http.Client{Timeout: …}`, or http.NewRequestWithContext with a deadline; bound how many "
+        "calls are under way",
+        blocked=(Blocked(function=_HTTP_WAITS, at_least=1000),),
+    ),
+    Cause(
         id="rows-not-closed",
         title="sql.Rows not closed",
-        why="A result set that is not read to its end holds its connection; the pool opens another for each.",
+        why="A result set that is not read to its end holds its connection; the pool opens another for "
+        "each, or where it has a bound lets everybody wait.",
         look_for="Query or QueryContext without `defer rows.Close()`, loops over rows.Next that "
         "return early, transactions without Commit or Rollback",
         linter="sqlclosecheck, rowserrcheck",
         fix="`defer rows.Close()` after the error check, QueryRow where one row is wanted, and a bound: "
         "db.SetMaxOpenConns",
+        owns_native=True,
         blocked=(
             Blocked(
                 function=_r(r"^database/sql\.\(\*(Rows|Tx)\)\.awaitDone$"),
                 called_through=_r(r"^database/sql\.\(\*(DB|Tx|Conn|Stmt)\)\.(Query|Begin)"),
             ),
+            Blocked(function=_r(r"^database/sql\.\(\*DB\)\.conn$"), states=_SELECT, at_least=200),
         ),
         grown=(Grown(call=_r(r"^database/sql\.\(\*(DB|Conn|Tx)\)\.(Query|QueryContext|Begin|BeginTx)$")),),
     ),
@@ -129,6 +159,8 @@ CATALOGUE: tuple[Cause, ...] = (
         "`defer stmt.Close()`",
         linter="sqlclosecheck",
         fix="prepare once and share the statement, or `defer stmt.Close()`",
+        owns_native=True,
+        without_baseline=True,
         grown=(Grown(call=_r(r"^database/sql\.\(\*(DB|Conn|Tx)\)\.(Prepare|PrepareContext)$")),),
     ),
     Cause(
@@ -151,6 +183,7 @@ CATALOGUE: tuple[Cause, ...] = (
                 states=_IO,
                 at_least=150,
                 called_through=_HTTP_CALLS,
+                unless=_HTTP_WAITS,
             ),
             Blocked(
                 function=_r(
@@ -201,15 +234,27 @@ CATALOGUE: tuple[Cause, ...] = (
         "or not called on every path",
         linter="go vet (lostcancel), contextcheck, fatcontext",
         fix="`ctx, cancel := …; defer cancel()`",
+        without_baseline=True,
         blocked=(Blocked(function=_r(r"^context\.\(\*cancelCtx\)\.propagateCancel\.func\d+$")),),
         grown=(
             Grown(
                 call=_r(
-                    r"^context\.(With|AfterFunc|\(\*cancelCtx\)\.propagateCancel|withCancel|newCancelCtx)"
+                    r"^context\.(With(Cancel|Timeout|Deadline)|AfterFunc"
+                    r"|\(\*cancelCtx\)\.propagateCancel|withCancel|newCancelCtx)"
                 ),
                 at_least_share=0.20,
             ),
         ),
+    ),
+    Cause(
+        id="context-chain-grows",
+        title="A context is wrapped again and again",
+        why="context.WithValue refers to the context that it wraps; one that is kept and wrapped for "
+        "every event is a list that only grows.",
+        look_for="`ctx = context.WithValue(ctx, …)` in a loop, or in a field that outlives the request",
+        linter="fatcontext, containedctx",
+        fix="wrap the request's own context and drop it with the request; keep values in a struct",
+        grown=(Grown(call=_r(r"^context\.WithValue$"), at_least_share=0.20),),
     ),
     Cause(
         id="metric-label-cardinality",
@@ -220,6 +265,7 @@ CATALOGUE: tuple[Cause, ...] = (
         linter="promlinter; none for the values themselves",
         fix="drop the label or map its values to a small fixed set; delete series that are no longer needed "
         "(DeleteLabelValues)",
+        without_baseline=True,
         grown=(
             Grown(
                 call=_r(
@@ -237,10 +283,11 @@ CATALOGUE: tuple[Cause, ...] = (
     ),
     Cause(
         id="pool-buffers-grow",
-        title="Buffers in a sync.Pool grow and are never cut",
+        title="Buffers of a sync.Pool grow and are never cut, or are not put back",
         why="A pool hands out the same buffers again and again; after one large use each of them "
-        "stays large.",
-        look_for="`pool.Put(buf)` without a check of `buf.Cap()`",
+        "stays large. What is taken and kept is the pool's no more.",
+        look_for="`pool.Put(buf)` without a check of `buf.Cap()`; Get without Put on every path, loggers and "
+        "encoders that are cloned and kept",
         linter="none (staticcheck SA6002 finds a related mistake)",
         fix="do not put buffers back above a size (`if buf.Cap() <= 64<<10 { pool.Put(buf) }`)",
         grown=(Grown(call=_r(r"^sync\.\(\*Pool\)\."), at_least_share=0.20),),
@@ -263,31 +310,66 @@ CATALOGUE: tuple[Cause, ...] = (
                     r"^github\.com/gin-gonic/gin\.\(\*Engine\)\.(allocateContext|New)",
                 ),
                 at_least_share=0.25,
-                unless=_r(r"^net/http\.\(\*(persistConn|Client|Transport)\)\."),
+                # The line alone stays where only a part of the path is kept, as the key of a map.
+                unless=_r(
+                    r"^net/http\.\(\*(persistConn|Client|Transport)\)\.",
+                    r"^net/textproto\.\(\*Reader\)\.ReadLine$",
+                ),
                 called_by_anyone=True,
+            ),
+        ),
+        without_baseline=True,
+    ),
+    Cause(
+        id="registered-again-and-again",
+        title="Something is registered again and again",
+        why="Jobs, hooks, handlers and templates stay registered until somebody removes them.",
+        look_for="AddFunc, AddHook, Notify, Handle or Parse in code that runs per request instead of once "
+        "at start",
+        linter="none",
+        fix="register once at start, or remove the registration when its owner ends",
+        grown=(
+            Grown(
+                call=_r(
+                    r"^github\.com/robfig/cron(/v\d+)?\.\(\*Cron\)\.(AddFunc|AddJob|Schedule)$",
+                    r"^github\.com/sirupsen/logrus\.(AddHook|\(\*Logger\)\.AddHook|LevelHooks\.Add)$",
+                    r"^(text|html)/template\.\(\*Template\)\.(New|Parse|AddParseTree)$",
+                    r"^os/signal\.Notify",
+                    r"^net/http\.\(\*ServeMux\)\.(Handle|HandleFunc)$",
+                    r"^runtime\.(SetFinalizer|AddCleanup)$",
+                ),
+                at_least_share=0.10,
+                keeps_what_it_is_given=True,
             ),
         ),
     ),
     Cause(
         id="cache-without-expiry",
         title="A cache library used without expiry or bound",
-        why="The library keeps what it is given until it expires, and here nothing expires.",
-        look_for="the cache's constructor: no expiration, no clean-up interval, no maximum size, "
-        "keys that never "
-        "come again",
+        why="The library keeps what it is given until it expires or a bound is met, and here neither "
+        "happens.",
+        look_for="the cache's constructor: no expiration, no clean-up interval, no maximum size or one "
+        "that memory does not have room for (a bound in entries, a cost that is not in bytes), keys that "
+        "never come again",
         linter="none",
         fix="give the cache an expiry and a bound, and leave what is unique (timestamps, ids) out of "
         "its keys",
         grown=(
             Grown(
                 call=_r(
-                    r"^github\.com/patrickmn/go-cache\.",
+                    r"^github\.com/(patrickmn/go-cache|golang/groupcache/lru)\.",
                     r"^github\.com/(allegro/bigcache|muesli/cache2go|bluele/gcache"
                     r"|jellydator/ttlcache|ReneKroon/ttlcache|eko/gocache|karlseguin/ccache|zekroTJA/timedmap"
                     r"|orcaman/concurrent-map|Code-Hex/go-generics-cache)(/v\d+)?[./]",
                 ),
                 at_least_share=0.01,
                 keeps_what_it_is_given=True,
+            ),
+            Grown(
+                call=BOUNDED_CACHES,
+                at_least_share=0.01,
+                keeps_what_it_is_given=True,
+                at_least_kept=FREED_NOTHING,
             ),
         ),
     ),
@@ -372,8 +454,8 @@ CATALOGUE: tuple[Cause, ...] = (
         id="unbounded-map-or-cache",
         title="Unbounded map or cache",
         why="Entries are added and never removed; what each of them refers to stays with it.",
-        look_for="a map (or sync.Map) that is only written to, keys that are new every time, a cache without "
-        "expiry or bound",
+        look_for="a map (or sync.Map), list or queue that is only added to, keys that are new every time, "
+        "a cache without expiry or bound; keys and values cut from larger strings (strings.Clone)",
         linter="none (gochecknoglobals lists the package-level variables)",
         fix="delete entries when their owner ends, or use a cache with a bound and an expiry",
         shapes=frozenset({Shape.MAP, Shape.UNKNOWN}),
@@ -390,13 +472,6 @@ CATALOGUE: tuple[Cause, ...] = (
         "MALLOC_ARENA_MAX=2 or jemalloc",
     ),
 )
-
-BOUNDED_CACHES = _r(
-    r"^github\.com/hashicorp/golang-lru(/v\d+)?[./]",
-    r"^github\.com/(dgraph-io/ristretto|golang/groupcache/lru|elastic/go-freelru|Yiling-J/theine-go"
-    r"|maypok86/otter|coocood/freecache|vmihailenco/go-tinylfu)(/v\d+)?[./]",
-)
-"""Caches that cannot be made without a bound: while they fill they look like a leak."""
 
 BY_ID = {cause.id: cause for cause in CATALOGUE}
 NATIVE = BY_ID["native-memory"]

@@ -10,19 +10,38 @@ from dataclasses import dataclass
 from controller.detection.assessment import GrowthClass
 from controller.evidence.advice import Advice, advise
 from controller.evidence.answers import Answers, answer
-from controller.evidence.cause_matching import GrownGoroutines, NamedCause, is_accused, name_causes
-from controller.evidence.causes import NATIVE
+from controller.evidence.cause_matching import (
+    GrownGoroutines,
+    NamedCause,
+    causes_outside_go,
+    is_accused,
+    name_causes,
+)
 from controller.evidence.churn import Churn, find_churn
 from controller.evidence.comparison import Comparison, compare
 from controller.evidence.flame import FlameNode, flame_of
-from controller.evidence.goroutines import MOST_GROUPS, GoroutineGroup, group_goroutines, has_leaked
+from controller.evidence.goroutines import (
+    MOST_GROUPS,
+    GoroutineGroup,
+    group_goroutines,
+    has_leaked,
+    stack_retainers,
+)
 from controller.evidence.grown_heap import LEAST_KEPT_RATIO, GrownHeap, is_filling
-from controller.evidence.growth_class import MemoryAccount, classify, stack_growth_bytes
+from controller.evidence.growth_class import MemoryAccount, classify, stack_bytes_each
 from controller.evidence.memstats import read_memstats
 from controller.evidence.origin import Origin
+from controller.evidence.other_runtimes import judge_runtime
 from controller.evidence.plateau import Halves
 from controller.evidence.profile import ProfileLimits, read_profile
-from controller.evidence.retainer import Retainer, find_retainers, growth_by_owner, owners
+from controller.evidence.retainer import (
+    MOST_RETAINERS,
+    Retainer,
+    find_retainers,
+    growth_by_owner,
+    owners,
+)
+from controller.evidence.runtime_metrics import Runtime, RuntimeMemory, read_runtime_metrics
 from controller.evidence.sampling import FEW_SAMPLES, SamplingError, growth_error
 
 _LEAST_GROWTH_BYTES = 2 << 20
@@ -32,9 +51,13 @@ _LEAST_GROWTH_RATIO = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The files of one replica as they were taken, and what is known beside them; only `heap` is needed."""
+    """
+    The files of one replica as they were taken, and what is known beside them.
 
-    heap: bytes
+    Needed is `heap`, or of a program without pprof `metrics`.
+    """
+
+    heap: bytes = b""
     heap_baseline: bytes | None = None
     heap_between: bytes | None = None
     """Taken between the two: tells a cache that fills from a leak that goes on."""
@@ -42,6 +65,9 @@ class Evidence:
     goroutines_baseline: bytes | None = None
     goroutineleak: bytes | None = None
     memstats: bytes | None = None
+    metrics: bytes | None = None
+    """The answer of the program's own `/metrics`, in Prometheus' text format."""
+    metrics_baseline: bytes | None = None
     rss_bytes: int | None = None
     limit_bytes: int | None = None
 
@@ -66,16 +92,21 @@ class Diagnosis:
     advice: Advice
     warnings: tuple[str, ...]
     flame: FlameNode
+    runtime: Runtime = Runtime.GO
+    plain: str = ""
+    """In a sentence, where only metrics were there to read."""
 
 
 def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnosis:
     """Reads the files and says what they show. Raises ProfileRejected."""
+    metrics = read_runtime_metrics(evidence.metrics) if evidence.metrics else None
+    if metrics is not None and not evidence.heap:
+        return _from_metrics(metrics, evidence)
     comparison = _compared(evidence, limits)
     positions = owners(comparison)
     retainers = find_retainers(comparison, positions)
     goroutines = _goroutines(evidence, limits)
-    stats = read_memstats(evidence.memstats) if evidence.memstats else None
-    account = MemoryAccount(rss_bytes=evidence.rss_bytes, limit_bytes=evidence.limit_bytes, stats=stats)
+    account = _account(evidence, metrics)
     error = growth_error(comparison)
     grew = _grew(comparison, error)
     heap = GrownHeap(
@@ -92,7 +123,10 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         heap_grew=grew and comparison.has_baseline, goroutines_leak=goroutines_leak, account=account
     )
     if growth_class is GrowthClass.NATIVE:
-        causes = (_native(account), *causes)
+        causes = (*causes_outside_go(account, heap), *causes)
+    holders = retainers if grew else ()
+    if growth_class is GrowthClass.GOROUTINE and all(each.origin <= Origin.RUNTIME for each in holders):
+        holders = (*_stacks(comparison, goroutines, account), *holders)
     churn = find_churn(comparison, positions)
     return Diagnosis(
         growth_class=GrowthClass.HEAP
@@ -103,16 +137,16 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         plus_minus_bytes=error.plus_minus_bytes,
         explained_share=_explained_share(growth_class, comparison, retainers, goroutines, account),
         has_baseline=comparison.has_baseline,
-        retainers=retainers if grew else (),
+        retainers=holders[:MOST_RETAINERS],
         churn=churn,
         goroutines=goroutines.groups[:MOST_GROUPS],
         causes=causes,
         answers=answer(
             growth_class=growth_class,
-            grew=grew,
-            retainers=retainers if grew else (),
+            has_baseline=comparison.has_baseline,
+            retainers=holders,
             churn=churn,
-            guilty=_guilty(retainers if grew else (), causes, churn),
+            guilty=_guilty(holders, causes, churn),
             account=account,
         ),
         advice=advise(growth_class, account),
@@ -122,6 +156,36 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         ),
         flame=flame_of(comparison),
     )
+
+
+def _from_metrics(now: RuntimeMemory, evidence: Evidence) -> Diagnosis:
+    before = read_runtime_metrics(evidence.metrics_baseline) if evidence.metrics_baseline else None
+    found = judge_runtime(now, before, rss_bytes=evidence.rss_bytes, limit_bytes=evidence.limit_bytes)
+    return Diagnosis(
+        growth_class=found.growth_class,
+        confidence=found.confidence,
+        growth_bytes=found.growth_bytes,
+        plus_minus_bytes=0.0,
+        explained_share=found.explained_share,
+        has_baseline=found.has_baseline,
+        retainers=(),
+        churn=(),
+        goroutines=(),
+        causes=(),
+        answers=found.answers,
+        advice=found.advice,
+        warnings=found.warnings,
+        flame=FlameNode(function="all that grew", bytes=0.0, origin=Origin.RUNTIME),
+        runtime=found.runtime,
+        plain=found.sentence,
+    )
+
+
+def _account(evidence: Evidence, metrics: RuntimeMemory | None) -> MemoryAccount:
+    """MemStats as they were taken with the heap, else from the metrics."""
+    stats = read_memstats(evidence.memstats) if evidence.memstats else metrics.go if metrics else None
+    rss = evidence.rss_bytes or (metrics.rss_bytes if metrics else None)
+    return MemoryAccount(rss_bytes=rss, limit_bytes=evidence.limit_bytes, stats=stats)
 
 
 def _compared(evidence: Evidence, limits: ProfileLimits | None) -> Comparison:
@@ -174,16 +238,13 @@ def _guilty(
     return frozenset(accused | {each.function for each in retainers[:3]})
 
 
-def _native(account: MemoryAccount) -> NamedCause:
-    native, rss = account.native_bytes or 0, account.rss_bytes or 1
-    return NamedCause(
-        cause=NATIVE,
-        confidence=round(min(0.5 + native / rss / 2, 0.95), 2),
-        function="",
-        file="",
-        line=0,
-        evidence=f"{native >> 20} of {rss >> 20} MiB resident memory are not Go's",
-    )
+def _stacks(
+    comparison: Comparison, goroutines: GrownGoroutines, account: MemoryAccount
+) -> tuple[Retainer, ...]:
+    each = stack_bytes_each(sum(group.count for group in goroutines.groups), account.stats)
+    stacks = sum(group.delta for group in goroutines.groups if group.delta > 0) * each
+    growth = max(comparison.growth_bytes, 0.0) + stacks
+    return stack_retainers(goroutines.groups, bytes_each=each, growth_bytes=max(growth, 1.0))
 
 
 def _grew(comparison: Comparison, error: SamplingError) -> bool:
@@ -211,10 +272,10 @@ def _explained_share(
     goroutines: GrownGoroutines,
     account: MemoryAccount,
 ) -> float:
-    """Of heap and stack growth, what the listed functions and goroutine groups hold."""
+    """Of heap and stack growth, what functions and goroutine groups hold."""
     delta = sum(each.delta for each in goroutines.groups) if goroutines.has_baseline else 0
     count = sum(each.count for each in goroutines.groups)
-    stacks = stack_growth_bytes(delta, count, account.stats)
+    stacks = max(delta, 0) * stack_bytes_each(count, account.stats)
     named = sum(each.delta_bytes for each in retainers if each.origin > Origin.RUNTIME)
     overhead = sum(each.delta_bytes for each in retainers if each.origin <= Origin.RUNTIME)
     whole = max(comparison.growth_bytes, named) + stacks

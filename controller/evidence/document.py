@@ -19,6 +19,8 @@ from controller.evidence.goroutines import GoroutineGroup, WaitState
 from controller.evidence.origin import Origin
 from controller.evidence.profile import Frame
 from controller.evidence.retainer import Retainer
+from controller.evidence.runtime_metrics import Runtime
+from controller.evidence.summary import summarize
 
 _DEEPEST_STACK = 128
 
@@ -32,7 +34,10 @@ class BadDocument(ValueError):
 def diagnosis_document(diagnosis: Diagnosis, *, with_flame: bool = False) -> Document:
     """The diagnosis as JSON values: sizes in whole bytes, shares in 0..1; stacks leaf first."""
     document: Document = {
+        "runtime": diagnosis.runtime.value,
         "class": diagnosis.growth_class.value,
+        "summary": summarize(diagnosis),
+        "plain": diagnosis.plain,
         "confidence": diagnosis.confidence,
         "explainedShare": diagnosis.explained_share,
         "growthBytes": round(diagnosis.growth_bytes),
@@ -63,6 +68,7 @@ def diagnosis_document(diagnosis: Diagnosis, *, with_flame: bool = False) -> Doc
             "gomemlimitBytes": diagnosis.advice.gomemlimit_bytes,
             "gogc": diagnosis.advice.gogc,
             "limit": diagnosis.advice.limit,
+            "settings": list(diagnosis.advice.settings),
         },
         "warnings": list(diagnosis.warnings),
     }
@@ -167,10 +173,13 @@ def _read(document: Document) -> Diagnosis:
             gomemlimit=_text(advice["gomemlimit"]),
             gogc=_text(advice["gogc"]),
             limit=_text(advice["limit"]),
+            settings=tuple(_text(each) for each in advice["settings"]),
             gomemlimit_bytes=None if advice["gomemlimitBytes"] is None else int(advice["gomemlimitBytes"]),
         ),
         warnings=tuple(_text(each) for each in document["warnings"]),
         flame=_read_flame(document["flame"]),
+        runtime=Runtime(document["runtime"]),
+        plain=_text(document["plain"]),
     )
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from controller.evidence.origin import Origin, origin_of
 from controller.evidence.profile import Frame, Profile
-from controller.evidence.retainer import owner_position
+from controller.evidence.retainer import MOST_RETAINERS, Retainer, owner_position
 
 MOST_GROUPS = 20
 LEAST_GOROUTINES = 50
@@ -18,6 +18,10 @@ LEAST_WITHOUT_BASELINE = 500
 _LEAST_GROWTH_RATIO = 0.3
 """Of the group's former count: a pool that breathes is no leak."""
 _FRAMES_THAT_TELL_THE_STATE = 10
+
+
+GOROUTINE_STACKS = "goroutine stacks"
+"""Stands as the allocator of what a heap profile does not show."""
 
 
 class WaitState(StrEnum):
@@ -114,6 +118,37 @@ def group_goroutines(
             )
         )
     return tuple(sorted(groups, key=lambda each: (-each.delta, -each.count, each.function)))
+
+
+def stack_retainers(
+    groups: tuple[GoroutineGroup, ...], *, bytes_each: float, growth_bytes: float
+) -> tuple[Retainer, ...]:
+    """
+    The groups that grew as holders of their stacks, which no heap profile shows; those of code that people
+    can change first. `growth_bytes` is what their shares refer to.
+    """
+    most = max((each.delta for each in groups), default=0)
+    grown = [
+        each for each in groups if each.delta > _LEAST_GROWTH_RATIO * most and each.origin > Origin.RUNTIME
+    ]
+    grown.sort(key=lambda each: (-each.origin, -each.delta))
+    return tuple(
+        Retainer(
+            function=each.function,
+            file=each.file,
+            line=each.line,
+            inuse_bytes=each.count * bytes_each,
+            delta_bytes=each.delta * bytes_each,
+            share=each.delta * bytes_each / growth_bytes,
+            stack=each.stack,
+            allocator=GOROUTINE_STACKS,
+            via=each.stack[0].function,
+            origin=each.origin,
+            alloc_bytes=0.0,
+            kept_ratio=1.0,
+        )
+        for each in grown[:MOST_RETAINERS]
+    )
 
 
 _Stacks = dict[tuple[Frame, ...], int]

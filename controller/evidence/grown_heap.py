@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.evidence.causes import BOUNDED_CACHES, Grown
+from controller.evidence.causes import BOUNDED_CACHES, FREED_NOTHING, Grown
 from controller.evidence.comparison import Comparison, Indices, Numbers
 from controller.evidence.origin import Origin
 from controller.evidence.plateau import Halves, is_slowing
@@ -32,7 +32,7 @@ def is_filling(heap: GrownHeap, retainer: Retainer) -> bool:
     """Whether what the function holds looks like a cache on the way to its bound."""
     rows = rows_of(heap, retainer)
     comparison = heap.comparison
-    bounded = any(
+    bounded = retainer.kept_ratio < FREED_NOTHING and any(
         BOUNDED_CACHES.search(comparison.frames[frame].function)
         for row in rows.tolist()
         for frame in comparison.stacks[int(comparison.stack_of[row])].tolist()
@@ -76,16 +76,16 @@ def _asked_from_outside(stack: list[int], calls: set[int], origins: tuple[Origin
     return above is not None and origins[above] >= Origin.LIBRARY
 
 
-def is_kept(heap: GrownHeap, rows: list[int], owner: str) -> bool:
+def is_kept(heap: GrownHeap, rows: list[int], owner: str, least: float) -> bool:
     """By these rows, or by all of their owner's: a map's tables are freed as it grows, its values not."""
     ratio = kept_ratio(heap.comparison, np.array(rows))
     of_owner = (each.kept_ratio for each in heap.retainers if each.function == owner)
-    return max(ratio, *of_owner, 0.0) >= LEAST_KEPT_RATIO
+    return max(ratio, *of_owner, 0.0) >= least
 
 
-def share_of(heap: GrownHeap, owner: str) -> float:
-    """The share of the growth that a function holds."""
-    return next((each.share for each in heap.retainers if each.function == owner), 0.0)
+def retainer_named(heap: GrownHeap, function: str) -> Retainer | None:
+    """What a function holds of the growth; None where that is nothing to speak of."""
+    return next((each for each in heap.retainers if each.function == function), None)
 
 
 def caller_of(comparison: Comparison, row: int, signature: Grown) -> Frame:

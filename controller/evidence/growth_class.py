@@ -69,9 +69,8 @@ def classify(*, heap_grew: bool, goroutines_leak: bool, account: MemoryAccount) 
     return GrowthClass.UNKNOWN
 
 
-def stack_growth_bytes(goroutine_delta: int, goroutine_count: int, stats: MemStats | None) -> int:
-    """What more goroutines need for their stacks: at the measured average, else at the runtime's least."""
-    each = _LEAST_STACK_BYTES
-    if stats is not None and stats.stack_inuse and goroutine_count > 0:
-        each = max(stats.stack_inuse // goroutine_count, _LEAST_STACK_BYTES)
-    return max(goroutine_delta, 0) * each
+def stack_bytes_each(goroutine_count: int, stats: MemStats | None) -> int:
+    """A goroutine's stack: the measured average, else the runtime's least."""
+    if stats is None or not stats.stack_inuse or goroutine_count <= 0:
+        return _LEAST_STACK_BYTES
+    return max(stats.stack_inuse // goroutine_count, _LEAST_STACK_BYTES)

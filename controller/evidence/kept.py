@@ -12,6 +12,8 @@ class FileKind(StrEnum):
     GOROUTINE = "goroutine"
     GOROUTINE_LEAK = "goroutineleak"
     MEMORY = "memory"
+    METRICS = "metrics"
+    """Of a runtime without pprof: the answer of its `/metrics`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ _STANDARD_ROOTS = frozenset(
 _SUBSYSTEMS = frozenset(
     ("net/http", "database/sql", "context", "time", "os/exec", "os/signal", "log/slog", "expvar")
 )
+_HOSTS_WITH_OWNERS = frozenset(("github.com", "gitlab.com", "bitbucket.org", "golang.org"))
 _VERSIONED = re.compile(r"@v\d|/pkg/mod/|/vendor/|^vendor/")
 _DISPATCH = re.compile(
     r"""^net/http\.(HandlerFunc\.ServeHTTP|\(\*ServeMux\)\.ServeHTTP|serverHandler\.ServeHTTP
@@ -74,6 +75,12 @@ def package_of(function: str) -> str:
     slash = plain.rfind("/", 0, plain.find("(") if "(" in plain else len(plain))
     dot = plain.find(".", slash + 1)
     return plain if dot < 0 else plain[:dot]
+
+
+def module_of(function: str) -> str:
+    """About the module: `github.com/a/b` of `github.com/a/b/v2/store.Put`, `google.golang.org/grpc` …"""
+    parts = package_of(function).split("/")
+    return "/".join(parts[: 3 if parts[0] in _HOSTS_WITH_OWNERS else 2])
 
 
 def observes(frame: Frame) -> bool:

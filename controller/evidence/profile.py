@@ -23,6 +23,12 @@ from controller.evidence.profile_pb2 import Profile as ProfileMessage
 from controller.evidence.rejection import ProfileRejected, RejectionReason
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_OTHER_DUMPS = (
+    (b"JAVA PROFILE 1.0", "a heap dump of a JVM"),
+    (b'{"snapshot":', "a heap snapshot of Node"),
+    (b"num     #instances", "a class histogram of a JVM"),
+    (b"# HELP", "an answer of /metrics"),
+)
 _GZIP_WINDOW = 31  # zlib: 15 bits of window, and a gzip header is required
 _LARGEST_VALUE = 2**53  # beyond it sums would lose bytes in float64
 _DENSE_IDS = 16
@@ -144,6 +150,12 @@ def _refuse_text(content: bytes) -> None:
             RejectionReason.TEXT_PROFILE,
             "this is the text form of a profile; take it without `debug=` in the URL",
         )
+    for beginning, what in _OTHER_DUMPS:
+        if start.startswith(beginning):
+            raise ProfileRejected(
+                RejectionReason.NOT_A_PROFILE,
+                f"this is {what}, which is not read; the program's own metrics are (--metrics)",
+            )
     if start[:1] in (b"<", b"{"):
         raise ProfileRejected(
             RejectionReason.NOT_A_PROFILE, "this is a web page or JSON, not a pprof profile"
@@ -274,7 +286,7 @@ def _rows_of_ids(
         return np.fromiter(rows.values(), np.int32, len(rows))[order[places]]
     row_of_id = np.full(int(known.max()) + 1, -1, dtype=np.int32)
     row_of_id[known.astype(np.int64)] = np.fromiter(rows.values(), np.int32, len(rows))
-    found = row_of_id[ids.astype(np.int64)]
+    found = np.asarray(row_of_id[ids.astype(np.int64)], dtype=np.int32)
     if (found < 0).any():
         raise _no_such_location()
     return found

@@ -21,6 +21,7 @@ from controller.evidence.profile import Frame
 SMALLEST_SHARE = 0.01
 """Of the growth: below it a function is noise on the page."""
 MOST_RETAINERS = 12
+"""So many are listed; all of them explain."""
 _IN_FLIGHT_RATIO = 0.1
 _TABLES_PER_TABLE = 1.8
 """Tables that a growing map allocates for each that it ends up with: a split frees one and makes two."""
@@ -92,7 +93,7 @@ def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Re
         if comparison.inuse_delta_bytes[rows].sum() > max(growth * SMALLEST_SHARE, 0)
     ]
     kept = [each for each in found if not _is_in_flight(each, comparison.period)]
-    return tuple(sorted(kept, key=_rank)[:MOST_RETAINERS])
+    return tuple(sorted(kept, key=_rank))
 
 
 def _is_in_flight(retainer: Retainer, period: int) -> bool:

@@ -8,10 +8,13 @@ of k sampled blocks of that size therefore stands for k·s/p bytes with variance
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from controller.evidence.comparison import Comparison, Numbers
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 FEW_SAMPLES = 20
 """Below it the relative standard error of small blocks is above 1/√20 = 22 %."""
@@ -35,8 +38,8 @@ def sampling_probability(block_bytes: Numbers, period: int) -> Numbers:
     return np.asarray(-np.expm1(-np.maximum(block_bytes, 1.0) / period), dtype=np.float64)
 
 
-def growth_error(comparison: Comparison, rows: Numbers | slice = slice(None)) -> SamplingError:
-    """The error of the growth summed over some rows (a boolean mask, or all)."""
+def growth_error(comparison: Comparison, rows: Rows | slice = slice(None)) -> SamplingError:
+    """The error of the growth summed over some rows (indices, or all)."""
     size = comparison.block_bytes[rows]
     probability = sampling_probability(size, comparison.period)
     sampled = np.abs(comparison.inuse_delta_objects[rows]) * probability

@@ -2,6 +2,7 @@
 
 from controller.detection.assessment import GrowthClass
 from controller.evidence.diagnosis import Diagnosis
+from controller.evidence.goroutines import GOROUTINE_STACKS
 from controller.evidence.grown_heap import LEAST_KEPT_RATIO
 
 
@@ -12,6 +13,8 @@ def summarize(diagnosis: Diagnosis) -> str:
     For example `Goroutines blocked on a channel send in main.render (4999 goroutines more); main.render holds
     92 % of the growth of 24.1 MiB`.
     """
+    if diagnosis.plain:
+        return diagnosis.plain
     parts = [_cause(diagnosis), _holder(diagnosis)]
     told = "; ".join(part for part in parts if part)
     return told or _nothing(diagnosis)
@@ -29,6 +32,8 @@ def _holder(diagnosis: Diagnosis) -> str:
     if not diagnosis.retainers:
         return ""
     top = diagnosis.retainers[0]
+    if top.allocator == GOROUTINE_STACKS:
+        return f"{_short(top.function)} holds {top.delta_bytes / 2**20:.1f} MiB of stacks"
     of_what = "growth" if diagnosis.has_baseline else "heap in use"
     told = (
         f"{_short(top.function)} holds {min(top.share, 1):.0%} of the {of_what} "

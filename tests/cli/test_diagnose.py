@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from prometheus_client import exposition
 
 from controller.cli.diagnose import diagnose
 from tests.evidence.profile_builder import MEBIBYTE, goroutine_profile, heap_profile
@@ -104,7 +105,8 @@ def test_a_goroutine_profile_in_place_of_a_heap_profile_is_told(files: dict[str,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param([], "either a heap profile HEAP or --live", id="nothing to read"),
+        pytest.param([], "give a heap profile HEAP, --metrics FILE", id="nothing to read"),
+        pytest.param(["--live", "http://127.0.0.1:1", __file__], "either files or --live", id="both"),
         pytest.param(["--live", "ftp://x"], "must be http://", id="other scheme"),
         pytest.param(["--live", "http://127.0.0.1:1", "--watch", "soon"], "soon", id="no duration"),
     ],
@@ -125,3 +127,34 @@ def test_a_service_that_is_not_there_ends_with_a_reason():
     done = call("--live", "http://127.0.0.1:1", "--watch", "1s")
     assert done.exit_code == 1
     assert "Unreachable" in done.output
+
+
+def test_a_program_without_pprof_is_judged_by_its_metrics(tmp_path: Path):
+    files = []
+    for name, heap in (("base", 50), ("now", 400)):
+        used, total, rss = heap * MEBIBYTE, (heap + 20) * MEBIBYTE, (heap + 100) * MEBIBYTE
+        (tmp_path / name).write_text(
+            f"nodejs_heap_size_used_bytes {used}\n"
+            f"nodejs_heap_size_total_bytes {total}\n"
+            f"process_resident_memory_bytes {rss}\n"
+        )
+        files.append(str(tmp_path / name))
+    done = call("--metrics", files[1], "--metrics-baseline", files[0], "--limit", "512Mi")
+    assert done.exit_code == 0, done.output
+    for told in ("Node: the heap grew by 350 MiB", "--max-old-space-size=384", "profiles left out"):
+        assert told in done.stdout
+    assert "GOMEMLIMIT" not in done.stdout
+    assert json.loads(call("--metrics", files[1], "-o", "json").stdout)["runtime"] == "node"
+    assert "Node: " in call("--metrics", files[1], "-o", "html").stdout
+
+
+def test_a_live_service_without_pprof_is_asked_for_its_metrics():
+    server, thread = exposition.start_http_server(0, addr="127.0.0.1")
+    try:
+        done = call("--live", f"http://127.0.0.1:{server.server_port}", "--watch", "1s", "-o", "json")
+    finally:
+        server.shutdown()
+        thread.join()
+    assert done.exit_code == 0, done.output
+    assert "reading the program's own metrics instead" in done.stderr
+    assert json.loads(done.stdout)["runtime"] == "python"

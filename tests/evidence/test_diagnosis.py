@@ -175,6 +175,125 @@ def stats(**values: int) -> bytes:
     return json.dumps(values).encode()
 
 
+LRU = "github.com/hashicorp/golang-lru/v2.(*Cache[go.shape.string,go.shape.*uint8]).Add"
+GROUPCACHE = "github.com/golang/groupcache/lru.(*Cache).Add"
+
+
+def test_a_bounded_cache_that_freed_nothing_is_named_and_one_that_frees_is_not():
+    def filled(allocated: int) -> Diagnosis:
+        now = heap_profile().heap("main.quote", *SERVED, inuse=40 * MEBIBYTE, allocated=allocated * MEBIBYTE)
+        return compared(now.heap(LRU, "main.quote", *SERVED, inuse=4 * MEBIBYTE))
+
+    assert causes(filled(40)) == ["cache-without-expiry"]
+    assert causes(filled(46)) == []
+
+
+def test_what_a_cache_is_given_is_not_a_second_cause():
+    now = heap_profile().heap("main.render", "main.get", inuse=40 * MEBIBYTE)
+    diagnosis = compared(now.heap(GROUPCACHE, "main.get", inuse=4 * MEBIBYTE, block=128))
+    assert diagnosis.retainers[0].function == "main.render"
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("cache-without-expiry", "main.get")
+    ]
+
+
+def test_a_context_that_is_wrapped_again_and_again_is_not_one_that_was_never_cancelled():
+    diagnosis = compared(heap_profile().heap("context.WithValue", "main.step", inuse=30 * MEBIBYTE))
+    assert causes(diagnosis) == ["context-chain-grows"]
+
+
+def test_a_path_that_is_kept_is_not_a_request_that_is_kept():
+    line = ("net/textproto.(*Reader).ReadLine", "net/http.readRequest", "net/http.(*conn).serve")
+    diagnosis = compared(heap_profile().heap(*line, inuse=30 * MEBIBYTE))
+    assert causes(diagnosis) == []
+
+
+def test_requests_that_are_kept_name_the_function_of_the_application_that_keeps():
+    header = ("net/textproto.readMIMEHeader", "net/http.readRequest", "net/http.(*conn).serve")
+    now = heap_profile().heap(*header, inuse=30 * MEBIBYTE)
+    now.heap("main.(*audit).remember", *SERVED, inuse=256 << 10, block=256 << 10)
+    diagnosis = compared(now)
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("request-kept-by-global", "main.(*audit).remember")
+    ]
+
+
+def test_calls_that_wait_by_the_thousand_have_no_timeout():
+    calling = ("runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).roundTrip", "main.refresh")
+    diagnosis = compared(
+        heap_profile(),
+        goroutines=waiting(*calling, count=1500),
+        goroutines_baseline=waiting(*calling, count=3),
+    )
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("call-without-timeout", "main.refresh")
+    ]
+
+
+def test_a_pool_without_free_connections_is_rows_not_closed():
+    waits = ("runtime.gopark", "runtime.selectgo", "database/sql.(*DB).conn", "main.find", *SERVED)
+    diagnosis = compared(
+        heap_profile(), goroutines=waiting(*waits, count=900), goroutines_baseline=waiting(*waits, count=3)
+    )
+    assert causes(diagnosis) == ["rows-not-closed"]
+    assert diagnosis.causes[0].function == "main.find"
+
+
+def test_a_librarys_goroutines_are_one_cause_and_name_the_applications_that_came_with_them():
+    reading = ("runtime.gopark", "internal/poll.runtime_pollWait", "github.com/fsnotify/fsnotify.(*w).read")
+    sending = ("runtime.gopark", "runtime.selectgo", "github.com/fsnotify/fsnotify.(*shared).send")
+    own = ("runtime.gopark", "runtime.chanrecv", "main.load.func1")
+    now = goroutine_profile().sample(reading, [300]).sample(sending, [150]).sample(own, [300]).gzipped()
+    base = goroutine_profile().sample(reading, [1]).gzipped()
+    diagnosis = compared(heap_profile(), goroutines=now, goroutines_baseline=base)
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("client-per-call", "main.load.func1")
+    ]
+
+
+def test_goroutines_whose_heap_did_not_grow_hold_their_stacks():
+    locked = ("runtime.gopark", "sync.runtime_SemacquireMutex", "main.(*stock).reserve")
+    diagnosis = compared(
+        heap_profile(),
+        goroutines=waiting(*locked, count=4000),
+        goroutines_baseline=waiting(*locked, count=4),
+        memstats=stats(HeapAlloc=MEBIBYTE, StackInuse=4000 * 8192),
+    )
+    top = diagnosis.retainers[0]
+    assert (top.function, top.allocator) == ("main.(*stock).reserve", "goroutine stacks")
+    assert top.delta_bytes == 3996 * 8192
+    assert top.share == pytest.approx(1)
+    assert "31.2 MiB of stacks" in summarize(diagnosis)
+
+
+def test_most_of_a_heap_in_time_series_is_suspected_without_a_baseline():
+    series = (
+        "github.com/prometheus/client_golang/prometheus.newHistogram",
+        "github.com/prometheus/client_golang/prometheus.(*HistogramVec).WithLabelValues",
+        "main.observe",
+    )
+    heap = heap_profile().heap(*series, inuse=60 * MEBIBYTE).heap("main.table", inuse=30 * MEBIBYTE)
+    diagnosis = diagnose(Evidence(heap=heap.gzipped()))
+    assert causes(diagnosis) == ["metric-label-cardinality"]
+    assert diagnosis.causes[0].confidence <= 0.5
+    assert "of the heap in use" in diagnosis.causes[0].evidence
+
+
+def test_a_few_handles_tell_who_holds_native_memory():
+    query = ("github.com/mattn/go-sqlite3.(*conn).open", "database/sql.(*DB).Query", "main.first")
+    memstats = stats(HeapAlloc=20 * MEBIBYTE, HeapIdle=0, HeapReleased=0, Sys=50 * MEBIBYTE)
+    diagnosis = compared(
+        heap_profile().heap(*query, inuse=MEBIBYTE, block=512),
+        memstats=memstats,
+        rss_bytes=350 * MEBIBYTE,
+    )
+    assert diagnosis.growth_class is GrowthClass.NATIVE
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("rows-not-closed", "main.first"),
+        ("native-memory", "main.first"),
+    ]
+
+
 def test_memory_that_was_only_not_returned_can_be_freed_by_hand():
     memstats = stats(
         HeapAlloc=20 * MEBIBYTE, HeapIdle=400 * MEBIBYTE, HeapReleased=10 * MEBIBYTE, Sys=450 * MEBIBYTE
