@@ -14,7 +14,8 @@ from botocore.client import BaseClient
 from controller.clients.aws import Account, AwsClients
 from controller.clients.cloudwatch import CloudWatchMemorySource
 from controller.clients.diagnostician import EvidenceDiagnostician
-from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.evidence_store import EvidenceStore
+from controller.clients.evidence_upkeep import keep_within_limits
 from controller.clients.notifications.courier import Courier
 from controller.clients.notifications.settings import NotificationSettings
 from controller.clients.pprof import PprofClient
@@ -23,7 +24,9 @@ from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.clients.reporter import EvidenceReporter
 from controller.clients.telemetry import PrometheusTelemetry
+from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Powers
+from controller.evidence.retention import EvidenceLimits
 from controller.inventory.workload import Workload
 from controller.platforms.ecs.api import EcsApi
 from controller.platforms.ecs.events import EcsEvents
@@ -142,7 +145,10 @@ async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterat
         lock = DirectoryLock(settings.state)
         stack.callback(lock.release)
         courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
-        world = _world(settings, book, lock, telemetry, pprof, courier)
+        store = _store(settings)
+        upkeep = asyncio.create_task(keep_within_limits(store, lock.acquire, clock))
+        stack.callback(upkeep.cancel)
+        world = _world(settings, book, lock, telemetry, pprof, store, courier)
         limits = SweepLimits(
             powers=Powers(capture=settings.capture),
             concurrent_remediations=settings.concurrent_remediations,
@@ -156,6 +162,7 @@ def _world(
     lock: DirectoryLock,
     telemetry: PrometheusTelemetry,
     pprof: PprofClient,
+    store: EvidenceStore,
     courier: Courier,
 ) -> World:
     clients = AwsClients()
@@ -167,11 +174,6 @@ def _world(
             lambda region: clients.reader(replace(account_of(target), region=region), "ecr")
         ),
         may_be_loopback=settings.allow_loopback,
-    )
-    store = VolumeEvidenceStore(
-        settings.state / "evidence",
-        maximum_bytes=settings.evidence_maximum_bytes,
-        maximum_age=settings.evidence_maximum_age,
     )
     bus = settings.event_bus
     events = clients.reader(Account(region=settings.event_region), "events") if bus else None
@@ -189,6 +191,13 @@ def _world(
         leadership=lock,
         telemetry=telemetry,
     )
+
+
+def _store(settings: EcsSettings) -> EvidenceStore:
+    limits = EvidenceLimits(
+        maximum_bytes=settings.evidence_maximum_bytes, maximum_age=settings.evidence_maximum_age
+    )
+    return VolumeEvidenceStore(settings.state / "evidence", limits)
 
 
 def account_of(target: EcsTarget) -> Account:

@@ -7,6 +7,7 @@ Only adapters raise:
     WorldError
     ├── MetricsUnavailable    the sweep holds what depends on them and says so
     ├── PlatformUnavailable   the sweep ends early and is tried again
+    ├── EvidenceUnavailable   what needs to know what is kept is tried again; nothing waits for it
     ├── RemediationRefused    the platform said no: changed revision, forbidden, gone, lease lost
     └── OutcomeUnknown        the platform's answer was lost: nothing is repeated until it is known
 """
@@ -39,6 +40,10 @@ class MetricsUnavailable(WorldError):
 
 class PlatformUnavailable(WorldError):
     """The platform's API did not answer."""
+
+
+class EvidenceUnavailable(WorldError):
+    """The evidence store cannot be read now: whether a file is kept is not known."""
 
 
 class RemediationRefused(WorldError):
@@ -115,7 +120,7 @@ class Profiler(Protocol):
         ...
 
     async def holds(self, folder: str) -> bool:
-        """Whether anything is kept in `folder`."""
+        """Whether anything is kept in `folder`. Raises EvidenceUnavailable."""
         ...
 
 

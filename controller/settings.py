@@ -16,6 +16,8 @@ from pydantic.alias_generators import to_camel
 
 from controller.clients.notifications.settings import NotificationSettings
 from controller.clients.prometheus_session import PrometheusSettings
+from controller.clients.s3_evidence import S3Location
+from controller.evidence.retention import EvidenceLimits
 from controller.policy.units import parse_bytes, parse_duration
 
 
@@ -103,12 +105,45 @@ class IncidentSettings(_Section):
     keep: int = Field(default=50, ge=1, le=1000)
 
 
+class S3Settings(_Section):
+    """A bucket for evidence, instead of a volume."""
+
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    prefix: str = Field(default="", pattern=r"^([A-Za-z0-9._-]+/)*[A-Za-z0-9._-]*$")
+    """Below which keys; a slash is added at its end."""
+    region: str = ""
+    """Empty: where boto3 finds one (AWS_REGION)."""
+    kms_key_arn: str = Field(default="", pattern=r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+)?$")
+    """Empty: the bucket's own default encryption."""
+    endpoint_url: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """For stores that speak S3 and are not AWS."""
+
+    @property
+    def location(self) -> S3Location:
+        """The same, as the store takes it."""
+        prefix = f"{self.prefix.rstrip('/')}/" if self.prefix else ""
+        return S3Location(bucket=self.bucket, prefix=prefix, kms_key_arn=self.kms_key_arn)
+
+
 class EvidenceSettings(_Section):
     """Where evidence is kept, how much and how long."""
 
     directory: Path = Path("/var/lib/bilgepump/evidence")
+    s3: S3Settings | None = None
+    """A bucket instead of the directory."""
     maximum_bytes: Bytes = 2**30
     maximum_age: Duration = timedelta(hours=720)
+    maximum_baselines: int = Field(default=1000, ge=1, le=100_000)
+    """One for each image that runs, container and namespace."""
+
+    @property
+    def limits(self) -> EvidenceLimits:
+        """The same, as the store takes it."""
+        return EvidenceLimits(
+            maximum_bytes=self.maximum_bytes,
+            maximum_age=self.maximum_age,
+            maximum_baselines=self.maximum_baselines,
+        )
 
 
 class HttpSettings(_Section):

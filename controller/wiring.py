@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from controller.clients.diagnostician import EvidenceDiagnostician
-from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.evidence_store import EvidenceStore
+from controller.clients.evidence_upkeep import keep_within_limits
 from controller.clients.notifications.courier import Courier
 from controller.clients.pprof import PprofClient
 from controller.clients.profiler import PprofProfiler
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.reporter import EvidenceReporter
+from controller.clients.s3_evidence import S3EvidenceStore, s3_client
 from controller.clients.telemetry import PrometheusTelemetry
+from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Powers
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.operator.endpoints import own_routes, serve
@@ -88,7 +91,8 @@ async def run(settings: Settings, settings_file: Path) -> None:
             stack.push_async_callback(readers.cleanup)
         stack.push_async_callback(lease.release)
         logger.info("controller started", extra={"settings": settings.model_dump(mode="json", by_alias=True)})
-        await _until_stopped(policies.watch(), lease.keep(), schedule.run())
+        upkeep = keep_within_limits(store, lambda: lease.held, clock)
+        await _until_stopped(policies.watch(), lease.keep(), schedule.run(), upkeep)
 
 
 async def _until_stopped(*parts: Any) -> None:
@@ -105,11 +109,12 @@ async def _until_stopped(*parts: Any) -> None:
         task.result()
 
 
-def _store(settings: Settings) -> VolumeEvidenceStore:
+def _store(settings: Settings) -> EvidenceStore:
     evidence = settings.evidence
-    return VolumeEvidenceStore(
-        evidence.directory, maximum_bytes=evidence.maximum_bytes, maximum_age=evidence.maximum_age
-    )
+    if evidence.s3 is None:
+        return VolumeEvidenceStore(evidence.directory, evidence.limits)
+    client = s3_client(evidence.s3.region, evidence.s3.endpoint_url)
+    return S3EvidenceStore(client, evidence.s3.location, evidence.limits)
 
 
 def _world(
@@ -118,7 +123,7 @@ def _world(
     lease: Lease,
     telemetry: PrometheusTelemetry,
     pprof: PprofClient,
-    store: VolumeEvidenceStore,
+    store: EvidenceStore,
     courier: Courier,
 ) -> World:
     diagnostician = EvidenceDiagnostician(store)

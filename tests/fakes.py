@@ -22,7 +22,7 @@ from controller.policy.memory_policy import (
     PprofRule,
     Target,
 )
-from controller.ports import MemoryRequest, RemediationRefused, World
+from controller.ports import EvidenceUnavailable, MemoryRequest, RemediationRefused, World
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
@@ -171,6 +171,7 @@ class FakeProfiler:
     def __init__(self) -> None:
         self.plans: list[CapturePlan] = []
         self.failure = ""
+        self.unreadable = False
 
     async def capture(self, plan: CapturePlan) -> tuple[KeptFile, ...]:
         self.plans.append(plan)
@@ -188,6 +189,8 @@ class FakeProfiler:
         return (kept,)
 
     async def holds(self, folder: str) -> bool:
+        if self.unreadable:
+            raise EvidenceUnavailable("the store went away")
         return any(plan.folder == folder for plan in self.plans)
 
 

@@ -58,6 +58,33 @@ def test_bad_setting_is_named_with_its_field(tmp_path: Path, text: str, expected
         read_settings(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("s3", "told"),
+    [
+        ("{}", r"`evidence\.s3\.bucket`: Field required"),
+        ("{bucket: No_Bucket}", r"`evidence\.s3\.bucket`.*'No_Bucket'"),
+        ("{bucket: ours, kmsKeyArn: alias/mine}", r"`evidence\.s3\.kmsKeyArn`.*'alias/mine'"),
+        ("{bucket: ours, prefix: /above}", r"`evidence\.s3\.prefix`.*'/above'"),
+        ("{bucket: ours, endpointUrl: minio}", r"`evidence\.s3\.endpointUrl`.*'minio'"),
+        ("{bucket: ours, key: x}", r"`evidence\.s3\.key`"),
+    ],
+)
+def test_bucket_that_cannot_be_one_is_named(tmp_path: Path, s3: str, told: str) -> None:
+    (tmp_path / "settings.yaml").write_text(f"evidence: {{s3: {s3}}}")
+
+    with pytest.raises(ConfigurationError, match=told):
+        read_settings(tmp_path / "settings.yaml")
+
+
+@pytest.mark.parametrize(("prefix", "below"), [("", ""), ("a/b", "a/b/"), ("a/b/", "a/b/")])
+def test_prefix_of_the_bucket_is_a_folder(tmp_path: Path, prefix: str, below: str) -> None:
+    (tmp_path / "settings.yaml").write_text(f"evidence: {{s3: {{bucket: ours, prefix: '{prefix}'}}}}")
+
+    s3 = read_settings(tmp_path / "settings.yaml").evidence.s3
+    assert s3 is not None
+    assert s3.location.prefix == below
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
         read_settings(tmp_path / "nowhere.yaml")

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from controller.clients.analysis_process import AnalysisFailed, analyse_in_child
-from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.evidence_store import EvidenceStore
 from controller.evidence.diagnosis import Diagnosis, Evidence
 from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.summary import summarize
+from controller.ports import EvidenceUnavailable
 from controller.reporting.incident import DiagnosisRecord, Retainer
 
 TOP_RETAINERS = 5
@@ -17,7 +18,7 @@ TOP_RETAINERS = 5
 class EvidenceDiagnostician:
     """A `ports.Diagnostician` that reads the evidence store and analyses in a limited child process."""
 
-    def __init__(self, store: VolumeEvidenceStore) -> None:
+    def __init__(self, store: EvidenceStore) -> None:
         self._store = store
 
     async def diagnose(
@@ -33,9 +34,12 @@ class EvidenceDiagnostician:
 
         A diagnosis that fails is a sentence that says so: it never stands in the way of a remediation.
         """
-        outcome = await asyncio.to_thread(
-            self.analyse, kept, baseline_folder, rss_bytes=rss_bytes, limit_bytes=limit_bytes
-        )
+        try:
+            outcome = await asyncio.to_thread(
+                self.analyse, kept, baseline_folder, rss_bytes=rss_bytes, limit_bytes=limit_bytes
+            )
+        except EvidenceUnavailable as error:
+            return DiagnosisRecord(summary=f"no diagnosis: {error}")
         return _record(outcome) if outcome else None
 
     def analyse(
@@ -46,7 +50,11 @@ class EvidenceDiagnostician:
         rss_bytes: int | None,
         limit_bytes: int | None,
     ) -> Diagnosis | AnalysisFailed | None:
-        """The whole diagnosis that `diagnose` makes its record of; blocks while the child process works."""
+        """
+        The whole diagnosis that `diagnose` makes its record of; blocks while the child process works.
+
+        Raises EvidenceUnavailable.
+        """
         newest = next((file for file in reversed(kept) if file.kind is FileKind.HEAP and file.uri), None)
         if newest is None:
             return None

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-from controller.clients.evidence_store import EvidenceRefused, VolumeEvidenceStore
+from controller.clients.evidence_store import EvidenceRefused, EvidenceStore
 from controller.clients.pprof import Capture, CapturedProfile, CaptureFailed, CaptureFailure, PprofClient
 from controller.evidence.capture_plan import CapturePlan
 from controller.evidence.kept import FileKind, KeptFile
@@ -14,12 +14,12 @@ _SUFFIX = {FileKind.MEMORY: "json"}
 
 
 class PprofProfiler:
-    """A `ports.Profiler` over pprof and a volume."""
+    """A `ports.Profiler` over pprof and the evidence store."""
 
     def __init__(
         self,
         client: PprofClient,
-        store: VolumeEvidenceStore,
+        store: EvidenceStore,
         telemetry: Telemetry,
         clock: Callable[[], datetime],
     ) -> None:
@@ -44,8 +44,8 @@ class PprofProfiler:
         return tuple(kept)
 
     async def holds(self, folder: str) -> bool:
-        """Whether anything is kept in `folder`."""
-        return await asyncio.to_thread(self._store.holds, folder)
+        """Whether anything is kept in `folder`. Raises EvidenceUnavailable."""
+        return bool(await asyncio.to_thread(self._store.names, folder))
 
     async def _heap(self, plan: CapturePlan) -> Capture:
         return await self._client.heap(plan.endpoint, collect_first=plan.collect_first)

@@ -5,7 +5,7 @@ import logging
 from datetime import datetime
 
 from controller.clients.diagnostician import EvidenceDiagnostician
-from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.evidence_store import EvidenceStore
 from controller.evidence.capture_plan import baseline_of
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.kept import FileKind, KeptFile
@@ -28,7 +28,7 @@ _BASELINE = "baseline-"
 class EvidenceReporter:
     """A `ports.Reporter` that writes into the evidence store."""
 
-    def __init__(self, store: VolumeEvidenceStore, diagnostician: EvidenceDiagnostician) -> None:
+    def __init__(self, store: EvidenceStore, diagnostician: EvidenceDiagnostician) -> None:
         self._store = store
         self._diagnostician = diagnostician
 
@@ -48,7 +48,7 @@ class EvidenceReporter:
     ) -> str:
         folder = incident.folder
         if workload is not None:
-            self._keep_baseline(incident, workload, now)
+            self._keep_baseline(incident, workload)
         report = incident_report(
             incident,
             diagnosis=self._diagnosis(incident),
@@ -60,14 +60,14 @@ class EvidenceReporter:
         self._store.write(folder, CHECKSUMS, self._checksums(folder).encode(), now)
         return written.uri
 
-    def _keep_baseline(self, incident: Incident, workload: Workload, now: datetime) -> None:
+    def _keep_baseline(self, incident: Incident, workload: Workload) -> None:
         """Copies what is compared with beside the rest: the baseline of an image does not stay for ever."""
         newest = next((one for one in reversed(incident.status.evidence) if one.uri), None)
         source = baseline_of(workload, newest.replica, newest.container) if newest else ""
         kept = set(self._store.names(incident.folder))
         for name in self._store.names(source) if source else ():
             if name not in kept:
-                self._store.copy(source, name, incident.folder, now)
+                self._store.copy(source, name, incident.folder)
 
     def _diagnosis(self, incident: Incident) -> Diagnosis | None:
         assessment = incident.status.assessment
@@ -94,7 +94,7 @@ class EvidenceReporter:
             label=_BASELINE.rstrip("-"),
             replica=origin.removeprefix(_BASELINE).removesuffix(f"-{container}"),
             container=container,
-            captured_at=self._store.modified_at(folder, name),
+            captured_at=stored.taken_at,
             uri=stored.uri,
             sha256=stored.sha256,
             size_bytes=stored.size_bytes,

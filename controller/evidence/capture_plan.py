@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from controller.detection.assessment import Verdict
 from controller.detection.judgement import Judgement
 from controller.evidence.endpoint import EndpointRefused, PprofEndpoint, replica_endpoint
+from controller.evidence.retention import BASELINES
 from controller.inventory.workload import Replica, Workload
 from controller.policy.memory_policy import PprofRule
 
@@ -88,7 +89,7 @@ def baseline_of(workload: Workload, replica: str, container: str) -> str:
 
 def baseline_folder(namespace: str, image_digest: str, container: str) -> str:
     """Where the baseline of an image is kept: one per namespace, digest and container."""
-    return f"baselines/{namespace}/{image_digest.rpartition(':')[2][:24]}-{container}"
+    return f"{BASELINES}/{namespace}/{image_digest.rpartition(':')[2][:24]}-{container}"
 
 
 def _replica(workload: Workload, name: str) -> Replica | None:

@@ -9,20 +9,21 @@ listed; the names of the files stand in `SHA256SUMS` beside them.
 import asyncio
 import logging
 from http import HTTPStatus
-from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
 
-from controller.clients.evidence_store import EvidenceRefused, VolumeEvidenceStore
+from controller.clients.evidence_store import EvidenceStore, Opened
 from controller.clients.reporter import REPORT
 from controller.platforms.kubernetes.reviewer import Access, Review
-from controller.ports import PlatformUnavailable
+from controller.ports import EvidenceUnavailable, PlatformUnavailable
 
 logger = logging.getLogger(__name__)
 
 TOKEN_HEADER = "X-Bilgepump-Token"  # noqa: S105  (a header's name)
 LONGEST_TOKEN = 8000
+PIECE_BYTES = 2**18
+"""So much of a file is held in memory at once."""
 
 _CLOSED = {
     "X-Content-Type-Options": "nosniff",
@@ -56,7 +57,7 @@ class Reviewer(Protocol):
 class IncidentFiles:
     """Serves what the evidence store keeps of incidents."""
 
-    def __init__(self, store: VolumeEvidenceStore, reviewer: Reviewer) -> None:
+    def __init__(self, store: EvidenceStore, reviewer: Reviewer) -> None:
         self._store = store
         self._reviewer = reviewer
 
@@ -84,10 +85,14 @@ class IncidentFiles:
         refusal = await self._refusal(request, namespace, name)
         if refusal is not None:
             return refusal
-        path = await asyncio.to_thread(self._kept, f"{namespace}/{name}", file)
-        if path is None:
+        try:
+            kept = await asyncio.to_thread(self._store.open, f"{namespace}/{name}", file)
+        except EvidenceUnavailable as error:
+            logger.warning("nothing can be read", extra={"why": str(error)})
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "the evidence store cannot be read now")
+        if kept is None:
             return _refused(HTTPStatus.NOT_FOUND, f"incident {namespace}/{name} has no {what}")
-        return web.FileResponse(path, headers=_CLOSED | headers)
+        return await _streamed(request, kept, headers)
 
     async def _refusal(self, request: web.Request, namespace: str, name: str) -> web.Response | None:
         token = _token(request)
@@ -107,11 +112,16 @@ class IncidentFiles:
                 told = f"{review.user} may not get memoryincidents.bilgepump.dev {namespace}/{name}"
                 return _refused(HTTPStatus.FORBIDDEN, told)
 
-    def _kept(self, folder: str, file: str) -> Path | None:
-        try:
-            return self._store.file(folder, file)
-        except EvidenceRefused:
-            return None
+
+async def _streamed(request: web.Request, kept: Opened, headers: dict[str, str]) -> web.StreamResponse:
+    answer = web.StreamResponse(headers=_CLOSED | headers)
+    answer.content_length = kept.size_bytes
+    with kept.content as content:
+        await answer.prepare(request)
+        while piece := await asyncio.to_thread(content.read, PIECE_BYTES):
+            await answer.write(piece)
+    await answer.write_eof()
+    return answer
 
 
 def _token(request: web.Request) -> str:

@@ -36,7 +36,7 @@ def _values() -> list[tuple[str, str, str]]:
             comment = [text.removeprefix("# -- ")]
         elif text.startswith("#") and comment:
             comment.append(text.removeprefix("#").strip())
-        elif match := re.match(r"( *)([A-Za-z]+):", line):
+        elif match := re.match(r"( *)([A-Za-z0-9]+):", line):
             indent, name = len(match.group(1)), match.group(2)
             parents = [(depth, parent) for depth, parent in parents if depth < indent] + [(indent, name)]
             path = ".".join(parent for _, parent in parents)

@@ -94,6 +94,19 @@ def test_image_is_the_charts_version_unless_told_otherwise() -> None:
     assert pod_of("image.tag=dev", f"image.digest={digest}")["containers"][0]["image"].endswith(f"@{digest}")
 
 
+def test_evidence_in_s3_needs_no_volume() -> None:
+    values = (
+        "evidence.s3.bucket=ours",
+        "evidence.s3.credentialsSecret=minio",
+        "evidence.persistence.enabled=true",
+    )
+    pod = pod_of(*values)
+    assert not of_kind(render(URL, *values), "PersistentVolumeClaim")
+    assert "evidence" not in {volume["name"] for volume in pod["volumes"]}
+    assert "evidence" not in {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "minio"}}]
+
+
 def test_evidence_can_outlive_the_pod() -> None:
     assert not of_kind(render(URL), "PersistentVolumeClaim")
     (claim,) = of_kind(render(URL, "evidence.persistence.enabled=true"), "PersistentVolumeClaim")

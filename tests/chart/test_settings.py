@@ -7,12 +7,14 @@ import pytest
 import yaml
 
 from controller.clients.notifications.settings import SlackSettings
+from controller.clients.s3_evidence import S3Location
 from controller.reporting.messages import Urgency
 from controller.settings import Settings, read_settings
 from tests.chart.rendering import CHART, URL, helm, of_kind, render
 
 pytestmark = pytest.mark.go
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 EVERYTHING = (
     URL,
     "prometheus.headers.X-Scope-OrgID=shop",
@@ -31,6 +33,13 @@ EVERYTHING = (
     "incidents.keep=9",
     "evidence.maximumBytes=2Gi",
     "evidence.maximumAge=24h",
+    "evidence.maximumBaselines=7",
+    "evidence.s3.bucket=evidence-of-ours",
+    "evidence.s3.prefix=clusters/eu-1",
+    "evidence.s3.region=eu-west-1",
+    f"evidence.s3.kmsKeyArn={KEY}",
+    "evidence.s3.endpointUrl=https://minio.example.com",
+    "evidence.s3.credentialsSecret=minio",
     "lease.durationSeconds=30",
     "notifications.cluster=prod",
     "notifications.maximumAge=30m",
@@ -67,6 +76,13 @@ def test_every_value_arrives(tmp_path: Path) -> None:
     assert settings.limits.concurrent_remediations == 3
     assert settings.incidents.keep == 9
     assert (settings.evidence.maximum_bytes, settings.evidence.maximum_age) == (2**31, timedelta(hours=24))
+    assert settings.evidence.maximum_baselines == 7
+    assert settings.evidence.s3 is not None
+    assert settings.evidence.s3.location == S3Location(
+        bucket="evidence-of-ours", prefix="clusters/eu-1/", kms_key_arn=KEY
+    )
+    assert settings.evidence.s3.region == "eu-west-1"
+    assert settings.evidence.s3.endpoint_url == "https://minio.example.com"
     assert settings.lease.duration_seconds == 30
     assert (settings.notifications.cluster, settings.notifications.maximum_age) == (
         "prod",

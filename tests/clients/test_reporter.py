@@ -1,17 +1,17 @@
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from controller.clients.diagnostician import EvidenceDiagnostician
-from controller.clients.evidence_store import VolumeEvidenceStore
 from controller.clients.reporter import EvidenceReporter
+from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Captured
 from controller.evidence.capture_plan import baseline_of
 from controller.evidence.kept import FileKind, KeptFile
+from controller.evidence.retention import EvidenceLimits
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
 from tests.evidence.profile_builder import MEBIBYTE, heap_profile
@@ -27,7 +27,7 @@ def a_heap(kept_mebibytes: int) -> bytes:
 
 @pytest.fixture
 def store(tmp_path: Path) -> VolumeEvidenceStore:
-    return VolumeEvidenceStore(tmp_path, maximum_bytes=2**24, maximum_age=timedelta(days=3650))
+    return VolumeEvidenceStore(tmp_path, EvidenceLimits())
 
 
 @pytest.fixture
@@ -98,6 +98,6 @@ async def test_profile_that_nobody_can_read_leaves_a_report_without_a_diagnosis(
 
 
 async def test_report_that_cannot_be_written_is_no_error(tmp_path: Path, captured: Incident) -> None:
-    tiny = VolumeEvidenceStore(tmp_path, maximum_bytes=10, maximum_age=timedelta(days=1))
+    tiny = VolumeEvidenceStore(tmp_path, EvidenceLimits(maximum_bytes=10))
 
     assert await a_reporter(tiny).write(replace(captured, name="x"), None, None, NOW) == ""

@@ -1,16 +1,16 @@
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from controller.clients.evidence_store import VolumeEvidenceStore
+from controller.clients.volume_evidence import VolumeEvidenceStore
+from controller.evidence.retention import EvidenceLimits
 from controller.operator.endpoints import serve
 from controller.operator.incident_files import TOKEN_HEADER, IncidentFiles
 from controller.platforms.kubernetes.reviewer import Access, Review
-from controller.ports import PlatformUnavailable
+from controller.ports import EvidenceUnavailable, PlatformUnavailable
 from tests.fakes import NOW
 
 ALLOWED = {"Authorization": "Bearer on-call"}
@@ -50,7 +50,7 @@ class Served:
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    store = VolumeEvidenceStore(tmp_path / "store", maximum_bytes=2**20, maximum_age=timedelta(days=3650))
+    store = VolumeEvidenceStore(tmp_path / "store", EvidenceLimits())
     store.write("shop/api-1", "report.html", PAGE, NOW)
     store.write("shop/api-1", "late-heap.pb.gz", HEAP, NOW)
     store.write("bank/api-2", "report.html", b"another's", NOW)
@@ -142,6 +142,28 @@ async def test_nothing_else_is_served(served: Served, path: str) -> None:
     assert b"not evidence" not in body
     assert b"another's" not in body
     assert b"half" not in body
+
+
+async def test_store_that_does_not_answer_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise EvidenceUnavailable("S3 cannot be read: Could not connect to s3.internal")
+
+    monkeypatch.setattr(VolumeEvidenceStore, "open", away)
+
+    status, body, _ = await served.get("/incidents/shop/api-1/report", **ALLOWED)
+
+    assert status == 503
+    assert b"s3.internal" not in body
+
+
+async def test_large_file_comes_whole(served: Served) -> None:
+    content = bytes(range(256)) * 20_000
+    (served.folder / "store" / "shop" / "api-1" / "large").write_bytes(content)
+
+    status, body, answered = await served.get("/incidents/shop/api-1/files/large", **ALLOWED)
+
+    assert (status, body) == (200, content)
+    assert answered["Content-Length"] == str(len(content))
 
 
 async def test_nobody_gets_in_while_the_api_server_is_away(served: Served) -> None:

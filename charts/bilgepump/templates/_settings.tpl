@@ -36,6 +36,10 @@ evidence:
   directory: /var/lib/bilgepump/evidence
   maximumBytes: {{ .Values.evidence.maximumBytes }}
   maximumAge: {{ .Values.evidence.maximumAge }}
+  maximumBaselines: {{ .Values.evidence.maximumBaselines }}
+  {{- if .Values.evidence.s3.bucket }}
+  s3: {{- omit .Values.evidence.s3 "credentialsSecret" | toYaml | nindent 4 }}
+  {{- end }}
 http:
   port: 8080
   {{- if .Values.reports.enabled }}
