@@ -1,5 +1,5 @@
 """
-Writes the table of values in the chart's README from the comments of its `values.yaml`.
+Writes the table of values in the chart's README, and `docs/values.md`, from the comments of `values.yaml`.
 
 Run `python -m docs.generators.chart_values` after a change of the values; a test fails until then.
 """
@@ -15,13 +15,31 @@ CHART = Path(__file__).parents[2] / "charts" / "bilgepump"
 VALUES = CHART / "values.yaml"
 README = CHART / "README.md"
 HEADING = "## Values\n"
+PAGE = Path(__file__).parents[1] / "values.md"
 
 
 def page() -> str:
     """The README with its table as it must be."""
     before, _, _ = README.read_text().partition(HEADING)
+    return "\n".join([f"{before}{HEADING}", *_table(), ""])
+
+
+def values_page() -> str:
+    """`docs/values.md` as it must be."""
+    lines = [
+        "# Chart values",
+        "",
+        "<!-- Made by `python -m docs.generators`. Do not edit. -->",
+        "",
+        "Every value is checked against a schema: a misspelt one is refused by its name, not ignored.",
+        "",
+    ]
+    return "\n".join([*lines, *_table(), ""])
+
+
+def _table() -> list[str]:
     rows = [f"| `{path}` | `{default}` | {text} |" for path, default, text in _values()]
-    return "\n".join([f"{before}{HEADING}", "| value | default | meaning |", "|---|---|---|", *rows, ""])
+    return ["| value | default | meaning |", "|---|---|---|", *rows]
 
 
 def _values() -> list[tuple[str, str, str]]:
@@ -56,3 +74,4 @@ def _default(values: Any, path: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(page())
+    PAGE.write_text(values_page())

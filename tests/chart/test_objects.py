@@ -1,5 +1,6 @@
 """The objects the chart makes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -220,5 +221,195 @@ def test_roles_and_admission_policy_can_be_left_out() -> None:
         "serviceAccount.name=mine",
     )
     kinds = {document["kind"] for document in objects}
-    assert kinds == {"ConfigMap", "Deployment", "Service", "CustomResourceDefinition"}
+    assert kinds == {"ConfigMap", "Deployment", "Service", "CustomResourceDefinition", "Pod"}
     assert pod_of("serviceAccount.create=false", "serviceAccount.name=mine")["serviceAccountName"] == "mine"
+
+
+CLUSTER_WIDE = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
+
+
+def test_can_be_installed_with_rights_in_a_few_namespaces_only() -> None:
+    objects = render(
+        URL,
+        "watchNamespaces={shop,bank}",
+        "remediate.enabled=true",
+        "crds.install=false",
+        "admissionPolicy.enabled=false",
+        "reports.enabled=false",
+        "rbac.people=false",
+    )
+    assert not of_kind(objects, *CLUSTER_WIDE)
+    assert {document["metadata"]["namespace"] for document in objects} == {"ops", "shop", "bank"}
+
+
+def test_monitors_find_the_port_of_metrics() -> None:
+    objects = render(
+        URL,
+        "serviceMonitor.enabled=true",
+        "serviceMonitor.labels.release=kube-prometheus-stack",
+        "podMonitor.enabled=true",
+        "podMonitor.namespace=monitoring",
+    )
+    (service,) = of_kind(objects, "Service")
+    (deployment,) = of_kind(objects, "Deployment")
+    (of_service,) = of_kind(objects, "ServiceMonitor")
+    (of_pod,) = of_kind(objects, "PodMonitor")
+    assert of_service["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert of_service["metadata"]["namespace"] == "ops"
+    assert of_pod["metadata"]["namespace"] == "monitoring"
+    (endpoint,) = of_service["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert (endpoint["path"], endpoint["honorLabels"]) == ("/metrics", True)
+    (endpoint,) = of_pod["spec"]["podMetricsEndpoints"]
+    template = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert endpoint["port"] in {port["name"] for port in container["ports"]}
+    for monitor, labels in ((of_service, service["metadata"]), (of_pod, template["metadata"])):
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= labels["labels"].items()
+        assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["ops"]}
+
+
+def test_disruption_budget_never_keeps_a_node_from_being_drained() -> None:
+    assert not of_kind(render(URL), "PodDisruptionBudget")
+    (budget,) = of_kind(render(URL, "podDisruptionBudget.enabled=true"), "PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def network_policy(*settings: str) -> dict[str, Any]:
+    (policy,) = of_kind(render(*settings, "networkPolicy.enabled=true"), "NetworkPolicy")
+    spec: dict[str, Any] = policy["spec"]
+    return spec
+
+
+def test_network_policy_opens_the_chart_s_own_ports_only() -> None:
+    assert not of_kind(render(URL), "NetworkPolicy")
+    open_to_all = network_policy(URL)
+    assert open_to_all["policyTypes"] == ["Ingress"]
+    assert open_to_all["ingress"] == [{"ports": [{"port": "http"}]}, {"ports": [{"port": "reports"}]}]
+    label = r"namespaceSelector.matchLabels.kubernetes\.io/metadata\.name=monitoring"
+    narrow = network_policy(URL, f"networkPolicy.metricsFrom[0].{label}", "reports.enabled=false")
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert narrow["ingress"] == [{"ports": [{"port": "http"}], "from": [peer]}]
+
+
+def test_network_policy_lets_the_controller_reach_what_it_needs() -> None:
+    def ports(*settings: str) -> list[set[int]]:
+        rules = network_policy(*settings, "networkPolicy.egress.enabled=true")["egress"]
+        return [{port["port"] for port in rule["ports"]} for rule in rules]
+
+    assert ports(URL) == [{53}, {443, 6443, 9090}, {6060}]
+    assert ports(URL, "capture.enabled=false") == [{53}, {443, 6443, 9090}]
+    assert ports("prometheus.url=http://prometheus.monitoring") == [{53}, {80, 443, 6443}, {6060}]
+    assert ports("prometheus.url=https://mimir.example.com/prometheus")[1] == {443, 6443}
+    assert ports(
+        URL,
+        "metricsSources[0].name=mimir",
+        "metricsSources[0].url=http://[fd00::1]:8080",
+        "capture.enabled=false",
+    ) == [{53}, {443, 6443, 8080, 9090}]
+
+
+def test_pod_takes_what_pods_usually_take() -> None:
+    pod = pod_of(
+        "extraArgs={--verbose}",
+        "extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
+        "extraEnvFrom[0].secretRef.name=more",
+        "initContainers[0].name=wait,initContainers[0].image=busybox",
+        "extraContainers[0].name=beside,extraContainers[0].image=busybox",
+        "extraVolumes[0].name=token,extraVolumes[0].secret.secretName=token",
+        "extraVolumeMounts[0].name=token,extraVolumeMounts[0].mountPath=/token",
+        "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone,"
+        "topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule",
+        "hostAliases[0].ip=10.0.0.1,hostAliases[0].hostnames={prometheus}",
+        "dnsConfig.options[0].name=ndots",
+        "dnsPolicy=Default",
+        "tolerations[0].operator=Exists",
+        "affinity.nodeAffinity.x=y",
+        "nodeSelector.disk=ssd",
+        "priorityClassName=system-cluster-critical",
+        "runtimeClassName=gvisor",
+        "imagePullSecrets[0].name=registry",
+        "podSecurityContext.fsGroup=1000",
+        "securityContext.seLinuxOptions.level=s0",
+    )
+    controller, beside = pod["containers"]
+    assert controller["args"][-1] == "--verbose"
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in controller["env"]
+    assert controller["envFrom"] == [{"secretRef": {"name": "more"}}]
+    assert {"name": "token", "mountPath": "/token"} in controller["volumeMounts"]
+    assert {"name": "token", "secret": {"secretName": "token"}} in pod["volumes"]
+    assert (beside["name"], pod["initContainers"][0]["name"]) == ("beside", "wait")
+    assert pod["topologySpreadConstraints"][0]["topologyKey"] == "zone"
+    assert pod["hostAliases"] == [{"ip": "10.0.0.1", "hostnames": ["prometheus"]}]
+    assert pod["dnsConfig"] == {"options": [{"name": "ndots"}]}
+    assert (pod["dnsPolicy"], pod["runtimeClassName"]) == ("Default", "gvisor")
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert pod["affinity"] == {"nodeAffinity": {"x": "y"}}
+    assert pod["nodeSelector"] == {"disk": "ssd"}
+    assert pod["priorityClassName"] == "system-cluster-critical"
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert (pod["securityContext"]["fsGroup"], pod["securityContext"]["runAsNonRoot"]) == (1000, True)
+    assert controller["securityContext"]["readOnlyRootFilesystem"] is True
+    assert controller["securityContext"]["seLinuxOptions"] == {"level": "s0"}
+
+
+def test_common_labels_and_annotations_are_on_every_object() -> None:
+    objects = render(
+        URL,
+        "remediate.enabled=true",
+        "evidence.persistence.enabled=true",
+        "serviceMonitor.enabled=true",
+        "podMonitor.enabled=true",
+        "podDisruptionBudget.enabled=true",
+        "networkPolicy.enabled=true",
+        "reports.readers[0].kind=Group,reports.readers[0].name=on-call",
+        "service.annotations.mine=yes,serviceAccount.annotations.mine=yes,deploymentAnnotations.mine=yes",
+        "commonLabels.team=ops",
+        "commonAnnotations.contact=ops",
+    )
+    for document in objects:
+        if document["kind"] != "Pod":
+            assert document["metadata"]["labels"]["team"] == "ops", document["metadata"]["name"]
+        assert document["metadata"]["annotations"]["contact"] == "ops", document["metadata"]["name"]
+    for kind in ("Service", "ServiceAccount", "Deployment"):
+        (document,) = of_kind(objects, kind)
+        assert document["metadata"]["annotations"]["mine"] == "yes"
+
+
+def test_iam_role_of_a_service_account() -> None:
+    """https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html"""
+    role = "arn:aws:iam::210987654321:role/bilgepump"
+    setting = rf"serviceAccount.annotations.eks\.amazonaws\.com/role-arn={role}"
+    (account,) = of_kind(render(URL, setting), "ServiceAccount")
+    assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": role}
+
+
+def test_extra_objects_are_rendered() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "{{ .Release.Name }}-token"}}
+    text = "kind: ConfigMap\nmetadata: {name: {{ .Values.nameOverride }}-text}\n"
+    given = f"extraObjects={json.dumps([secret, text])}"
+    rendered = helm("template", "bilgepump", str(CHART), "--set-json", given, "--set", "nameOverride=mine")
+    objects = [document for document in yaml.safe_load_all(rendered) if document]
+    assert "bilgepump-token" in {one["metadata"]["name"] for one in of_kind(objects, "Secret")}
+    assert "mine-text" in {one["metadata"]["name"] for one in of_kind(objects, "ConfigMap")}
+
+
+def test_helm_test_is_no_endpoint_of_the_service_and_meets_the_restricted_standard() -> None:
+    objects = render(URL)
+    (pod,) = of_kind(objects, "Pod")
+    (service,) = of_kind(objects, "Service")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert not service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    (container,) = pod["spec"]["containers"]
+    (of_controller,) = pod_of()["containers"]
+    assert container["image"] == of_controller["image"]
+    assert container["securityContext"] == of_controller["securityContext"]
+    assert pod["spec"]["securityContext"] == pod_of()["securityContext"]

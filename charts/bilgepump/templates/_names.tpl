@@ -44,3 +44,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The annotations of an object, `(list . its-own)`: its own, then those of every object. */}}
+{{- define "bilgepump.annotations" -}}
+{{- $context := index . 0 }}
+{{- with merge (dict) (index . 1) $context.Values.commonAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -29,7 +29,7 @@ powers:
   capture: {{ .Values.capture.enabled }}
   remediate: {{ .Values.remediate.enabled }}
 limits:
-  {{- toYaml .Values.limits | nindent 2 }}
+  concurrentRemediations: {{ .Values.limits.concurrentRemediations }}
 incidents:
   keep: {{ .Values.incidents.keep }}
 evidence:
