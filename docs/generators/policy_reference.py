@@ -1,7 +1,7 @@
 """
-Writes `docs/policy.md` from the schema of `crds/memorypolicy.yaml`.
+Writes `docs/policy.md` and `docs/incident.md` from the schemas in `crds/`.
 
-Run `python -m docs.generators.policy_reference` after a change of the schema; a test fails until then.
+Run `python -m docs.generators` after a change of a schema; a test fails until then.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 DEFINITION = REPOSITORY / "crds" / "memorypolicy.yaml"
+INCIDENT_DEFINITION = REPOSITORY / "crds" / "memoryincident.yaml"
 PAGE = REPOSITORY / "docs" / "policy.md"
+INCIDENT_PAGE = REPOSITORY / "docs" / "incident.md"
 
 Schema = dict[str, Any]
 
@@ -61,12 +63,33 @@ nothing, says why in its condition `Accepted`, and leaves the other policies alo
 `kubectl explain memorypolicy.spec` shows the same as this page.
 """
 
+INCIDENT_INTRODUCTION = """\
+# MemoryIncident
+
+<!-- Made by `python -m docs.generators.policy_reference` from crds/memoryincident.yaml. Do not edit. -->
+
+{description}
+
+`kubectl get memi` reads like a story, `kubectl describe memi NAME` tells all of it and
+`bilgepump report NAME --open`
+shows it.
+"""
+
 
 def page() -> str:
-    """The whole page."""
-    definition = yaml.safe_load(DEFINITION.read_text())
+    """The page of the policy."""
+    return _page(DEFINITION, INTRODUCTION)
+
+
+def incident_page() -> str:
+    """The page of the incident."""
+    return _page(INCIDENT_DEFINITION, INCIDENT_INTRODUCTION)
+
+
+def _page(path: Path, introduction: str) -> str:
+    definition = yaml.safe_load(path.read_text())
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    sections = [INTRODUCTION.format(description=schema["description"])]
+    sections = [introduction.format(description=schema["description"])]
     sections += [_table(path, part) for path, part in _objects("spec", schema["properties"]["spec"])]
     sections += [_table(path, part) for path, part in _objects("status", schema["properties"]["status"])]
     return "\n".join(sections)
@@ -99,7 +122,13 @@ def _type(field: Schema) -> str:
         return f"list of {_type(field['items'])}"
     if "additionalProperties" in field:
         return "map of text"
-    names = {"string": "text", "integer": "whole number", "object": "object", "boolean": "`true` \\| `false`"}
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "object": "object",
+        "boolean": "`true` \\| `false`",
+    }
     return names[field["type"]]
 
 
@@ -109,3 +138,4 @@ def _text(field: Schema) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    INCIDENT_PAGE.write_text(incident_page())

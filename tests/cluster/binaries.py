@@ -107,6 +107,15 @@ MODULES = (
         static=True,
         cold_seconds=200,
     ),
+    Module(
+        name="promtool",
+        packages=("github.com/prometheus/prometheus/cmd/promtool",),
+        programs=("promtool",),
+        tags="remove_all_sd,enable_kubernetes_sd",
+        static=True,
+        # Most of it is compiled already, for prometheus.
+        cold_seconds=40,
+    ),
     Module(name="helm", packages=("helm.sh/helm/v4/cmd/helm",), programs=("helm",), cold_seconds=100),
     Module(name="hello", programs=("hello",), static=True, cold_seconds=10),
 )
