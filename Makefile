@@ -60,6 +60,10 @@ bench-detection: setup ## Score the detector and its peers through time
 generate: setup ## Write what is generated: reference pages and the chart's copies
 	@$(BIN)/python -m docs.generators
 
+.PHONY: docs
+docs: generate ## Build the documentation's site into dist/site, strictly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "dist/site/index.html"
+
 .PHONY: lock
 lock: ## Resolve the dependencies anew
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

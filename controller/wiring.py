@@ -156,7 +156,7 @@ def _limits(settings: Settings, settings_file: Path) -> Callable[[], SweepLimits
                 remediate=settings.powers.remediate,
                 suspended_because=_suspended_because(settings_file),
             ),
-            limits=settings.limits.over_all_policies,
+            concurrent_remediations=settings.limits.concurrent_remediations,
         )
 
     return limits
