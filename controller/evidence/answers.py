@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from controller.detection.assessment import GrowthClass
 from controller.evidence.churn import Churn, cleared_suspects
+from controller.evidence.goroutines import GOROUTINE_STACKS
 from controller.evidence.growth_class import MemoryAccount
 from controller.evidence.retainer import Retainer
 
@@ -24,6 +25,7 @@ def answer(
     *,
     growth_class: GrowthClass,
     has_baseline: bool,
+    is_blind: bool,
     retainers: tuple[Retainer, ...],
     churn: tuple[Churn, ...],
     guilty: frozenset[str],
@@ -31,6 +33,8 @@ def answer(
 ) -> Answers:
     """Answers from what was found; `guilty` are functions named as retainers or causes."""
     right, why = _right_direction(retainers, churn, "growth" if has_baseline else "heap in use")
+    if is_blind and not retainers:
+        right, why = None, "the heap profile is blind, so no function can be blamed or cleared"
     freed, freed_why = _freed_by_hand(growth_class, account)
     return Answers(
         right_direction=right,
@@ -49,6 +53,8 @@ def _right_direction(
             return False, f"{churn[0].function} allocates most and keeps nothing; the Go heap did not grow"
         return None, "the Go heap did not grow, so no function can be blamed for it"
     holder = retainers[0]
+    if not churn and holder.allocator == GOROUTINE_STACKS:
+        return False, f"no heap profile shows it: the stacks of {holder.function} hold it"
     if not churn or holder.alloc_bytes >= churn[0].alloc_bytes:
         return True, f"what allocates most also holds it: {holder.function}"
     return False, (

@@ -5,20 +5,23 @@ Goroutines are asked first, then calls that are leaks by themselves, and only th
 memory that a blocked goroutine holds is not also an unbounded map. No growth, no cause.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.evidence.causes import CATALOGUE, NATIVE, Blocked, Cause, Grown
+from controller.evidence.causes import CATALOGUE, NATIVE, PER_CALL, Blocked, Cause, Grown
 from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
 from controller.evidence.grown_heap import (
     LEAST_KEPT_RATIO,
     GrownHeap,
+    call_in,
     caller_of,
     heaviest_caller,
     is_filling,
     is_kept,
+    is_made_once,
     largest_rows,
     owner,
     retainer_named,
@@ -36,7 +39,7 @@ _LEAST_SHARE_OF_A_SHAPE = 0.25
 _OBJECTS_PER_GOROUTINE = 2
 _SAME_NUMBER = 0.1
 _VALUES_PER_ENTRY = 4
-"""A cache's entries and their values are as many; both numbers are estimates from a sample."""
+"""A cache's entries and their values are as many, in a sample at least nearly."""
 _BLOCKS_THAT_CONVINCE = 10
 _WITHOUT_BASELINE_SHARE = 0.3
 _WITHOUT_BASELINE_BYTES = 8 << 20
@@ -90,7 +93,12 @@ class _Matcher:
         self._goroutines = goroutines
         self._explained: set[tuple[WaitState, str]] = set()
         self._explained_rows: set[int] = set()
-        self._explained_modules: set[str] = set()
+        self._explained_modules = {
+            module_of(each.function)
+            for each in (*goroutines.leaked, *goroutines.groups)
+            if _is_librarys_own(each)
+            and (each in goroutines.leaked or has_leaked(each, has_baseline=goroutines.has_baseline))
+        }
         self._cached_entries = 0.0
 
     def specific(self) -> Iterator[NamedCause]:
@@ -116,7 +124,7 @@ class _Matcher:
             self._explained_modules.update(
                 module_of(each.function) for each in groups if each.origin is Origin.LIBRARY
             )
-            place = self._caller(signature) or _place(next(iter(twins), groups[0]))
+            place = self._caller(signature.called_through) or _place(next(iter(twins), groups[0]))
             confidence = 0.97 if known else 0.92 if self._goroutines.has_baseline else 0.7
             evidence = f"{delta} goroutines more in {groups[0].function}"
             return _named(cause, confidence, place, evidence, by_goroutines=True)
@@ -160,6 +168,8 @@ class _Matcher:
         if self._heap is None or not (self._heap.comparison.has_baseline or cause.without_baseline):
             return None
         for signature in cause.grown:
+            if signature.without_goroutines and self._goroutines.groups:
+                continue
             named = self._by_call(self._heap, cause, signature)
             if named is not None:
                 return named
@@ -172,36 +182,51 @@ class _Matcher:
         hits = rows_through(comparison, largest_rows(comparison), signature)
         if not hits:
             return None
-        held, growth = float(delta[hits].sum()), float(np.maximum(delta, 0).sum())
         heaviest = max(hits, key=lambda row: float(delta[row]))
         place = caller_of(comparison, heaviest, signature)
-        if self._is_explained(place) or held < growth * self._least_share(signature, place):
+        if self._is_explained(place) or self._is_explained(call_in(comparison, heaviest, signature)):
+            return None
+        held, growth = float(delta[hits].sum()), float(np.maximum(delta, 0).sum())
+        one_for_each = signature.one_for_each and self._is_one_for_each(heap, hits, place)
+        if held < self._least_bytes(signature, place, growth, one_for_each=one_for_each):
             return None
         if not is_kept(heap, hits, owner(heap, heaviest).function, signature.at_least_kept):
             return None
-        if not comparison.has_baseline and held < max(
-            growth * _WITHOUT_BASELINE_SHARE, _WITHOUT_BASELINE_BYTES
-        ):
-            return None
         if origin_of(place) < Origin.LIBRARY:
-            place = _keeper(heap) or place
-        share = held / growth
+            place = self._caller(signature.called_through) or _keeper(heap) or place
+        caller = retainer_named(heap, place.function)
         if signature.keeps_what_it_is_given:
-            caller = retainer_named(heap, place.function)
             if caller is not None and is_filling(heap, caller):
                 return None
-            share = max(share, caller.share if caller else 0.0)
             self._cached_entries = max(
                 self._cached_entries, float(comparison.inuse_delta_objects[hits].max())
             )
+        share = held / growth
+        if caller is not None and (signature.keeps_what_it_is_given or one_for_each):
+            share = max(share, caller.share)
         self._explained_rows.update(hits)
         self._explain_goroutines_of(place.function)
-        seen = growth_error(comparison, np.array(hits)).sampled_blocks
-        confidence = (0.6 + 0.35 * min(share * 2, 1.0)) * (0.7 + 0.3 * min(seen / _BLOCKS_THAT_CONVINCE, 1.0))
-        if not comparison.has_baseline:
-            confidence *= _WITHOUT_BASELINE_CONFIDENCE
-        of_what = "growth" if comparison.has_baseline else "heap in use"
-        return _named(cause, confidence, place, f"{min(share, 1):.0%} of the {of_what}")
+        named = _by_share(cause, place, share, heap, hits)
+        return (
+            replace(named, confidence=min(named.confidence, 0.5)) if signature.without_goroutines else named
+        )
+
+    def _least_bytes(self, signature: Grown, place: Frame, growth: float, *, one_for_each: bool) -> float:
+        least = 0.0 if one_for_each else growth * self._least_share(signature, place)
+        if self._heap is not None and self._heap.comparison.has_baseline:
+            return least
+        return max(least, growth * _WITHOUT_BASELINE_SHARE, _WITHOUT_BASELINE_BYTES)
+
+    @staticmethod
+    def _is_one_for_each(heap: GrownHeap, hits: list[int], place: Frame) -> bool:
+        """Whether a function that holds much of the growth keeps about one of these for each block."""
+        holder = retainer_named(heap, place.function)
+        if holder is None or holder.share < _LEAST_SHARE_OF_A_SHAPE:
+            return False
+        objects = heap.comparison.inuse_delta_objects
+        rows = rows_of(heap, holder)
+        heaviest = int(rows[int(heap.comparison.inuse_delta_bytes[rows].argmax())])
+        return _as_many(float(objects[hits].max()), float(objects[heaviest]))
 
     def _is_explained(self, caller: Frame) -> bool:
         """Whether the call is a library's, whose own goroutines are known to have been left running."""
@@ -223,14 +248,14 @@ class _Matcher:
             if group.function == function or group.function.startswith(f"{function}.func"):
                 self._explained.add((group.state, group.function))
 
-    def _caller(self, signature: Blocked) -> Frame | None:
-        """The application's function that makes the cause's calls: by growth, else by allocations."""
+    def _caller(self, calls: re.Pattern[str] | None) -> Frame | None:
+        """The application's function that makes these calls: by growth, else by allocations."""
         heap = self._any_heap
-        if heap is None or signature.called_through is None:
+        if heap is None or calls is None:
             return None
         comparison = heap.comparison
         for weights in (np.maximum(comparison.inuse_delta_bytes, 0), comparison.alloc_bytes):
-            place = heaviest_caller(heap, signature.called_through, weights)
+            place = heaviest_caller(heap, calls, weights)
             if place is not None:
                 return place
         return None
@@ -243,16 +268,27 @@ class _Matcher:
         candidates = [*self._goroutines.leaked, *self._goroutines.groups]
         for group in candidates:
             key = (group.state, group.function)
-            cause = causes.get(group.state)
+            cause = PER_CALL if _is_librarys_own(group) else causes.get(group.state)
             if cause is None or cause.id in seen or key in self._explained:
                 continue
             if key not in leaked and not has_leaked(group, has_baseline=self._goroutines.has_baseline):
                 continue
             seen.add(cause.id)
             self._explained.add(key)
+            place = _place(group)
+            if cause is PER_CALL:
+                self._explained.update((each.state, each.function) for each in self._with_same_root([group]))
+                place = self._starter(group) or place
             certain = 0.97 if key in leaked else 0.9 if self._goroutines.has_baseline else 0.55
             evidence = f"{group.delta} goroutines more"
-            yield _named(cause, certain, _place(group), evidence, by_goroutines=True)
+            yield _named(cause, certain, place, evidence, by_goroutines=True)
+
+    def _starter(self, group: GoroutineGroup) -> Frame | None:
+        """Which function of the application starts a library's goroutines, by calls or by their number."""
+        twins = self._twins([group])
+        self._explained.update((each.state, each.function) for each in twins)
+        module = re.compile(rf"^{re.escape(module_of(group.function))}[./]")
+        return self._caller(module) or (_place(twins[0]) if twins else None)
 
     def shapes(self, found: list[NamedCause]) -> Iterator[NamedCause]:
         """The collection that holds memory of the application for which nothing better is known."""
@@ -275,7 +311,7 @@ class _Matcher:
             return False
         heaviest = int(rows[int(delta[rows].argmax())])
         objects = float(heap.comparison.inuse_delta_objects[heaviest])
-        if self._cached_entries / _VALUES_PER_ENTRY <= objects <= self._cached_entries * _VALUES_PER_ENTRY:
+        if _as_many(objects, self._cached_entries) or is_made_once(heap, rows):
             return False
         return not self._is_held_by_goroutines(heap, retainer, objects, found)
 
@@ -333,6 +369,16 @@ def _kept_beside(heap: GrownHeap) -> Retainer | None:
     return next((each for each in kept if each.origin >= Origin.LIBRARY), None)
 
 
+def _by_share(cause: Cause, place: Frame, share: float, heap: GrownHeap, hits: list[int]) -> NamedCause:
+    """As sure as the share is large and the sample is; half as sure without a baseline."""
+    seen = growth_error(heap.comparison, np.array(hits)).sampled_blocks
+    confidence = (0.6 + 0.35 * min(share * 2, 1.0)) * (0.7 + 0.3 * min(seen / _BLOCKS_THAT_CONVINCE, 1.0))
+    if heap.comparison.has_baseline:
+        return _named(cause, confidence, place, f"{min(share, 1):.0%} of the growth")
+    told = f"{min(share, 1):.0%} of the heap in use"
+    return _named(cause, confidence * _WITHOUT_BASELINE_CONFIDENCE, place, told)
+
+
 def _keeper(heap: GrownHeap) -> Frame | None:
     """
     The function of the application that most likely keeps what a request brought along: of those that run
@@ -375,6 +421,18 @@ def _place(group: GoroutineGroup) -> Frame:
 
 def _shape_place(shape: HeapShape) -> Frame | None:
     return Frame(shape.function, shape.file, shape.line) if shape.function else None
+
+
+def _as_many(one: float, other: float) -> bool:
+    """Both are estimates from a sample."""
+    return other / _VALUES_PER_ENTRY <= one <= other * _VALUES_PER_ENTRY
+
+
+def _is_librarys_own(group: GoroutineGroup) -> bool:
+    """Whether a library started it for itself: no code of the application is on its stack, nor a router."""
+    return group.origin is Origin.LIBRARY and all(
+        origin_of(frame) is not Origin.DISPATCH for frame in group.stack
+    )
 
 
 def _waits_in(group: GoroutineGroup, signature: Blocked) -> bool:

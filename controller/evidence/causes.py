@@ -39,6 +39,12 @@ class Grown:
     """Enough where the caller is also where goroutines leaked."""
     unless: re.Pattern[str] | None = None
     """Stacks with one of these functions are about something else."""
+    one_for_each: bool = False
+    """Enough where the caller keeps about as many of other blocks: one for each of what it holds."""
+    without_goroutines: bool = False
+    """Asked only where there is no goroutine profile, which would tell it better."""
+    called_through: re.Pattern[str] | None = None
+    """Calls by which the application comes to it, to name the caller where the stack does not."""
     called_by_anyone: bool = False
     """Also where Go's own packages made the call."""
     at_least_kept: float = 0.7
@@ -118,6 +124,15 @@ CATALOGUE: tuple[Cause, ...] = (
                 ),
             ),
         ),
+        grown=(
+            Grown(
+                call=_r(r"^net/http\.\(\*Transport\)\.dialConn$"),
+                at_least_share=0.30,
+                without_goroutines=True,
+                called_through=_HTTP_CALLS,
+                called_by_anyone=True,
+            ),
+        ),
     ),
     Cause(
         id="call-without-timeout",
@@ -165,11 +180,11 @@ CATALOGUE: tuple[Cause, ...] = (
     ),
     Cause(
         id="client-per-call",
-        title="A client or connection opened per call and never closed",
-        why="Each client has its own connections and background goroutines, which outlive the call.",
-        look_for="http.Transport, sql.Open, grpc.NewClient, redis.NewClient and the like inside a "
-        "function that "
-        "runs per request",
+        title="A client, connection or worker of a library started per call and never closed",
+        why="Each client, cache or logger of a library has its own background goroutines, and often "
+        "connections; they outlive the call.",
+        look_for="http.Transport, sql.Open, grpc.NewClient, redis.NewClient, New and Start of a cache, a "
+        "logger with rotation and the like inside a function that runs per request",
         linter="none; goleak in tests finds it",
         fix="make one client at start and share it (they are safe for concurrent use), or close it",
         blocked=(
@@ -206,6 +221,22 @@ CATALOGUE: tuple[Cause, ...] = (
         ),
     ),
     Cause(
+        id="stream-not-finished",
+        title="gRPC streams never read to their end nor cancelled",
+        why="A stream lives until Recv returns an error, its context ends or its connection is closed; "
+        "until then it keeps its goroutine and its buffers.",
+        look_for="streaming calls on context.Background() that take a first message and return",
+        linter="noctx, contextcheck; goleak in tests",
+        fix="`ctx, cancel := context.WithCancel(ctx); defer cancel()` around every streaming call",
+        blocked=(
+            Blocked(
+                function=_r(r"^google\.golang\.org/grpc\.newClientStream"),
+                states=_SELECT,
+                called_through=_r(r"^google\.golang\.org/grpc\.\(\*ClientConn\)\.NewStream$"),
+            ),
+        ),
+    ),
+    Cause(
         id="ticker-or-timer-not-stopped",
         title="Ticker or timer never stopped",
         why="A running timer is held by the runtime with all that its function refers to, and a "
@@ -221,6 +252,7 @@ CATALOGUE: tuple[Cause, ...] = (
                 call=_r(r"^time\.(NewTicker|NewTimer|AfterFunc|After|Tick|newTimer)$"),
                 at_least_share=0.10,
                 at_least_share_in_leaked=0.01,
+                one_for_each=True,
             ),
         ),
     ),
@@ -360,7 +392,7 @@ CATALOGUE: tuple[Cause, ...] = (
                     r"^github\.com/(patrickmn/go-cache|golang/groupcache/lru)\.",
                     r"^github\.com/(allegro/bigcache|muesli/cache2go|bluele/gcache"
                     r"|jellydator/ttlcache|ReneKroon/ttlcache|eko/gocache|karlseguin/ccache|zekroTJA/timedmap"
-                    r"|orcaman/concurrent-map|Code-Hex/go-generics-cache)(/v\d+)?[./]",
+                    r"|orcaman/concurrent-map|alexedwards/scs|Code-Hex/go-generics-cache)(/v\d+)?[./]",
                 ),
                 at_least_share=0.01,
                 keeps_what_it_is_given=True,
@@ -445,9 +477,11 @@ CATALOGUE: tuple[Cause, ...] = (
         id="large-buffer-pinned",
         title="Large buffers kept alive, perhaps by a small part of each",
         why="A sub-slice or substring refers to the whole buffer it was cut from.",
-        look_for="`buf[:n]` or `s[i:j]` of something large that is put into a map, a slice or a field",
+        look_for="`buf[:n]` or `s[i:j]` of something large that is put into a map, a slice or a field; "
+        "buffers that are used again (a sync.Pool, a field) and never cut after a large use",
         linter="none",
-        fix="copy the part that is needed: bytes.Clone, strings.Clone, or append to a nil slice",
+        fix="copy the part that is needed: bytes.Clone, strings.Clone, or append to a nil slice; drop a "
+        "buffer above a size instead of using it again",
         shapes=frozenset({Shape.LARGE_BLOCKS}),
     ),
     Cause(
@@ -475,3 +509,4 @@ CATALOGUE: tuple[Cause, ...] = (
 
 BY_ID = {cause.id: cause for cause in CATALOGUE}
 NATIVE = BY_ID["native-memory"]
+PER_CALL = BY_ID["client-per-call"]

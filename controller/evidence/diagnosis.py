@@ -27,7 +27,7 @@ from controller.evidence.goroutines import (
     has_leaked,
     stack_retainers,
 )
-from controller.evidence.grown_heap import LEAST_KEPT_RATIO, GrownHeap, is_filling
+from controller.evidence.grown_heap import LEAST_KEPT_RATIO, GrownHeap, is_filling, is_made_once, rows_of
 from controller.evidence.growth_class import MemoryAccount, classify, stack_bytes_each
 from controller.evidence.memstats import read_memstats
 from controller.evidence.origin import Origin
@@ -42,9 +42,17 @@ from controller.evidence.retainer import (
     owners,
 )
 from controller.evidence.runtime_metrics import Runtime, RuntimeMemory, read_runtime_metrics
-from controller.evidence.sampling import FEW_SAMPLES, SamplingError, growth_error
+from controller.evidence.sampling import (
+    FEW_SAMPLES,
+    SamplingError,
+    goroutines_by_descriptors,
+    growth_error,
+)
 
 _LEAST_GROWTH_BYTES = 2 << 20
+_BLIND_CONFIDENCE = 0.1
+_LEAST_SHOWN_RATIO = 0.4
+_LEAST_MISSING_BYTES = 8 << 20
 _LEAST_GROWTH_RATIO = 0.05
 """Of what was in use before: less is the breathing of a busy program."""
 
@@ -132,7 +140,7 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         growth_class=GrowthClass.HEAP
         if growth_class is GrowthClass.UNKNOWN and not comparison.has_baseline
         else growth_class,
-        confidence=_confidence(comparison, error, grew=grew),
+        confidence=_confidence(comparison, error, account, grew=grew),
         growth_bytes=comparison.growth_bytes,
         plus_minus_bytes=error.plus_minus_bytes,
         explained_share=_explained_share(growth_class, comparison, retainers, goroutines, account),
@@ -144,6 +152,7 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         answers=answer(
             growth_class=growth_class,
             has_baseline=comparison.has_baseline,
+            is_blind=comparison.period <= 0,
             retainers=holders,
             churn=churn,
             guilty=_guilty(holders, causes, churn),
@@ -256,7 +265,9 @@ def _grew(comparison: Comparison, error: SamplingError) -> bool:
     return comparison.growth_bytes > least
 
 
-def _confidence(comparison: Comparison, error: SamplingError, *, grew: bool) -> float:
+def _confidence(comparison: Comparison, error: SamplingError, account: MemoryAccount, *, grew: bool) -> float:
+    if comparison.period <= 0 or _shows_too_little(comparison, account):
+        return _BLIND_CONFIDENCE
     if not comparison.has_baseline:
         return 0.4
     certain = 0.95 if comparison.same_process else 0.8
@@ -315,6 +326,16 @@ def _warnings(
                 else ""
             )
         )
+    if comparison.period <= 0:
+        told.append(
+            "the heap profile is blind: MemProfileRate is 0; leave it at its default, 524288, which costs "
+            "next to nothing, and take both profiles again"
+        )
+    elif _shows_too_little(comparison, account):
+        told.append(
+            f"the heap profile shows only {comparison.inuse_bytes.sum() / 2**20:.0f} MiB of what HeapAlloc "
+            "says is in use: was MemProfileRate set after the program had begun to allocate?"
+        )
     if comparison.period > 4 << 20:
         told.append(
             f"MemProfileRate is {comparison.period}: small leaks are invisible (the default is 524288)"
@@ -324,9 +345,23 @@ def _warnings(
             "the profiler's own table (BuckHashSys) is a large part of the memory: GODEBUG=profstackdepth=32 "
             "makes it smaller (golang/go#69590)"
         )
+    more = goroutines_by_descriptors(comparison)
+    if not goroutines.groups and more:
+        told.append(
+            f"about {more} goroutines more at one time, by their descriptors in the heap: a goroutine "
+            "profile (--goroutines) tells what they wait for"
+        )
     if goroutines.groups and not goroutines.has_baseline:
         told.append("no goroutine baseline: only very large groups are taken for leaks")
     return told
+
+
+def _shows_too_little(comparison: Comparison, account: MemoryAccount) -> bool:
+    """HeapAlloc also holds garbage, at GOGC=100 as much again; what is missing beyond was not sampled."""
+    if account.stats is None or account.stats.heap_alloc is None:
+        return False
+    missing = account.stats.heap_alloc * _LEAST_SHOWN_RATIO - float(comparison.inuse_bytes.sum())
+    return missing > _LEAST_MISSING_BYTES
 
 
 def _cache_notes(heap: GrownHeap) -> tuple[str, ...]:
@@ -338,6 +373,8 @@ def _cache_notes(heap: GrownHeap) -> tuple[str, ...]:
         seen = f"{1 - top.kept_ratio:.0%} of what it allocated was freed again"
     elif is_filling(heap, top):
         seen = "it fills a bounded cache, or keeps less and less of what is served"
+    elif is_made_once(heap, rows_of(heap, top)):
+        return (f"{top.function}: made under a sync.Once, at its first use, so no collection is blamed",)
     else:
         return ()
     note = f"{top.function}: {seen}; this may be a cache filling up to its bound, so no collection is blamed"

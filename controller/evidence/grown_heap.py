@@ -14,6 +14,7 @@ from controller.evidence.retainer import Retainer, kept_ratio, owner_position
 
 LEAST_KEPT_RATIO = 0.7
 """Of what was allocated at the lines that grew: below it blocks are freed as others come, as in a cache."""
+_ONCE = re.compile(r"^sync\.\(\*Once\)\.|^sync\.Once(Func|Values?)\b")
 _MOST_ROWS = 4000
 
 
@@ -40,6 +41,15 @@ def is_filling(heap: GrownHeap, retainer: Retainer) -> bool:
     if heap.halves is not None:
         return bounded or heap.halves.slows(retainer.function)
     return bounded or is_slowing(comparison, rows)
+
+
+def is_made_once(heap: GrownHeap, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> bool:
+    """Whether most of it was made under a sync.Once: a table that is loaded at its first use stays so."""
+    comparison = heap.comparison
+    once = _frames_named(comparison, _ONCE)
+    under = [not once.isdisjoint(comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows]
+    delta = comparison.inuse_delta_bytes[rows]
+    return bool(delta[np.array(under, dtype=np.bool_)].sum() > delta.sum() / 2)
 
 
 def largest_rows(comparison: Comparison) -> list[int]:
@@ -94,6 +104,14 @@ def caller_of(comparison: Comparison, row: int, signature: Grown) -> Frame:
     matches = [signature.call.search(comparison.frames[each].function) is not None for each in stack]
     above: list[int] = stack[len(stack) - matches[::-1].index(True) :] or stack
     return comparison.frames[above[owner_position(above, comparison.origins)]]
+
+
+def call_in(comparison: Comparison, row: int, signature: Grown) -> Frame:
+    """The call itself, the innermost one of the row's stack."""
+    stack: list[int] = comparison.stacks[int(comparison.stack_of[row])].tolist()
+    return next(
+        comparison.frames[each] for each in stack if signature.call.search(comparison.frames[each].function)
+    )
 
 
 def owner(heap: GrownHeap, row: int) -> Frame:

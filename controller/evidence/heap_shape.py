@@ -15,6 +15,7 @@ import numpy as np
 from controller.evidence.comparison import Comparison, Indices
 from controller.evidence.map_tables import MAP_TABLE_BYTES
 from controller.evidence.origin import Origin
+from controller.evidence.sampling import sampling_probability
 
 _FEWEST_ENTRIES_PER_TABLE = 200
 _MOST_ENTRIES_PER_TABLE = 2000
@@ -87,7 +88,8 @@ def _is_growing_slice(comparison: Comparison, row: int, elements: float) -> bool
 def _is_map_table(comparison: Comparison, row: int, elements: float) -> bool:
     """Several blocks of the size of a map's table, about as many as the elements need."""
     tables = comparison.inuse_delta_objects[row]
-    if tables < _FEWEST_TABLES or not np.isin(comparison.block_bytes[row], MAP_TABLE_BYTES):
+    seen = tables * sampling_probability(comparison.block_bytes[[row]], comparison.period)[0]
+    if round(seen) < _FEWEST_TABLES or not np.isin(comparison.block_bytes[row], MAP_TABLE_BYTES):
         return False
     split = comparison.inuse_delta_bytes[row] < _KEPT_BY_SPLITTING * comparison.alloc_bytes[row]
     if tables >= elements and split:  # a map of plain values: its tables are all there is

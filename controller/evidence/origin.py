@@ -45,6 +45,7 @@ _SUBSYSTEMS = frozenset(
 )
 _HOSTS_WITH_OWNERS = frozenset(("github.com", "gitlab.com", "bitbucket.org", "golang.org"))
 _VERSIONED = re.compile(r"@v\d|/pkg/mod/|/vendor/|^vendor/")
+_STANDARD_FILE = re.compile(rf"(/go[^/]*/src/|^)({'|'.join(sorted(_STANDARD_ROOTS))})/[^@]*\.go$")
 _DISPATCH = re.compile(
     r"""^net/http\.(HandlerFunc\.ServeHTTP|\(\*ServeMux\)\.ServeHTTP|serverHandler\.ServeHTTP
         |\(\*conn\)\.serve|\(\*Server\)\.(Serve|ListenAndServe)|\(\*timeoutHandler\)\.ServeHTTP
@@ -99,6 +100,10 @@ def origin_of(frame: Frame) -> Origin:
         return _standard_origin(package, function)
     if _VERSIONED.search(frame.file):
         return Origin.LIBRARY
+    if _STANDARD_FILE.search(
+        frame.file
+    ):  # a closure that was inlined bears the name of who it was inlined into
+        return Origin.PLUMBING
     return Origin.ENTRY if _ENTRY.search(function) else Origin.APPLICATION
 
 

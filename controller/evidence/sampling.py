@@ -18,6 +18,7 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 FEW_SAMPLES = 20
 """Below it the relative standard error of small blocks is above 1/√20 = 22 %."""
+_FEWEST_DESCRIPTORS = 3
 _NORMAL_95 = 1.96
 
 
@@ -45,3 +46,17 @@ def growth_error(comparison: Comparison, rows: Rows | slice = slice(None)) -> Sa
     sampled = np.abs(comparison.inuse_delta_objects[rows]) * probability
     variance = float((sampled * size**2 * (1 - probability) / probability**2).sum())
     return SamplingError(sampled_blocks=float(sampled.sum()), plus_minus_bytes=_NORMAL_95 * variance**0.5)
+
+
+def goroutines_by_descriptors(comparison: Comparison) -> int:
+    """
+    How many more goroutines there were at one time, by `runtime.malg`; 0 where too few were sampled to say.
+
+    The runtime never frees a descriptor, so it tells of the most there were, not of those that are left.
+    """
+    made = {number for number, frame in enumerate(comparison.frames) if frame.function == "runtime.malg"}
+    stacks = [not made.isdisjoint(stack.tolist()) for stack in comparison.stacks]
+    rows = np.flatnonzero(np.array(stacks, dtype=np.bool_)[comparison.stack_of])
+    more = float(comparison.inuse_delta_objects[rows].sum())
+    sampled = growth_error(comparison, rows).sampled_blocks
+    return round(more) if sampled >= _FEWEST_DESCRIPTORS and more > 0 else 0

@@ -294,6 +294,75 @@ def test_a_few_handles_tell_who_holds_native_memory():
     ]
 
 
+def test_a_table_that_is_loaded_once_is_no_leak():
+    once = ("main.load", "main.init.func1", "sync.(*Once).doSlow", "main.handle", *SERVED)
+    diagnosis = compared(heap_profile().heap(*once, inuse=40 * MEBIBYTE))
+    assert diagnosis.retainers[0].function == "main.load"
+    assert causes(diagnosis) == []
+    assert any("sync.Once" in each for each in diagnosis.warnings)
+
+
+def test_a_timer_for_each_thing_that_is_kept_is_the_cause_however_small_it_is():
+    now = heap_profile().heap("main.receive", *SERVED, inuse=40 * MEBIBYTE, block=4096)
+    now.heap("time.newTimer", "time.AfterFunc", "main.receive", *SERVED, inuse=MEBIBYTE, block=112)
+    assert causes(compared(now)) == ["ticker-or-timer-not-stopped"]
+
+
+def test_a_librarys_worker_started_per_call_names_who_starts_it():
+    ttl = "github.com/jellydator/ttlcache/v3.(*Cache[go.shape.string]).Start"
+    waits = ("runtime.gopark", "runtime.selectgo", ttl)
+    now = heap_profile().heap(
+        "github.com/jellydator/ttlcache/v3.New[go.shape.string]", "main.look", inuse=MEBIBYTE
+    )
+    now.heap("time.newTimer", ttl, inuse=4 * MEBIBYTE)
+    diagnosis = compared(
+        now, goroutines=waiting(*waits, count=3000), goroutines_baseline=waiting(*waits, count=3)
+    )
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [("client-per-call", "main.look")]
+
+
+def test_a_stream_of_grpc_that_is_not_finished_is_told_from_a_client_per_call():
+    waits = ("runtime.gopark", "runtime.selectgo", "google.golang.org/grpc.newClientStreamWithParams.func4")
+    diagnosis = compared(
+        heap_profile(), goroutines=waiting(*waits, count=900), goroutines_baseline=waiting(*waits, count=3)
+    )
+    assert causes(diagnosis) == ["stream-not-finished"]
+
+
+def test_connections_that_stay_are_suspected_without_a_goroutine_profile():
+    dialled = ("bufio.NewReaderSize", "net/http.(*Transport).dialConn", "net/http.(*Transport).dialConnFor")
+    now = heap_profile().heap(*dialled, inuse=30 * MEBIBYTE)
+    now.heap("net/http.NewRequest", "net/http.(*Client).Get", "main.fetch", inuse=MEBIBYTE)
+    diagnosis = compared(now)
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("response-body-not-closed", "main.fetch")
+    ]
+    assert diagnosis.causes[0].confidence <= 0.5
+    one = waiting("runtime.gopark", "main.main", count=1)
+    assert causes(compared(now, goroutines=one, goroutines_baseline=one)) == []
+
+
+def test_more_goroutines_are_seen_by_their_descriptors():
+    made = ("runtime.mallocgc", "runtime.malg", "runtime.newproc1")
+    diagnosis = compared(heap_profile().heap(*made, inuse=4 * MEBIBYTE, block=448))
+    assert any("9362 goroutines more" in each for each in diagnosis.warnings)
+
+
+def test_a_blind_profile_blames_and_clears_nobody():
+    blind = ProfileBuilder(period=0).heap("main.early", inuse=256).gzipped()
+    diagnosis = diagnose(Evidence(heap=blind, heap_baseline=blind))
+    assert diagnosis.confidence <= 0.1
+    assert "blind" in diagnosis.answers.right_direction_because
+    assert any("MemProfileRate is 0" in each for each in diagnosis.warnings)
+
+
+def test_a_profile_that_shows_little_of_the_heap_is_not_trusted():
+    heap = heap_profile().heap("main.table", inuse=5 * MEBIBYTE)
+    diagnosis = compared(heap, heap, memstats=stats(HeapAlloc=300 * MEBIBYTE))
+    assert diagnosis.confidence <= 0.1
+    assert any("shows only 5 MiB" in each for each in diagnosis.warnings)
+
+
 def test_memory_that_was_only_not_returned_can_be_freed_by_hand():
     memstats = stats(
         HeapAlloc=20 * MEBIBYTE, HeapIdle=400 * MEBIBYTE, HeapReleased=10 * MEBIBYTE, Sys=450 * MEBIBYTE

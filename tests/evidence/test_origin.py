@@ -57,6 +57,19 @@ def test_package_is_found_in_every_form_of_name(function: str, package: str):
             "net/http.HandlerFunc.ServeHTTP", "/go/src/net/http/server.go", Origin.DISPATCH, id="router"
         ),
         pytest.param("github.com/gin-gonic/gin.(*Context).Next", "x@v1.0.0/c.go", Origin.DISPATCH, id="gin"),
+        pytest.param(
+            "main.main.(*Manager).Load.func2",
+            "/root/go/pkg/mod/github.com/a/scs@v2.9.0/s.go",
+            Origin.LIBRARY,
+            id="closure of a library inlined into main",
+        ),
+        pytest.param(
+            "main.init.OnceValue[...].func1",
+            "/usr/local/go/src/sync/oncefunc.go",
+            Origin.PLUMBING,
+            id="closure of Go itself inlined into main",
+        ),
+        pytest.param("main.run", "/go/src/app/main.go", Origin.APPLICATION, id="built in GOPATH"),
         pytest.param("runtime.malg", "/usr/local/go/src/runtime/proc.go", Origin.RUNTIME, id="runtime"),
     ],
 )
