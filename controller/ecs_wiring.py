@@ -13,6 +13,7 @@ from botocore.client import BaseClient
 
 from controller.clients.aws import Account, AwsClients
 from controller.clients.cloudwatch import CloudWatchMemorySource
+from controller.clients.context_keeper import EvidenceContextKeeper
 from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import EvidenceStore
 from controller.clients.evidence_upkeep import keep_within_limits
@@ -27,8 +28,9 @@ from controller.clients.telemetry import PrometheusTelemetry
 from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Powers
 from controller.evidence.retention import EvidenceLimits
-from controller.inventory.workload import Workload
+from controller.inventory.workload import Workload, WorkloadRef
 from controller.platforms.ecs.api import EcsApi
+from controller.platforms.ecs.context import EcsContext
 from controller.platforms.ecs.events import EcsEvents
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.lock import DirectoryLock
@@ -178,11 +180,18 @@ def _world(
     bus = settings.event_bus
     events = clients.reader(Account(region=settings.event_region), "events") if bus else None
     diagnostician = EvidenceDiagnostician(store)
+
+    def api_of(ref: WorkloadRef) -> EcsApi | None:
+        region, cluster, _ = ref.name.split("/")
+        target = inventory.target(region, cluster)
+        return api(target) if target else None
+
     return World(
         memory_sources={"default": _memory(settings, clients, inventory)},
         inventory=inventory,
         remediator=EcsRestarts(inventory, api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
+        context=EvidenceContextKeeper(EcsContext(api_of), store, telemetry, clock),
         diagnostician=diagnostician,
         reporter=EvidenceReporter(store, diagnostician),
         records=DirectoryRecords(settings.state),

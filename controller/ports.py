@@ -19,6 +19,7 @@ from typing import Protocol
 
 from controller.evidence.capture_plan import CapturePlan
 from controller.evidence.kept import KeptFile
+from controller.evidence.replica_context import ContextPlan
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import RequestRate
@@ -121,6 +122,14 @@ class Profiler(Protocol):
 
     async def holds(self, folder: str) -> bool:
         """Whether anything is kept in `folder`. Raises EvidenceUnavailable."""
+        ...
+
+
+class ContextKeeper(Protocol):
+    """Keeps what the platform tells of a replica: last log lines, how it ended before, recent events."""
+
+    async def keep(self, plan: ContextPlan) -> tuple[KeptFile, ...]:
+        """The files that are kept; what could not be had is told in the file's place. Never raises."""
         ...
 
 
@@ -248,6 +257,7 @@ class World:
     inventory: Inventory
     remediator: Remediator
     profiler: Profiler
+    context: ContextKeeper
     diagnostician: Diagnostician
     reporter: Reporter
     records: Records

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from controller.clients.notifications.settings import NotificationSettings
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.clients.s3_evidence import S3Location
+from controller.evidence.replica_context import LogLimits
 from controller.evidence.retention import EvidenceLimits
 from controller.policy.units import parse_bytes, parse_duration
 
@@ -125,6 +126,24 @@ class S3Settings(_Section):
         return S3Location(bucket=self.bucket, prefix=prefix, kms_key_arn=self.kms_key_arn)
 
 
+class LogSettings(_Section):
+    """
+    How much of a container's log an incident keeps.
+
+    A setting of the controller, not of a policy: the right to read logs is the chart's to give, and taking it
+    back takes effect whatever policies say.
+    """
+
+    enabled: bool = True
+    lines: int = Field(default=200, ge=1, le=10_000)
+    maximum_bytes: Bytes = 64 * 2**10
+
+    @property
+    def limits(self) -> LogLimits:
+        """The same, as the platform takes it."""
+        return LogLimits(lines=self.lines if self.enabled else 0, maximum_bytes=self.maximum_bytes)
+
+
 class EvidenceSettings(_Section):
     """Where evidence is kept, how much and how long."""
 
@@ -135,6 +154,7 @@ class EvidenceSettings(_Section):
     maximum_age: Duration = timedelta(hours=720)
     maximum_baselines: int = Field(default=1000, ge=1, le=100_000)
     """One for each image that runs, container and namespace."""
+    logs: LogSettings = LogSettings()
 
     @property
     def limits(self) -> EvidenceLimits:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from controller.clients.context_keeper import EvidenceContextKeeper
 from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import EvidenceStore
 from controller.clients.evidence_upkeep import keep_within_limits
@@ -29,6 +30,7 @@ from controller.operator.incident_files import IncidentFiles
 from controller.operator.policies import WatchedPolicies
 from controller.operator.schedule import Schedule
 from controller.platforms.kubernetes.api import KubernetesApi, connect
+from controller.platforms.kubernetes.context import KubernetesContext
 from controller.platforms.kubernetes.events import KubernetesEvents
 from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.lease import Lease
@@ -136,6 +138,9 @@ def _world(
         ),
         remediator=KubernetesRestarts(api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
+        context=EvidenceContextKeeper(
+            KubernetesContext(api, settings.evidence.logs.limits), store, telemetry, clock
+        ),
         diagnostician=diagnostician,
         reporter=EvidenceReporter(store, diagnostician),
         records=KubernetesRecords(api, namespaces=settings.watch_namespaces),

@@ -12,6 +12,7 @@ from controller.detection.assessment import Assessment, Crossing, Growth, Growth
 from controller.detection.judgement import Judgement, judge
 from controller.evidence.capture_plan import CapturePlan
 from controller.evidence.kept import FileKind, KeptFile
+from controller.evidence.replica_context import ContextPlan
 from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
 from controller.policy.memory_policy import (
@@ -194,6 +195,25 @@ class FakeProfiler:
         return any(plan.folder == folder for plan in self.plans)
 
 
+class FakeContextKeeper:
+    def __init__(self) -> None:
+        self.plans: list[ContextPlan] = []
+
+    async def keep(self, plan: ContextPlan) -> tuple[KeptFile, ...]:
+        self.plans.append(plan)
+        kept = KeptFile(
+            kind=FileKind.CONTEXT,
+            label=plan.label,
+            replica=plan.replica,
+            container=plan.container,
+            captured_at=NOW,
+            uri=f"file:///{plan.folder}/{plan.label}-context.json",
+            sha256="0" * 64,
+            size_bytes=100,
+        )
+        return (kept,)
+
+
 class FakeDiagnostician:
     async def diagnose(
         self,
@@ -367,6 +387,7 @@ class FakeWorld:
         self.inventory = FakeInventory(*workloads)
         self.remediator = FakeRemediator(self.inventory, self.clock)
         self.profiler = FakeProfiler()
+        self.context = FakeContextKeeper()
         self.reporter = FakeReporter()
         self.records = FakeRecords()
         self.announcer = FakeAnnouncer()
@@ -381,6 +402,7 @@ class FakeWorld:
             inventory=self.inventory,
             remediator=self.remediator,
             profiler=self.profiler,
+            context=self.context,
             diagnostician=FakeDiagnostician(),
             reporter=self.reporter,
             records=self.records,

@@ -5,11 +5,12 @@ import hashlib
 import re
 import sys
 import webbrowser
+from http import HTTPStatus
 from pathlib import Path
 
 import click
 
-from controller.clients.reporter import CHECKSUMS
+from controller.clients.reporter import CHECKSUMS, holds_log_lines
 from controller.operator.incident_files import TOKEN_HEADER
 from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi, connect, current_namespace
 from controller.ports import PlatformUnavailable
@@ -26,6 +27,10 @@ _CERTIFICATE_ONLY = (
 
 class CannotFetch(Exception):
     """What is wrong, and what to do about it."""
+
+
+class LogsNotForYou(CannotFetch):
+    """The file holds log lines, which need a right of their own; the rest is fetched all the same."""
 
 
 @click.command()
@@ -64,7 +69,8 @@ def report(
     """
     Fetch the report of the MemoryIncident called NAME; `kubectl get memi` lists them.
 
-    Whoever may get the incident may read its report. It goes through the API server's service proxy.
+    Whoever may get the incident may read its report; log lines stand in it for those who may read the logs of
+    the namespace's pods. It goes through the API server's service proxy.
 
     Example: bilgepump report api-3f2a91c0de -n shop --open
 
@@ -114,6 +120,8 @@ class _Desk:
         try:
             return asyncio.run(self._api.fetch(path, {TOKEN_HEADER: self._token}))
         except ApiRefusal as refusal:
+            if refusal.status == HTTPStatus.FORBIDDEN and holds_log_lines(what.removeprefix("files/")):
+                raise LogsNotForYou(f"left out: {refusal}") from refusal
             raise CannotFetch(f"{refusal}\n{self._hint(refusal)}".rstrip()) from refusal
 
     def _hint(self, refusal: ApiRefusal) -> str:
@@ -141,7 +149,11 @@ class _Desk:
 def _fetch_files(desk: _Desk, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for sha256, name in _checksums(desk.get(f"files/{CHECKSUMS}")):
-        content = desk.get(f"files/{name}")
+        try:
+            content = desk.get(f"files/{name}")
+        except LogsNotForYou as refusal:
+            click.echo(refusal, err=True)
+            continue
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CannotFetch(f"{name} is not what its SHA-256 says ({sha256}); nothing of it is kept")
         (folder / name).write_bytes(content)

@@ -1,7 +1,13 @@
-"""Writes an incident's report beside its evidence: `report.html`, and `SHA256SUMS` to check the files by."""
+"""
+Writes an incident's report beside its evidence: `report.html`, and `SHA256SUMS` to check the files by.
+
+Where log lines are kept, the page with them is another file, so that it can be kept from those who may read
+incidents and not logs.
+"""
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from controller.clients.diagnostician import EvidenceDiagnostician
@@ -9,9 +15,11 @@ from controller.clients.evidence_store import EvidenceStore
 from controller.evidence.capture_plan import baseline_of
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.kept import FileKind, KeptFile
+from controller.evidence.replica_context import ReplicaContext, from_json, readable
 from controller.inventory.workload import Workload
 from controller.metrics.series import BlockMatrix
 from controller.reporting.html.page import render_report
+from controller.reporting.html.report import LogLines
 from controller.reporting.incident import Incident
 from controller.reporting.incident_report import incident_report
 from controller.reporting.memory_history import memory_history
@@ -19,10 +27,20 @@ from controller.reporting.memory_history import memory_history
 logger = logging.getLogger(__name__)
 
 REPORT = "report.html"
+REPORT_WITH_LOGS = "report-with-logs.html"
 CHECKSUMS = "SHA256SUMS"
 """What `sha256sum --check` reads."""
 
 _BASELINE = "baseline-"
+_LOGS = {
+    FileKind.LOG: "Last log lines",
+    FileKind.PREVIOUS_LOG: "Last log lines before the container restarted",
+}
+
+
+def holds_log_lines(name: str) -> bool:
+    """Whether a file of an incident holds log lines, by its name."""
+    return name == REPORT_WITH_LOGS or name.endswith(tuple(f"-{kind}.txt" for kind in _LOGS))
 
 
 class EvidenceReporter:
@@ -54,8 +72,12 @@ class EvidenceReporter:
             diagnosis=self._diagnosis(incident),
             memory=memory_history(incident, workload, memory),
             baseline=self._baseline_files(incident),
+            context=self._context(incident),
             now=now,
         )
+        if logs := self._logs(incident):
+            whole = replace(report, logs=logs)
+            self._store.write(folder, REPORT_WITH_LOGS, render_report(whole).encode(), now)
         written = self._store.write(folder, REPORT, render_report(report).encode(), now)
         self._store.write(folder, CHECKSUMS, self._checksums(folder).encode(), now)
         return written.uri
@@ -78,6 +100,22 @@ class EvidenceReporter:
             limit_bytes=assessment.limit_bytes if assessment else None,
         )
         return outcome if isinstance(outcome, Diagnosis) else None
+
+    def _context(self, incident: Incident) -> ReplicaContext | None:
+        """What the platform told last."""
+        kept = [one for one in incident.status.evidence if one.kind is FileKind.CONTEXT and one.uri]
+        content = self._store.content(kept[-1].uri) if kept else None
+        return from_json(content) if content else None
+
+    def _logs(self, incident: Incident) -> tuple[LogLines, ...]:
+        """The newest of each kind."""
+        newest = {one.kind: one for one in incident.status.evidence if one.kind in _LOGS and one.uri}
+        contents = ((one, self._store.content(one.uri)) for one in newest.values())
+        return tuple(
+            LogLines(title=_LOGS[one.kind], replica=one.replica, text=readable(content))
+            for one, content in contents
+            if content
+        )
 
     def _baseline_files(self, incident: Incident) -> tuple[KeptFile, ...]:
         """The copies, as far as they are: `baseline-<replica>-<container>-<kind>.<suffix>`."""

@@ -119,10 +119,14 @@ def _high(near: Danger, reason: Reason) -> Reason:
 
 
 def may_capture(situation: Situation) -> bool:
-    """Whether profiles may be taken here at all: the policy's mode, the powers, and every switch."""
+    """Whether profiles may be taken here at all."""
+    return bool(situation.policy.evidence.pprof) and may_keep_evidence(situation)
+
+
+def may_keep_evidence(situation: Situation) -> bool:
+    """Whether anything may be asked of replicas: the policy's mode, the powers, and every switch."""
     return (
         situation.policy.mode is not Mode.OBSERVE
-        and bool(situation.policy.evidence.pprof)
         and situation.powers.capture
         and not situation.powers.suspended_because
         and not situation.policy.suspend

@@ -14,6 +14,16 @@ class FileKind(StrEnum):
     MEMORY = "memory"
     METRICS = "metrics"
     """Of a runtime without pprof: the answer of its `/metrics`."""
+    CONTEXT = "context"
+    """How the container ended before, and recent events."""
+    LOG = "log"
+    PREVIOUS_LOG = "previouslog"
+    """Of the container before its last restart."""
+
+    @property
+    def is_profile(self) -> bool:
+        """Whether it tells where memory is."""
+        return self not in (FileKind.CONTEXT, FileKind.LOG, FileKind.PREVIOUS_LOG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,20 @@ An incident's report and files over HTTP, for those who may get that MemoryIncid
 `/incidents/{namespace}/{name}/report` and `/incidents/{namespace}/{name}/files/{file}`. The API server's
 service proxy takes `Authorization` away, so the token may also stand in `X-Bilgepump-Token`. Nothing is
 listed; the names of the files stand in `SHA256SUMS` beside them.
+
+Log lines are for those who may read the logs of the namespace's pods as well: others get the page without.
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol
 
 from aiohttp import web
 
 from controller.clients.evidence_store import EvidenceStore, Opened
-from controller.clients.reporter import REPORT
+from controller.clients.reporter import REPORT, REPORT_WITH_LOGS, holds_log_lines
 from controller.platforms.kubernetes.reviewer import Access, Review
 from controller.ports import EvidenceUnavailable, PlatformUnavailable
 
@@ -53,6 +56,10 @@ class Reviewer(Protocol):
         """Whether whoever holds `token` may get that MemoryIncident. Raises PlatformUnavailable."""
         ...
 
+    async def may_read_logs(self, token: str, namespace: str) -> Review:
+        """Whether they may read the logs of pods of that namespace. Raises PlatformUnavailable."""
+        ...
+
 
 class IncidentFiles:
     """Serves what the evidence store keeps of incidents."""
@@ -69,40 +76,57 @@ class IncidentFiles:
         ]
 
     async def _report(self, request: web.Request) -> web.StreamResponse:
-        return await self._answer(request, REPORT, _PAGE, "report")
+        return await self._answered(request, self._page)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["file"]
-        return await self._answer(request, name, _FILE, "file of that name")
+        return await self._answered(request, self._named)
 
-    async def _answer(
-        self, request: web.Request, file: str, headers: dict[str, str], what: str
+    async def _answered(
+        self, request: web.Request, answer: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
+        """`answer`, for those who may get the incident, with their token."""
         namespace, name = request.match_info["namespace"], request.match_info["name"]
         if "/" in namespace or "/" in name:
             # As `%2F`: the incident asked about would be another than the one whose folder is opened.
             return _refused(HTTPStatus.NOT_FOUND, "there is no such incident")
-        refusal = await self._refusal(request, namespace, name)
-        if refusal is not None:
-            return refusal
-        try:
-            kept = await asyncio.to_thread(self._store.open, f"{namespace}/{name}", file)
-        except EvidenceUnavailable as error:
-            logger.warning("nothing can be read", extra={"why": str(error)})
-            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "the evidence store cannot be read now")
-        if kept is None:
-            return _refused(HTTPStatus.NOT_FOUND, f"incident {namespace}/{name} has no {what}")
-        return await _streamed(request, kept, headers)
-
-    async def _refusal(self, request: web.Request, namespace: str, name: str) -> web.Response | None:
         token = _token(request)
         if not token:
             return _refused(HTTPStatus.UNAUTHORIZED, f"a bearer token is needed, also in {TOKEN_HEADER}")
         try:
-            review = await self._reviewer.may_get(token, namespace, name)
+            refusal = await self._refusal(token, namespace, name)
+            return await answer(request, token) if refusal is None else refusal
         except PlatformUnavailable as error:
             logger.warning("nobody can be let in", extra={"why": str(error)})
             return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "the API server cannot be asked who you are")
+        except EvidenceUnavailable as error:
+            logger.warning("nothing can be read", extra={"why": str(error)})
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "the evidence store cannot be read now")
+
+    async def _page(self, request: web.Request, token: str) -> web.StreamResponse:
+        pages = (REPORT_WITH_LOGS, REPORT) if await self._may_read_logs(request, token) else (REPORT,)
+        for page in pages:
+            if (kept := await self._open(request, page)) is not None:
+                return await _streamed(request, kept, _PAGE)
+        return _missing(request, "report")
+
+    async def _named(self, request: web.Request, token: str) -> web.StreamResponse:
+        name = request.match_info["file"]
+        if holds_log_lines(name) and not await self._may_read_logs(request, token):
+            namespace = request.match_info["namespace"]
+            return _refused(HTTPStatus.FORBIDDEN, f"{name} needs the right to get pods/log in {namespace}")
+        kept = await self._open(request, name)
+        return await _streamed(request, kept, _FILE) if kept else _missing(request, "file of that name")
+
+    async def _open(self, request: web.Request, name: str) -> Opened | None:
+        folder = f"{request.match_info['namespace']}/{request.match_info['name']}"
+        return await asyncio.to_thread(self._store.open, folder, name)
+
+    async def _may_read_logs(self, request: web.Request, token: str) -> bool:
+        review = await self._reviewer.may_read_logs(token, request.match_info["namespace"])
+        return review.access is Access.ALLOWED
+
+    async def _refusal(self, token: str, namespace: str, name: str) -> web.Response | None:
+        review = await self._reviewer.may_get(token, namespace, name)
         match review.access:
             case Access.ALLOWED:
                 return None
@@ -122,6 +146,11 @@ async def _streamed(request: web.Request, kept: Opened, headers: dict[str, str])
             await answer.write(piece)
     await answer.write_eof()
     return answer
+
+
+def _missing(request: web.Request, what: str) -> web.Response:
+    incident = f"{request.match_info['namespace']}/{request.match_info['name']}"
+    return _refused(HTTPStatus.NOT_FOUND, f"incident {incident} has no {what}")
 
 
 def _token(request: web.Request) -> str:

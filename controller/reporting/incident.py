@@ -195,8 +195,8 @@ class Incident:
 
     @property
     def captured(self) -> Captured:
-        """How much evidence was tried for."""
-        labels = {kept.label for kept in self.status.evidence}
+        """How many profiles were tried for."""
+        labels = {kept.label for kept in self.status.evidence if kept.kind.is_profile}
         if Captured.LATE.name.lower() in labels:
             return Captured.LATE
         return Captured.EARLY if Captured.EARLY.name.lower() in labels else Captured.NOTHING

@@ -6,6 +6,7 @@ from datetime import datetime
 from controller.decision.outcome import HoldReason
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.kept import KeptFile
+from controller.evidence.replica_context import ReplicaContext
 from controller.reporting.html.report import (
     BeforeAfter,
     GateAnswer,
@@ -25,6 +26,7 @@ def incident_report(
     diagnosis: Diagnosis | None,
     memory: MemoryHistory | None,
     baseline: Sequence[KeptFile],
+    context: ReplicaContext | None = None,
     now: datetime,
 ) -> IncidentReport:
     """The whole page; `baseline` are the files that lie beside the incident's own to compare with."""
@@ -46,6 +48,7 @@ def incident_report(
         )
         if status.recovery
         else None,
+        context=context,
         files=(*baseline, *status.evidence),
     )
 

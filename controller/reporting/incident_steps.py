@@ -103,6 +103,16 @@ def captured(incident: Incident, files: tuple[KeptFile, ...], stage: Captured, n
     return _noted(replace(incident, status=status), now, what, message)
 
 
+def has_context(incident: Incident, label: str) -> bool:
+    """Whether what the platform tells was asked for already, with whatever result."""
+    return any(file.kind is FileKind.CONTEXT and file.label == label for file in incident.status.evidence)
+
+
+def context_kept(incident: Incident, files: tuple[KeptFile, ...]) -> Incident:
+    """What the platform tells of the replica, as far as it could be had."""
+    return replace(incident, status=replace(incident.status, evidence=_merged(incident, files)))
+
+
 def diagnosed(incident: Incident, diagnosis: DiagnosisRecord | None) -> Incident:
     """What the evidence says; an older diagnosis stays where there is no newer one."""
     if diagnosis is None:

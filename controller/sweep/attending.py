@@ -8,12 +8,13 @@ a crash at any line the next sweep finds the incident where it stands and goes o
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from controller.decision.decide import decide
+from controller.decision.decide import decide, may_keep_evidence
 from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Action, Decision, Reason
 from controller.decision.situation import Captured, Situation
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
+from controller.evidence.replica_context import plan_context
 from controller.ports import World
 from controller.remediation.order import order_restart
 from controller.reporting import incident_steps as steps
@@ -74,6 +75,7 @@ class Attendant:
             incident = await self._capture(situation, incident)
             situation = with_evidence(situation, incident)
             decision = decide(situation)
+        incident = await self._keep_context(situation, incident, decision)
         if decision.action is Action.REMEDIATE:
             # Captures took their time: the workload is looked at once more, and decided anew.
             situation = await self._as_it_is_now(situation)
@@ -125,6 +127,18 @@ class Attendant:
         kept = steps.diagnosed(kept, await self._diagnosis(situation, kept))
         await self._announce(notices.evidence_told(kept, situation.workload, files, now))
         return await self._update(kept, incident)
+
+    async def _keep_context(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
+        """What the platform tells of the worst replica: once early, once before an act."""
+        late = decision.action is Action.REMEDIATE or incident.captured is Captured.LATE
+        label = (Captured.LATE if late else Captured.EARLY).name.lower()
+        if not may_keep_evidence(situation) or steps.has_context(incident, label):
+            return incident
+        plan = plan_context(situation.workload, situation.judgement, incident.folder, label)
+        if plan is None:
+            return incident
+        files = await self._world.context.keep(plan)
+        return await self._update(steps.context_kept(incident, files), incident)
 
     async def _diagnosis(self, situation: Situation, incident: Incident) -> DiagnosisRecord | None:
         worst = situation.judgement.worst

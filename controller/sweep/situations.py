@@ -55,7 +55,8 @@ def with_evidence(situation: Situation, incident: Incident) -> Situation:
     tried again instead of holding for ever.
     """
     captured = incident.captured
-    tried = max((file.captured_at for file in incident.status.evidence), default=None)
+    profiles = (file.captured_at for file in incident.status.evidence if file.kind.is_profile)
+    tried = max(profiles, default=None)
     if situation.policy.evidence.required and not incident.kept_heap and tried is not None:
         captured = captured if situation.now - tried < CAPTURE_RETRY else Captured.NOTHING
     return replace(situation, captured=captured, kept_heap=incident.kept_heap)

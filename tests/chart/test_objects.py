@@ -122,10 +122,17 @@ def test_evidence_can_outlive_the_pod() -> None:
 
 def test_controller_can_change_nothing_by_default() -> None:
     rules = rules_of()
-    assert set(rules) == {"read", "lease"}
-    for rule in rules["read"]:
+    assert set(rules) == {"read", "capture", "lease"}
+    for rule in (*rules["read"], *rules["capture"]):
         ours = rule["apiGroups"] == ["bilgepump.dev"] or rule["resources"] == ["events"]
         assert ours or set(rule["verbs"]) <= {"get", "list", "watch"}
+
+
+def test_logs_are_read_only_where_that_is_wanted() -> None:
+    log = {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}
+    assert log in rules_of()["capture"]
+    assert log not in rules_of("capture.logs.enabled=false")["capture"]
+    assert "capture" not in rules_of("capture.enabled=false")
 
 
 def test_remediation_adds_only_the_right_to_patch_workloads() -> None:
@@ -143,7 +150,7 @@ def test_controller_never_gets_secrets_commands_or_wildcards() -> None:
         for rule in rules:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
             assert not {"secrets", "configmaps", "nodes"} & set(rule["resources"])
-            assert not any(name.startswith("pods/") for name in rule["resources"])
+            assert not any(name.startswith("pods/") for name in rule["resources"] if name != "pods/log")
 
 
 def test_named_namespaces_get_roles_there_and_nowhere_else() -> None:
@@ -156,7 +163,7 @@ def test_named_namespaces_get_roles_there_and_nowhere_else() -> None:
         ("bilgepump-report-reader", "ops"),
         *(
             (f"bilgepump-{power}", namespace)
-            for power in ("read", "remediate")
+            for power in ("read", "capture", "remediate")
             for namespace in ("shop", "bank")
         ),
     }

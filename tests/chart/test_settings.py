@@ -25,6 +25,9 @@ EVERYTHING = (
     "metricsSources[0].url=https://mimir.example.com",
     "watchNamespaces={shop,bank}",
     "capture.enabled=false",
+    "capture.logs.enabled=false",
+    "capture.logs.lines=50",
+    "capture.logs.maximumBytes=16Ki",
     "remediate.enabled=true",
     "suspend=true",
     "allowShortLookback=true",
@@ -77,6 +80,9 @@ def test_every_value_arrives(tmp_path: Path) -> None:
     assert settings.incidents.keep == 9
     assert (settings.evidence.maximum_bytes, settings.evidence.maximum_age) == (2**31, timedelta(hours=24))
     assert settings.evidence.maximum_baselines == 7
+    logs = settings.evidence.logs
+    assert (logs.enabled, logs.lines, logs.maximum_bytes) == (False, 50, 16 * 2**10)
+    assert logs.limits.lines == 0
     assert settings.evidence.s3 is not None
     assert settings.evidence.s3.location == S3Location(
         bucket="evidence-of-ours", prefix="clusters/eu-1/", kms_key_arn=KEY

@@ -23,6 +23,7 @@ class ApiServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, bytes] = {}
         self.refusal: tuple[int, str] | None = None
+        self.refusals: dict[str, tuple[int, str]] = {}
         self.tokens: list[str | None] = []
 
 
@@ -31,8 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.tokens.append(self.headers["X-Bilgepump-Token"])
-        if self.server.refusal:
-            status, message = self.server.refusal
+        if refusal := self.server.refusal or self.server.refusals.get(self.path):
+            status, message = refusal
             content = json.dumps({"kind": "Status", "message": message}).encode()
         else:
             content = self.server.answers.get(self.path, b"")
@@ -124,6 +125,18 @@ def test_report_can_be_printed(ask: Ask) -> None:
 def test_files_are_checked_and_kept(ask: Ask) -> None:
     assert ask("--files", "evidence").exit_code == 0
     assert Path("evidence/late-heap.pb.gz").read_bytes() == HEAP
+
+
+def test_log_lines_that_are_not_for_you_are_left_out(ask: Ask, api: ApiServer) -> None:
+    log = "late-api-1-app-log.txt"
+    api.answers[f"{INCIDENT}/files/SHA256SUMS"] += f"{'0' * 64}  {log}\n".encode()
+    api.refusals[f"{INCIDENT}/files/{log}"] = (403, f"{log} needs the right to get pods/log in shop")
+
+    result = ask("--files", "evidence")
+
+    assert result.exit_code == 0
+    assert "needs the right to get pods/log in shop" in result.output
+    assert [path.name for path in Path("evidence").iterdir()] == ["late-heap.pb.gz"]
 
 
 def test_file_that_is_not_what_it_should_be_is_not_kept(ask: Ask, api: ApiServer) -> None:

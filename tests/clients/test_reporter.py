@@ -5,17 +5,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from controller.clients.context_keeper import EvidenceContextKeeper
 from controller.clients.diagnostician import EvidenceDiagnostician
-from controller.clients.reporter import EvidenceReporter
+from controller.clients.reporter import REPORT, REPORT_WITH_LOGS, EvidenceReporter
 from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Captured
 from controller.evidence.capture_plan import baseline_of
 from controller.evidence.kept import FileKind, KeptFile
+from controller.evidence.replica_context import ReplicaContext, Termination, Told, plan_context
 from controller.evidence.retention import EvidenceLimits
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
+from tests.clients.test_context_keeper import Source
 from tests.evidence.profile_builder import MEBIBYTE, heap_profile
-from tests.fakes import NOW, a_workload
+from tests.fakes import NOW, FakeTelemetry, a_judgement, a_workload
 from tests.reporting.test_incident_document import an_incident
 
 WORKLOAD = a_workload()
@@ -95,6 +98,30 @@ async def test_profile_that_nobody_can_read_leaves_a_report_without_a_diagnosis(
     page = (store.content(uri) or b"").decode()
     assert "ProfilesKept" in page
     assert "Likely cause" not in page
+
+
+async def test_log_lines_stand_on_a_page_of_their_own(store: VolumeEvidenceStore, captured: Incident) -> None:
+    told = Told(
+        context=ReplicaContext(
+            previous_termination=Termination(reason="OOMKilled", exit_code=137), restart_count=4
+        ),
+        log=b"\x1b[31mpassword=<script>alert(1)</script>\n",
+    )
+    plan = plan_context(WORKLOAD, a_judgement(WORKLOAD), captured.folder, "late")
+    assert plan is not None
+    keeper = EvidenceContextKeeper(Source(told), store, FakeTelemetry(), lambda: NOW)
+    incident = steps.context_kept(captured, await keeper.keep(plan))
+
+    await a_reporter(store).write(incident, WORKLOAD, None, NOW)
+
+    page = (store.read(incident.folder, REPORT) or b"").decode()
+    whole = (store.read(incident.folder, REPORT_WITH_LOGS) or b"").decode()
+    assert "OOMKilled" in page
+    assert "OOMKilled" in whole
+    assert "password" not in page
+    assert "late-api-1-app-log.txt" in page
+    assert "password=&lt;script&gt;alert(1)" in whole
+    assert whole.count("<script>") == 1
 
 
 async def test_report_that_cannot_be_written_is_no_error(tmp_path: Path, captured: Incident) -> None:

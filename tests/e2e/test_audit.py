@@ -42,7 +42,7 @@ def documented() -> set[str]:
     """Every request that docs/permissions.md grants, as `AuditEvent.kind_of_write` words it."""
     return {
         f"{verb} {kind}{suffix}"
-        for section in ("read", "remediate", "lease", "reports")
+        for section in ("read", "capture", "remediate", "lease", "reports")
         for group, resources, _, verbs in grants_on_page(section)
         for resource in resources
         for verb in verbs

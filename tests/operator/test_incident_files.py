@@ -22,7 +22,12 @@ class FakeReviewer:
 
     def __init__(self) -> None:
         self.down = False
+        self.logs = False
         self.asked: list[tuple[str, str, str]] = []
+
+    async def may_read_logs(self, token: str, namespace: str) -> Review:
+        self.asked.append((token, namespace, "pods/log"))
+        return Review(Access.ALLOWED if self.logs else Access.FORBIDDEN, token)
 
     async def may_get(self, token: str, namespace: str, incident: str) -> Review:
         self.asked.append((token, namespace, incident))
@@ -78,7 +83,21 @@ async def test_who_may_get_the_incident_reads_its_report(served: Served, headers
     assert answered["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in answered["Content-Security-Policy"]
     assert "sandbox" in answered["Content-Security-Policy"]
-    assert served.reviewer.asked == [("on-call", "shop", "api-1")]
+    assert served.reviewer.asked == [("on-call", "shop", "api-1"), ("on-call", "shop", "pods/log")]
+
+
+@pytest.mark.parametrize(("may", "page"), [(False, PAGE), (True, b"with log lines")])
+async def test_log_lines_are_for_those_who_may_read_logs(served: Served, may: bool, page: bytes) -> None:
+    folder = served.folder / "store" / "shop" / "api-1"
+    (folder / "report-with-logs.html").write_bytes(b"with log lines")
+    (folder / "late-api-1-app-log.txt").write_bytes(b"a line")
+    served.reviewer.logs = may
+
+    assert (await served.get("/incidents/shop/api-1/report", **ALLOWED))[:2] == (200, page)
+    for name in ("late-api-1-app-log.txt", "report-with-logs.html"):
+        status, body, _ = await served.get(f"/incidents/shop/api-1/files/{name}", **ALLOWED)
+        assert status == (200 if may else 403)
+        assert may or b"pods/log in shop" in body
 
 
 async def test_profile_is_sent_as_it_is_kept(served: Served) -> None:

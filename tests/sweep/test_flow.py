@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from controller.decision.situation import Powers
+from controller.evidence.kept import FileKind
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.book import PolicyBook, RejectedPolicy
 from controller.policy.memory_policy import (
     DetectionRules,
+    EvidenceRules,
     MemoryPolicy,
     Mode,
     RemediationRules,
@@ -108,6 +110,25 @@ async def test_profile_is_kept_before_the_restart() -> None:
 
     assert restarts_when_captured[0] == 0
     assert len(world.remediator.carried_out) == 1
+
+
+async def test_what_the_replica_told_is_kept_before_the_restart_also_without_pprof() -> None:
+    world = a_leaking_world()
+    await sweep_for(world, a_sweeper(world), a_quick_policy(evidence=EvidenceRules()), sweeps=15)
+
+    assert world.profiler.plans == []
+    assert [plan.label for plan in world.context.plans][-1] == "late"
+    assert len(world.context.plans) == len({plan.label for plan in world.context.plans})
+    kept = [file for file in world.records.only.status.evidence if file.kind is FileKind.CONTEXT]
+    assert {file.label for file in kept} == {plan.label for plan in world.context.plans}
+    assert world.remediator.carried_out
+
+
+async def test_observing_asks_replicas_for_nothing() -> None:
+    world = a_leaking_world()
+    await sweep_for(world, a_sweeper(world), a_quick_policy(mode=Mode.OBSERVE), sweeps=5)
+
+    assert world.context.plans == world.profiler.plans == []
 
 
 async def test_observe_changes_nothing_and_says_what_it_would_do() -> None:

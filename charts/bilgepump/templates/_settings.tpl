@@ -37,6 +37,7 @@ evidence:
   maximumBytes: {{ .Values.evidence.maximumBytes }}
   maximumAge: {{ .Values.evidence.maximumAge }}
   maximumBaselines: {{ .Values.evidence.maximumBaselines }}
+  logs: {{- toYaml .Values.capture.logs | nindent 4 }}
   {{- if .Values.evidence.s3.bucket }}
   s3: {{- omit .Values.evidence.s3 "credentialsSecret" | toYaml | nindent 4 }}
   {{- end }}

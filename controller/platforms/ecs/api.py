@@ -90,6 +90,12 @@ class EcsApi:
         arns = [arn async for arn in self._pages("list_tasks", "taskArns", cluster=cluster, **chosen)]
         return await self.described_tasks(cluster, arns)
 
+    async def stopped_tasks(self, cluster: str, service: str) -> list[Document]:
+        """Those that ECS still knows: it forgets them after about an hour. Raises PlatformUnavailable."""
+        asked = {"cluster": cluster, "serviceName": service, "desiredStatus": "STOPPED"}
+        arns = [arn async for arn in self._pages("list_tasks", "taskArns", **asked)]
+        return await self.described_tasks(cluster, arns)
+
     async def described_tasks(self, cluster: str, names: Sequence[str]) -> list[Document]:
         """These tasks, stopped ones too while ECS still knows them. Raises PlatformUnavailable."""
         found: list[Document] = []

@@ -95,6 +95,11 @@ class KubernetesApi:
         call = partial(self._exchange, "GET", path, {}, None, {"Accept": "*/*", **headers})
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
+    async def raw(self, path: str, **query: str) -> bytes:
+        """An answer that is not JSON, such as a log. Raises ApiRefusal, PlatformUnavailable."""
+        call = partial(self._exchange, "GET", path, query, None, {"Accept": "*/*"})
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
     @property
     def bearer_token(self) -> str:
         """The token this connection shows; empty where it has a client certificate or nothing."""

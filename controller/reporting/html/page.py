@@ -22,6 +22,7 @@ from controller.reporting.html.memory_plot import draw_memory
 from controller.reporting.html.report import IncidentReport
 
 _HERE = files(__package__)
+_LOGS = (FileKind.LOG, FileKind.PREVIOUS_LOG)
 
 
 def render_report(report: IncidentReport) -> str:
@@ -35,6 +36,7 @@ def render_report(report: IncidentReport) -> str:
         flame=draw_flame(report.diagnosis.flame) if report.diagnosis else None,
         row_height=ROW_HEIGHT,
         commands=_commands(report.files),
+        log_files=[_name(each) for each in report.files if each.kind in _LOGS and each.uri],
         style=Markup(style),  # noqa: S704  (our own files, not input)
         script=Markup(script),  # noqa: S704
         policy="; ".join(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.kept import KeptFile
+from controller.evidence.replica_context import ReplicaContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,15 @@ class BeforeAfter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogLines:
+    """The end of a container's log."""
+
+    title: str
+    replica: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentReport:
     """Everything on the page."""
 
@@ -75,4 +85,7 @@ class IncidentReport:
     gates: tuple[GateAnswer, ...] = ()
     timeline: tuple[Happening, ...] = ()
     recovery: BeforeAfter | None = None
+    context: ReplicaContext | None = None
+    logs: tuple[LogLines, ...] = ()
+    """Only on the page for those who may read logs; the other one says that there are some."""
     files: tuple[KeptFile, ...] = ()

@@ -32,6 +32,9 @@ class FakeApi:
         assert path == ACCESS_REVIEWS
         assert spec["groups"] == ["people"]
         asked = spec["resourceAttributes"]
+        if asked["resource"] == "pods":
+            assert (asked["group"], asked["subresource"], asked["verb"]) == ("", "log", "get")
+            return {"status": {"allowed": (spec["user"], asked["namespace"]) == ("ana", "shop")}}
         assert (asked["group"], asked["resource"], asked["verb"]) == (
             "bilgepump.dev",
             "memoryincidents",
@@ -57,6 +60,22 @@ async def test_api_server_decides(token: str, incident: str, access: Access) -> 
     review = await a_reviewer(FakeApi(), FakeClock()).may_get(token, "shop", incident)
 
     assert review.access is access
+
+
+@pytest.mark.parametrize(
+    ("token", "namespace", "access"),
+    [
+        ("ana", "shop", Access.ALLOWED),
+        ("ana", "bank", Access.FORBIDDEN),
+        ("bob", "shop", Access.FORBIDDEN),
+        ("forged", "shop", Access.UNKNOWN_TOKEN),
+    ],
+)
+async def test_right_to_logs_is_another(token: str, namespace: str, access: Access) -> None:
+    reviewer = a_reviewer(FakeApi(), FakeClock())
+    await reviewer.may_get(token, namespace, "api-1")
+
+    assert (await reviewer.may_read_logs(token, namespace)).access is access
 
 
 async def test_answer_is_remembered_for_a_moment_and_for_one_incident() -> None:
