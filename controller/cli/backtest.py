@@ -218,6 +218,8 @@ def backtest(
         raise click.UsageError("give either --from-file or --prometheus")
     policy = read_policy(policy_file)
     if url:
+        if policy.cluster_wide and not namespaces:
+            raise click.UsageError("--namespace is needed: a ClusterMemoryPolicy is in none")
         settings = settings_from(url, options)
         memory = fetch(settings, policy, frozenset(namespaces) or frozenset({policy.namespace}), since)
     else:

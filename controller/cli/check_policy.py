@@ -10,7 +10,7 @@ import click
 import yaml
 
 from controller.policy.memory_policy import MemoryPolicy
-from controller.policy.parsing import KIND, parse_policy
+from controller.policy.parsing import CLUSTER_KIND, KIND, parse_policy
 from controller.policy.problem import PolicyProblem
 
 
@@ -33,7 +33,7 @@ class Finding:
 @click.option("--ecs", "on_ecs", is_flag=True, help="Check as for `bilgepump ecs`.")
 def check_policy(files: tuple[TextIO, ...], output: str, allow_short_lookback: bool, on_ecs: bool) -> None:
     """
-    Check MemoryPolicy documents in FILES, without a cluster.
+    Check MemoryPolicy and ClusterMemoryPolicy documents in FILES, without a cluster.
 
     Documents of other kinds are passed over, so that whole manifests can be checked; `-` is standard input.
 
@@ -57,7 +57,7 @@ def _check(file: TextIO, allow_short_lookback: bool, on_ecs: bool) -> Iterator[F
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         yield _unusable(file.name, f"must be YAML: {' '.join(str(error).split())}")
         return
-    policies = [document for document in _flat(documents) if document.get("kind") == KIND]
+    policies = [document for document in _flat(documents) if document.get("kind") in (KIND, CLUSTER_KIND)]
     if not policies:
         yield _unusable(file.name, f"must have a document of kind {KIND}")
     for document in policies:

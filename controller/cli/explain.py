@@ -18,12 +18,13 @@ from controller.clients.prometheus import PrometheusMemorySource
 from controller.decision.decide import decide
 from controller.decision.situation import Powers
 from controller.inventory.workload import Platform, Workload, WorkloadRef
-from controller.platforms.kubernetes.api import KubernetesApi, connect, current_namespace
+from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi, connect, current_namespace
 from controller.platforms.kubernetes.inventory import KubernetesInventory
-from controller.platforms.kubernetes.paths import POLICIES, in_namespace
+from controller.platforms.kubernetes.paths import CLUSTER_POLICIES, CORE, POLICIES, in_namespace
 from controller.platforms.kubernetes.records import KubernetesRecords
-from controller.policy.book import RejectedPolicy, read_policy
+from controller.policy.book import RejectedPolicy, read_policy, spread
 from controller.policy.memory_policy import MemoryPolicy, WorkloadKind
+from controller.policy.parsing import CLUSTER_KIND, KIND
 from controller.ports import MemorySource, PlatformUnavailable
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
@@ -207,9 +208,29 @@ async def _policies(
         documents = [one for path in question.policy_files for one in _documents(path, question.namespace)]
     else:
         documents = await api.items(in_namespace(POLICIES, question.namespace, "memorypolicies"))
+        documents += await _cluster_wide(api)
     read = [read_policy(one, allow_short_lookback=question.allow_short_lookback) for one in documents]
-    good = [one for one in read if isinstance(one, MemoryPolicy)]
+    accepted = [one for one in read if isinstance(one, MemoryPolicy)]
+    namespaces = await _namespace(api, question) if any(one.cluster_wide for one in accepted) else {}
+    good = [one for policy in accepted for one in spread(policy, namespaces)]
     return good, [one for one in read if isinstance(one, RejectedPolicy)]
+
+
+async def _cluster_wide(api: KubernetesApi) -> list[dict[str, Any]]:
+    """ClusterMemoryPolicies, as far as the asking person may see them; whoever may not is told so."""
+    try:
+        return await api.items(CLUSTER_POLICIES)
+    except ApiRefusal as refusal:
+        if refusal.status == 403:
+            click.echo("ClusterMemoryPolicies are left aside: you may not read them", err=True)
+        elif refusal.status != 404:
+            raise
+        return []
+
+
+async def _namespace(api: KubernetesApi, question: Question) -> dict[str, dict[str, str]]:
+    document = await api.get(f"{CORE}/namespaces/{question.namespace}")
+    return {question.namespace: document["metadata"].get("labels") or {}}
 
 
 def _documents(path: Path, namespace: str) -> list[dict[str, Any]]:
@@ -217,10 +238,15 @@ def _documents(path: Path, namespace: str) -> list[dict[str, Any]]:
         found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CannotExplain(f"{path}: {' '.join(str(error).split())}") from error
-    policies = [one for one in found if isinstance(one, dict) and one.get("kind") == "MemoryPolicy"]
+    policies = [one for one in found if isinstance(one, dict) and one.get("kind") in (KIND, CLUSTER_KIND)]
     if not policies:
         raise CannotExplain(f"{path}: holds no MemoryPolicy")
-    return [{**one, "metadata": {"namespace": namespace, **(one.get("metadata") or {})}} for one in policies]
+    return [
+        one
+        if one["kind"] == CLUSTER_KIND
+        else {**one, "metadata": {"namespace": namespace, **(one.get("metadata") or {})}}
+        for one in policies
+    ]
 
 
 def _governing(

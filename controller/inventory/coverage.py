@@ -57,13 +57,16 @@ def governing(policies: Iterable[MemoryPolicy], workload: Workload) -> Governed 
     """
     Which of `policies` governs `workload`: None where none asks for it.
 
-    A policy reaches only into its own namespace. One that names the workload beats those that select it; what
-    is still a tie is a conflict.
+    A policy reaches only into its own namespace. One that names the workload beats those that select it, and
+    any of them beats a ClusterMemoryPolicy; what is still a tie is a conflict.
     """
     here = [policy for policy in policies if policy.namespace == workload.ref.namespace]
-    claims = [policy for policy in here if _names(policy.target, workload)] or [
-        policy for policy in here if _selects(policy.target, workload)
-    ]
+    own = [policy for policy in here if not policy.cluster_wide]
+    claims = (
+        [policy for policy in own if _names(policy.target, workload)]
+        or [policy for policy in own if _selects(policy.target, workload)]
+        or [policy for policy in here if policy.cluster_wide and _takes_in(policy.target, workload)]
+    )
     if len(claims) > 1:
         return Conflict(policies=tuple(sorted(claims, key=lambda policy: policy.name)))
     return Governed(policy=claims[0]) if claims else None
@@ -89,6 +92,11 @@ def _selects(target: Target, workload: Workload) -> bool:
         tags = target.ecs.tags if target.ecs else ()
         return _in_cluster(target, workload) and bool(tags) and set(tags) <= set(workload.labels)
     return target.selector is not None and target.selector.matches(dict(workload.labels))
+
+
+def _takes_in(target: Target, workload: Workload) -> bool:
+    """The target of a ClusterMemoryPolicy: everything where it has no selector."""
+    return target.selector is None or target.selector.matches(dict(workload.labels))
 
 
 def _in_cluster(target: Target, workload: Workload) -> bool:

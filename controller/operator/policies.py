@@ -12,9 +12,10 @@ from typing import Any
 
 import kopf
 
+from controller.operator.cluster_policies import CLUSTER_PLURAL, ClusterWidePolicies
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
-from controller.policy.book import PolicyBook, RejectedPolicy, read_policy
+from controller.policy.book import PolicyBook, RejectedPolicy, read_policy, spread
 from controller.policy.memory_policy import MemoryPolicy
 
 GROUP, VERSION, PLURAL = "bilgepump.dev", "v1alpha1", "memorypolicies"
@@ -27,18 +28,23 @@ class WatchedPolicies:
         self._api = api
         self._namespaces = namespaces
         self._allow_short_lookback = allow_short_lookback
+        self._cluster_wide = ClusterWidePolicies(api, reads=not namespaces)
         self._read: dict[tuple[str, str], MemoryPolicy | RejectedPolicy] = {}
         self.changed = asyncio.Event()
 
     async def book(self) -> PolicyBook:
         """All policies now. Raises PlatformUnavailable."""
         documents = [document for path in self._lists() for document in await self._api.items(path)]
+        documents += await self._cluster_wide.documents()
         living = [document for document in documents if "deletionTimestamp" not in document["metadata"]]
         self._read = {_version(document): self._policy(document) for document in living}
         policies = sorted(self._read.values(), key=lambda one: (one.namespace, one.name))
+        accepted = tuple(one for one in policies if isinstance(one, MemoryPolicy))
+        namespaces = await self._cluster_wide.namespaces(accepted)
         return PolicyBook(
-            accepted=tuple(one for one in policies if isinstance(one, MemoryPolicy)),
+            accepted=tuple(one for policy in accepted for one in spread(policy, namespaces)),
             rejected=tuple(one for one in policies if isinstance(one, RejectedPolicy)),
+            cluster_wide=tuple(policy for policy in accepted if policy.cluster_wide),
         )
 
     async def watch(self) -> None:
@@ -47,7 +53,6 @@ class WatchedPolicies:
         kopf.on.login(registry=registry)(_login)
         seen: dict[str, object] = {}
 
-        @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         async def policy_changed(event: kopf.RawEvent, **_: Any) -> None:
             metadata = event["object"]["metadata"]
             generation = None if event["type"] == "DELETED" else metadata.get("generation")
@@ -56,6 +61,8 @@ class WatchedPolicies:
                 seen[metadata["uid"]] = generation
                 self.changed.set()
 
+        for plural in (PLURAL,) if self._namespaces else (PLURAL, CLUSTER_PLURAL):
+            kopf.on.event(GROUP, VERSION, plural, registry=registry)(policy_changed)
         await kopf.operator(
             registry=registry,
             settings=_settings(namespaced=bool(self._namespaces)),

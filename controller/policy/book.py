@@ -1,7 +1,7 @@
 """All policies as they stand: those in force, and those that cannot be used, with the reasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.policy.memory_policy import MemoryPolicy
@@ -25,12 +25,32 @@ class PolicyBook:
     """The policies at one moment."""
 
     accepted: tuple[MemoryPolicy, ...] = ()
+    """Those in force; a ClusterMemoryPolicy once for each namespace that it reaches."""
     rejected: tuple[RejectedPolicy, ...] = ()
+    cluster_wide: tuple[MemoryPolicy, ...] = ()
+    """Each ClusterMemoryPolicy in force, once, also one that reaches no namespace."""
 
     @property
     def namespaces(self) -> frozenset[str]:
         """Where workloads can be governed."""
         return frozenset(policy.namespace for policy in self.accepted)
+
+    @property
+    def documents(self) -> tuple[MemoryPolicy, ...]:
+        """Every policy in force, once."""
+        return (*(policy for policy in self.accepted if not policy.cluster_wide), *self.cluster_wide)
+
+
+def spread(policy: MemoryPolicy, namespaces: Mapping[str, Mapping[str, str]]) -> tuple[MemoryPolicy, ...]:
+    """A ClusterMemoryPolicy as it stands in each namespace whose labels it selects; by name, their labels."""
+    selector = policy.namespace_selector
+    if selector is None:
+        return (policy,)
+    return tuple(
+        replace(policy, namespace=name)
+        for name, labels in sorted(namespaces.items())
+        if selector.matches(dict(labels))
+    )
 
 
 def read_policy(

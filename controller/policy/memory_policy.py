@@ -116,7 +116,11 @@ class EcsTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Which workloads: exactly one of `selector`, `workloads` and `ecs` is set."""
+    """
+    Which workloads: exactly one of `selector`, `workloads` and `ecs` is set.
+
+    For a ClusterMemoryPolicy `selector` or nothing: then it is every workload of the namespaces it reaches.
+    """
 
     selector: LabelSelector | None = None
     workloads: tuple[NamedWorkload, ...] = ()
@@ -265,8 +269,20 @@ class MemoryPolicy:
     suspend: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     """The document's own labels, by which notifications are routed."""
+    namespace_selector: LabelSelector | None = None
+    """Of a ClusterMemoryPolicy, which stands in the book once for each namespace that it selects."""
+
+    @property
+    def cluster_wide(self) -> bool:
+        """It is a ClusterMemoryPolicy."""
+        return self.namespace_selector is not None
+
+    @property
+    def own_namespace(self) -> str:
+        """Where its document is; empty for a ClusterMemoryPolicy."""
+        return "" if self.cluster_wide else self.namespace
 
     @property
     def key(self) -> str:
-        """`namespace/name`, as people write it."""
-        return f"{self.namespace}/{self.name}"
+        """`namespace/name`, as people write it; a ClusterMemoryPolicy has a name only."""
+        return self.name if self.cluster_wide else f"{self.namespace}/{self.name}"

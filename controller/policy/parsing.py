@@ -1,9 +1,10 @@
-"""From a `MemoryPolicy` document to the validated policy, or to everything that is wrong with it."""
+"""From a MemoryPolicy or ClusterMemoryPolicy document to the policy, or to all that is wrong with it."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from controller.policy.cluster_target import parse_cluster_target
 from controller.policy.memory_policy import (
     DetectionRules,
     EvidenceRules,
@@ -22,18 +23,17 @@ from controller.policy.syntax import (
     DNS_LABEL,
     DNS_NAME,
     ECS_NAME,
-    LABEL_KEY,
-    LABEL_VALUE,
     METRIC_LABEL,
     METRIC_NAME,
     PPROF_PATH,
 )
-from controller.policy.target import parse_target
+from controller.policy.target import parse_selector, parse_target
 from controller.policy.units import DAY, MINUTE, MONTH, QUANTITY, parse_bytes
 
 API_GROUP = "bilgepump.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
 KIND = "MemoryPolicy"
+CLUSTER_KIND = "ClusterMemoryPolicy"
 
 SHORTEST_REMEDIATING_LOOKBACK = timedelta(hours=2)
 """Less is too little to restart on, unless the controller runs with `--allow-short-lookback`."""
@@ -50,25 +50,37 @@ def parse_policy(
     """
     problems: list[PolicyProblem] = []
     root = Section(document, "", problems)
-    _check_type(root)
+    cluster_wide = root.raw("kind") == CLUSTER_KIND and not on_ecs
+    _check_type(root, CLUSTER_KIND if cluster_wide else KIND)
     metadata = root.section("metadata")
     metadata.require("name")
     spec = root.section("spec")
     root.raw("status")
+    if cluster_wide:
+        spec.require("namespaceSelector")
+        if metadata.raw("namespace"):
+            metadata.refuse("namespace", f"must be absent: a {CLUSTER_KIND} is in none")
     policy = MemoryPolicy(
-        namespace=metadata.text("namespace", DNS_LABEL, "the name of a namespace", default="default"),
+        namespace=""
+        if cluster_wide
+        else metadata.text("namespace", DNS_LABEL, "the name of a namespace", default="default"),
         name=metadata.text("name", DNS_NAME, "a lowercase name of letters, digits, `-` and `.`"),
         uid=str(metadata.raw("uid") or ""),
         generation=metadata.whole_number("generation", lowest=0, highest=2**63 - 1),
         mode=spec.choice("mode", Mode.OBSERVE),
-        target=parse_target(spec.section("target"), on_ecs=on_ecs),
+        target=parse_cluster_target(spec.section("target"))
+        if cluster_wide
+        else parse_target(spec.section("target"), on_ecs=on_ecs),
         metrics=_metrics(spec.section("metrics")),
         detection=_detection(spec.section("detection")),
         evidence=_evidence(spec.section("evidence"), ECS_NAME if on_ecs else DNS_LABEL),
         remediation=parse_remediation(spec.section("remediation")),
         verification=_verification(spec.section("verification")),
         suspend=spec.boolean("suspend", False),
-        labels=metadata.labels("labels", LABEL_KEY, LABEL_VALUE),
+        labels=_own_labels(metadata),
+        namespace_selector=parse_selector(spec.section("namespaceSelector"), may_be_empty=True)
+        if cluster_wide
+        else None,
     )
     spec.refuse_unknown()
     root.refuse_unknown()
@@ -76,14 +88,28 @@ def parse_policy(
     return tuple(problems) or policy
 
 
-def _check_type(root: Section) -> None:
-    for name, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
+def _own_labels(metadata: Section) -> tuple[tuple[str, str], ...]:
+    """As they stand: what a label may be is the API server's affair."""
+    labels = metadata.raw("labels")
+    if not isinstance(labels, Mapping):
+        return ()
+    return tuple(sorted((str(key), str(value)) for key, value in labels.items()))
+
+
+def _check_type(root: Section, kind: str) -> None:
+    for name, expected in (("apiVersion", API_VERSION), ("kind", kind)):
         if root.raw(name) != expected:
             root.refuse(name, f"must be {expected}", root.raw(name))
 
 
 def _check_across(policy: MemoryPolicy, spec: Section, allow_short_lookback: bool) -> None:
     """What only several sections together can say."""
+    if policy.cluster_wide and policy.mode is Mode.REMEDIATE:
+        spec.refuse(
+            "mode",
+            "must be Observe or Capture: only a namespace's own MemoryPolicy lets workloads be restarted",
+            policy.mode.value,
+        )
     if (
         policy.mode is Mode.REMEDIATE
         and policy.detection.lookback < SHORTEST_REMEDIATING_LOOKBACK

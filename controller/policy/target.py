@@ -23,7 +23,7 @@ def parse_target(target: Section, *, on_ecs: bool) -> Target:
     """
     if on_ecs:
         return _ecs(target)
-    selector = _selector(target.section("selector")) if "selector" in target else None
+    selector = parse_selector(target.section("selector")) if "selector" in target else None
     workloads = tuple(
         _named_workload(entry) for entry in target.sections("workloads", maximum=MOST_WORKLOADS)
     )
@@ -55,12 +55,13 @@ def _present(target: Section) -> str:
     return " and ".join(name for name in ("selector", "workloads") if name in target) or "neither"
 
 
-def _selector(selector: Section) -> LabelSelector:
+def parse_selector(selector: Section, *, may_be_empty: bool = False) -> LabelSelector:
+    """A Kubernetes label selector; its problems are noted in `selector`."""
     parsed = LabelSelector(
         match_labels=selector.labels("matchLabels", LABEL_KEY, LABEL_VALUE),
         match_expressions=tuple(_expression(entry) for entry in selector.sections("matchExpressions")),
     )
-    if selector.says_nothing:
+    if selector.says_nothing and not may_be_empty:
         selector.refuse(
             "", "must have `matchLabels` or `matchExpressions`; an empty one would select every workload"
         )

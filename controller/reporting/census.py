@@ -66,7 +66,7 @@ def census(
 ) -> Census:
     """The counts of one sweep."""
     return Census(
-        accepted_policies=len(book.accepted),
+        accepted_policies=len(book.documents),
         rejected_policies=len(book.rejected),
         workloads=Counter((item.workload.ref.namespace, item.verdict.value) for item in seen),
         holds=Counter(

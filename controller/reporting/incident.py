@@ -40,9 +40,13 @@ class PolicyRef:
     """The policy an incident was opened under, and which generation of it."""
 
     namespace: str
+    """Empty for a ClusterMemoryPolicy."""
     name: str
     uid: str
     generation: int
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

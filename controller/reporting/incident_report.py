@@ -98,7 +98,7 @@ def _facts(incident: Incident) -> tuple[tuple[str, str], ...]:
     facts = [
         ("Incident", f"{incident.namespace}/{incident.name}"),
         ("Workload", str(spec.workload)),
-        ("Policy", f"{spec.policy.namespace}/{spec.policy.name}, generation {spec.policy.generation}"),
+        ("Policy", f"{spec.policy}, generation {spec.policy.generation}"),
         ("Opened", _minute(spec.opened_at)),
     ]
     if status.closed_at:

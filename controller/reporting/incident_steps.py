@@ -44,7 +44,7 @@ def open_incident(
         namespace=workload.ref.namespace,
         spec=IncidentSpec(
             policy=PolicyRef(
-                namespace=policy.namespace, name=policy.name, uid=policy.uid, generation=policy.generation
+                namespace=policy.own_namespace, name=policy.name, uid=policy.uid, generation=policy.generation
             ),
             workload=workload.ref,
             workload_uid=workload.uid,

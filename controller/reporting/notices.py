@@ -25,7 +25,7 @@ class Subject:
     uid: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,14 +201,19 @@ def _report(incident: Incident) -> str:
 def policy_told(
     reason: EventReason, namespace: str, name: str, uid: str, message: str, now: datetime
 ) -> Notice:
-    """Something about a policy, on the policy."""
+    """Something about a policy, on the policy; one without a namespace is a ClusterMemoryPolicy."""
     row = EVENTS[reason]
     assert row.regarding is Regarding.POLICY  # noqa: S101  (the catalogue says where each reason belongs)
     return Notice(
         reason=reason.value,
         tone=row.tone,
         message=message[:MESSAGE_LENGTH],
-        regarding=Subject(kind="MemoryPolicy", namespace=namespace, name=name, uid=uid),
+        regarding=Subject(
+            kind="MemoryPolicy" if namespace else "ClusterMemoryPolicy",
+            namespace=namespace,
+            name=name,
+            uid=uid,
+        ),
         related=None,
         action="Validate",
         episode=uid,

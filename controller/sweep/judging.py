@@ -53,7 +53,7 @@ def cover(policies: Sequence[MemoryPolicy], workloads: Sequence[Workload]) -> It
 async def gather(sources: Mapping[str, MemorySource], covered: Sequence[Covered], now: datetime) -> Gathered:
     """One request per source and lookback, for all governed namespaces at once."""
     wanted: dict[tuple[str, timedelta], list[MemoryPolicy]] = defaultdict(list)
-    for policy in {item.policy.key: item.policy for item in covered}.values():
+    for policy in {(item.policy.key, item.policy.namespace): item.policy for item in covered}.values():
         wanted[policy.metrics.source, policy.detection.lookback].append(policy)
     gathered = Gathered()
     for (name, lookback), policies in wanted.items():

@@ -23,14 +23,14 @@ class PolicyTelling:
         self, book: PolicyBook, seen: Sequence[Seen], missing: Mapping[str, str], now: datetime
     ) -> None:
         """Status and Events for every policy."""
-        for policy in book.accepted:
+        for policy in book.documents:
             facts = policy_facts(policy, seen, missing)
             reason = EventReason.METRICS_UNAVAILABLE if facts.metrics_missing_because else None
             await self._tell(policy, facts, reason, facts.metrics_missing_because, now)
         for rejected in book.rejected:
             facts = PolicyFacts(generation=rejected.generation, rejected_because=rejected.problems)
             await self._tell(rejected, facts, EventReason.POLICY_INVALID, rejected.problems, now)
-        known = {policy.uid for policy in book.accepted} | {policy.uid for policy in book.rejected}
+        known = {policy.uid for policy in book.documents} | {policy.uid for policy in book.rejected}
         self._told = {uid: told for uid, told in self._told.items() if uid in known}
 
     async def _tell(

@@ -3,6 +3,7 @@
 from docs.generators import (
     alert_rules,
     chart_values,
+    cluster_policy,
     dashboards,
     events_reference,
     metrics_reference,
@@ -11,6 +12,8 @@ from docs.generators import (
 
 policy_reference.PAGE.write_text(policy_reference.page())
 policy_reference.INCIDENT_PAGE.write_text(policy_reference.incident_page())
+cluster_policy.CLUSTER_DEFINITION.write_text(cluster_policy.text())
+cluster_policy.PAGE.write_text(cluster_policy.page())
 chart_values.README.write_text(chart_values.page())
 chart_values.PAGE.write_text(chart_values.values_page())
 events_reference.EVENTS_PAGE.write_text(events_reference.events_page())

@@ -90,8 +90,8 @@ def _page(path: Path, introduction: str) -> str:
     definition = yaml.safe_load(path.read_text())
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     sections = [introduction.format(description=schema["description"])]
-    sections += [_table(path, part) for path, part in _objects("spec", schema["properties"]["spec"])]
-    sections += [_table(path, part) for path, part in _objects("status", schema["properties"]["status"])]
+    sections += [table(path, part) for path, part in _objects("spec", schema["properties"]["spec"])]
+    sections += [table(path, part) for path, part in _objects("status", schema["properties"]["status"])]
     return "\n".join(sections)
 
 
@@ -104,7 +104,8 @@ def _objects(path: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
             yield from _objects(f"{path}.{name}{suffix}", {"description": field["description"]} | inner)
 
 
-def _table(path: str, schema: Schema) -> str:
+def table(path: str, schema: Schema) -> str:
+    """One object's fields under a heading."""
     required = schema.get("required", [])
     rows = [
         f"| `{name}` | {_type(field)} | {_text(field)}{' Required.' if name in required else ''} |"

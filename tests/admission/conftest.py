@@ -20,7 +20,7 @@ def installed(apiserver: Cluster) -> Iterator[Cluster]:
     helm_on(
         apiserver, "install", "--create-namespace", "--take-ownership", "--set", URL, "bilgepump", str(CHART)
     )
-    for plural in ("memorypolicies", "memoryincidents"):
+    for plural in ("memorypolicies", "clustermemorypolicies", "memoryincidents"):
         apiserver.kubectl(
             "wait", "--for=condition=Established", f"crd/{plural}.bilgepump.dev", "--timeout=30s"
         )

@@ -29,7 +29,7 @@ def full(installed: Cluster) -> dict[str, Any]:
     return store(installed, a_full_incident())
 
 
-@pytest.mark.parametrize("plural", ["memorypolicies", "memoryincidents"])
+@pytest.mark.parametrize("plural", ["memorypolicies", "clustermemorypolicies", "memoryincidents"])
 def test_definition_has_nothing_the_api_server_objects_to(installed: Cluster, plural: str) -> None:
     definition = installed.get(
         f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.bilgepump.dev"

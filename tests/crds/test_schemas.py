@@ -36,10 +36,15 @@ def fields(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 
 
 POLICY, INCIDENT = schema_of("memorypolicy"), schema_of("memoryincident")
+CLUSTER_FIELDS = dict(fields(schema_of("clustermemorypolicy")))
 POLICY_FIELDS, INCIDENT_FIELDS = dict(fields(POLICY)), dict(fields(INCIDENT))
 EVERY_FIELD = [
     pytest.param(path, field, id=f"{kind} {path}")
-    for kind, found in (("MemoryPolicy", POLICY_FIELDS), ("MemoryIncident", INCIDENT_FIELDS))
+    for kind, found in (
+        ("MemoryPolicy", POLICY_FIELDS),
+        ("ClusterMemoryPolicy", CLUSTER_FIELDS),
+        ("MemoryIncident", INCIDENT_FIELDS),
+    )
     for path, field in found.items()
     if path != "metadata"
 ]

@@ -9,6 +9,7 @@ from controller.reporting.telemetry import METRICS
 from docs.generators import (
     alert_rules,
     chart_values,
+    cluster_policy,
     dashboards,
     events_reference,
     metrics_reference,
@@ -21,6 +22,8 @@ from docs.generators import (
     [
         pytest.param(events_reference.EVENTS_PAGE, events_reference.events_page, id="events.md"),
         pytest.param(events_reference.GATES_PAGE, events_reference.gates_page, id="gates.md"),
+        pytest.param(cluster_policy.PAGE, cluster_policy.page, id="cluster-policy.md"),
+        pytest.param(cluster_policy.CLUSTER_DEFINITION, cluster_policy.text, id="clustermemorypolicy.yaml"),
         pytest.param(metrics_reference.PAGE, metrics_reference.page, id="metrics.md"),
         pytest.param(policy_reference.INCIDENT_PAGE, policy_reference.incident_page, id="incident.md"),
         pytest.param(chart_values.PAGE, chart_values.values_page, id="values.md"),

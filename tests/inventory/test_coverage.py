@@ -87,3 +87,47 @@ def test_known_sidecars_are_not_judged_unless_they_are_named() -> None:
     )
     assert governs_container(named, "istio-proxy")
     assert not governs_container(named, "app")
+
+
+def cluster_wide(policy: str, *, namespace: str = "shop", **labels: str) -> MemoryPolicy:
+    """As it stands in the book, for one of the namespaces that it reaches."""
+    selector = LabelSelector(match_labels=tuple(labels.items())) if labels else None
+    return MemoryPolicy(
+        namespace=namespace,
+        name=policy,
+        uid=policy,
+        generation=1,
+        target=Target(selector=selector),
+        namespace_selector=LabelSelector(),
+    )
+
+
+def test_cluster_policy_governs_what_nobody_else_does() -> None:
+    default = cluster_wide("default")
+    assert governing([default], a_workload()) == Governed(policy=default)
+    assert governing([cluster_wide("default", namespace="bank")], a_workload()) is None
+
+
+@pytest.mark.parametrize("own", [selecting("own", app="api"), naming("own", "api")])
+def test_namespaces_own_policy_beats_any_cluster_policy(own: MemoryPolicy) -> None:
+    policies = [cluster_wide("a"), own, cluster_wide("b", app="api")]
+    assert governing(policies, a_workload(app="api")) == Governed(policy=own)
+
+
+def test_own_policy_for_something_else_leaves_the_default_in_force() -> None:
+    default = cluster_wide("default")
+    assert governing([selecting("own", app="mail"), default], a_workload(app="api")) == Governed(
+        policy=default
+    )
+
+
+def test_cluster_policy_with_a_selector_takes_in_what_it_selects() -> None:
+    policy = cluster_wide("go", lang="go")
+    assert governing([policy], a_workload(lang="go")) == Governed(policy=policy)
+    assert governing([policy], a_workload(lang="java")) is None
+
+
+def test_two_cluster_policies_for_one_workload_are_a_conflict() -> None:
+    governed = governing([cluster_wide("b"), cluster_wide("a", app="api")], a_workload(app="api"))
+    assert isinstance(governed, Conflict)
+    assert [policy.key for policy in governed.policies] == ["a", "b"]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from controller.policy.memory_policy import MemoryPolicy
-from controller.policy.parsing import KIND, parse_policy
+from controller.policy.parsing import CLUSTER_KIND, KIND, parse_policy
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = sorted(
@@ -23,10 +23,12 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("block", EXAMPLES)
 def test_example_is_a_good_policy(block: str) -> None:
-    policies = [document for document in yaml.safe_load_all(block) if document["kind"] == KIND]
+    policies = [
+        document for document in yaml.safe_load_all(block) if document["kind"] in (KIND, CLUSTER_KIND)
+    ]
     assert policies
     for document in policies:
-        on_ecs = "ecs" in document["spec"]["target"]
+        on_ecs = "ecs" in document["spec"].get("target", {})
         parsed = parse_policy(document, allow_short_lookback=True, on_ecs=on_ecs)
         assert isinstance(parsed, MemoryPolicy), parsed
 

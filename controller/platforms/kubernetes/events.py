@@ -20,6 +20,7 @@ COMPONENT = "bilgepump"
 _API_VERSIONS = {
     "Pod": "v1",
     "MemoryPolicy": "bilgepump.dev/v1alpha1",
+    "ClusterMemoryPolicy": "bilgepump.dev/v1alpha1",
     "MemoryIncident": "bilgepump.dev/v1alpha1",
 }
 
@@ -65,7 +66,11 @@ class KubernetesEvents:
 
 
 def event_document(notice: Notice, instance: str) -> Document:
-    """A notice as a core/v1 Event whose name depends on what is told and on which episode, not on when."""
+    """
+    A notice as a core/v1 Event whose name depends on what is told and on which episode, not on when.
+
+    About what is in no namespace it stands in `default`, where the API server wants it and kubectl looks.
+    """
     key = f"{notice.episode}\n{notice.reason}\n{notice.regarding}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     at = notice.at.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -74,7 +79,7 @@ def event_document(notice: Notice, instance: str) -> Document:
         "kind": "Event",
         "metadata": {
             "name": f"{notice.regarding.name[:200]}.{digest}",
-            "namespace": notice.regarding.namespace,
+            "namespace": notice.regarding.namespace or "default",
         },
         "type": notice.tone.value,
         "reason": notice.reason,
@@ -94,10 +99,10 @@ def event_document(notice: Notice, instance: str) -> Document:
 
 
 def _reference(subject: Subject) -> Document:
-    return {
+    reference = {
         "apiVersion": _API_VERSIONS.get(subject.kind, "apps/v1"),
         "kind": subject.kind,
-        "namespace": subject.namespace,
         "name": subject.name,
         "uid": subject.uid,
     }
+    return reference | ({"namespace": subject.namespace} if subject.namespace else {})

@@ -58,7 +58,7 @@ class KubernetesRecords:
 
     async def policy_status(self, namespace: str, name: str, facts: PolicyFacts, now: datetime) -> None:
         """Writes a policy's status where it differs. Raises PlatformUnavailable."""
-        path = paths.in_namespace(paths.POLICIES, namespace, "memorypolicies", name)
+        path = paths.of_policy(namespace, name)
         standing = await self._api.find(path)
         if standing is None:
             return
