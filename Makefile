@@ -64,6 +64,14 @@ generate: setup ## Write what is generated: reference pages and the chart's copi
 docs: generate ## Build the documentation's site into dist/site, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "dist/site/index.html"
 
+.PHONY: release
+release: setup ## Build what is published into dist/: wheel, image, chart, definitions, SBOM, checksums
+	@$(BIN)/python -m release
+
+.PHONY: audit
+audit: setup ## Ask the advisory database about every dependency that is shipped
+	@$(BIN)/python -m release.audit
+
 .PHONY: lock
 lock: ## Resolve the dependencies anew
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -288,7 +288,7 @@ def _memory_and_threshold() -> timeseries.Panel:
 
 def _projection() -> timeseries.Panel:
     """The floor, and where it would be in six hours at the pace that was judged."""
-    floor = f"min_over_time(max by (pod, container) (container_memory_rss{{{PODS}}})[15m:])"
+    floor = f"max by (pod, container) (min_over_time(container_memory_rss{{{PODS}}}[15m]))"
     pace = f"scalar(max(bilgepump_workload_growth_bytes_per_second{{{THIS}}}))"
     worst = f"max(bilgepump_workload_used_bytes{{{THIS}}})"
     panel = _lines(

@@ -8,6 +8,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from controller.clients.telemetry import PrometheusTelemetry
+from controller.policy.memory_policy import Mode
 from docs.generators.alert_rules import RECORDINGS
 from docs.generators.dashboards import dashboards, expressions
 from tests.clients.test_telemetry import POLICY, a_leaking_world, swept
@@ -42,7 +44,9 @@ VARIABLES = {
 
 
 def _exposition() -> bytes:
-    telemetry: PrometheusTelemetry = asyncio.run(swept(a_leaking_world(), POLICY))
+    # An observed leak: it is held, and its incident stays open.
+    policy = replace(POLICY, mode=Mode.OBSERVE)
+    telemetry: PrometheusTelemetry = asyncio.run(swept(a_leaking_world(), policy, sweeps=2))
     telemetry.sweeps_every(timedelta(minutes=1))
     telemetry.leads(True)
     telemetry.held("shop", "CoolingDown")

@@ -1,0 +1,1 @@
+"""What is published: `python -m release` builds it, `python -m release.audit` asks for vulnerabilities."""
