@@ -26,7 +26,7 @@ from controller.clients.prometheus_session import PrometheusSettings
 from controller.clients.reporter import EvidenceReporter
 from controller.clients.telemetry import PrometheusTelemetry
 from controller.clients.volume_evidence import VolumeEvidenceStore
-from controller.decision.situation import Powers
+from controller.decision.situation import Limits, Powers
 from controller.evidence.retention import EvidenceLimits
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.platforms.ecs.api import EcsApi
@@ -153,7 +153,7 @@ async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterat
         world = _world(settings, book, lock, telemetry, pprof, store, courier)
         limits = SweepLimits(
             powers=Powers(capture=settings.capture),
-            concurrent_remediations=settings.concurrent_remediations,
+            limits=Limits(concurrent=settings.concurrent_remediations),
         )
         yield EcsController(Sweeper(world, lambda: limits, Retention()), book, lock, telemetry, courier)
 

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from controller.clients.notifications.settings import NotificationSettings
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.clients.s3_evidence import S3Location
+from controller.decision.situation import Limits
 from controller.evidence.replica_context import LogLimits
 from controller.evidence.retention import EvidenceLimits
 from controller.policy.units import parse_bytes, parse_duration
@@ -94,10 +95,37 @@ class PowerSettings(_Section):
     remediate: bool = False
 
 
+class StormSettings(_Section):
+    """When leaks are so many at once that it is no leak: above that share, and at least so many."""
+
+    percent: int = Field(default=30, ge=1, le=100)
+    workloads: int = Field(default=5, ge=1, le=10000)
+    period: Duration = Field(default=timedelta(hours=1), gt=timedelta())
+
+
 class LimitSettings(_Section):
     """Limits over all policies together."""
 
     concurrent_remediations: int = Field(default=1, ge=1, le=100)
+    concurrent_remediations_per_namespace: int = Field(default=1, ge=1, le=100)
+    concurrent_remediations_per_node: int = Field(default=1, ge=1, le=100)
+    remediations_per_hour: int = Field(default=6, ge=1, le=1000)
+    looks_before_acting: int = Field(default=2, ge=1, le=60)
+    storm: StormSettings = StormSettings()
+
+    @property
+    def over_all_policies(self) -> Limits:
+        """The same, as decisions take them."""
+        return Limits(
+            concurrent=self.concurrent_remediations,
+            concurrent_in_namespace=self.concurrent_remediations_per_namespace,
+            concurrent_on_node=self.concurrent_remediations_per_node,
+            per_hour=self.remediations_per_hour,
+            looks=self.looks_before_acting,
+            storm_ratio=self.storm.percent / 100,
+            storm_workloads=self.storm.workloads,
+            storm_period=self.storm.period,
+        )
 
 
 class IncidentSettings(_Section):

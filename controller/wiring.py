@@ -161,7 +161,7 @@ def _limits(settings: Settings, settings_file: Path) -> Callable[[], SweepLimits
                 remediate=settings.powers.remediate,
                 suspended_because=_suspended_because(settings_file),
             ),
-            concurrent_remediations=settings.limits.concurrent_remediations,
+            limits=settings.limits.over_all_policies,
         )
 
     return limits

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.decision.situation import Situation
+from controller.decision.situation import Situation, UnderWay
 from controller.detection.assessment import Assessment, Crossing, Growth, GrowthClass, Verdict
 from controller.detection.judgement import Judgement, judge
 from controller.evidence.capture_plan import CapturePlan
@@ -114,6 +114,11 @@ def a_judgement(workload: Workload | None = None, **changes: Any) -> Judgement:
     judgement = judge(workload, [an_assessment(one.name, **changes) for one in workload.replicas])
     assert judgement is not None
     return judgement
+
+
+def an_act(workload: str = "Deployment shop/cart", **changes: Any) -> UnderWay:
+    """A remediation that is under way, in the same namespace."""
+    return replace(UnderWay(workload=workload, namespace="shop"), **changes)
 
 
 def a_leaking_situation(**changes: Any) -> Situation:

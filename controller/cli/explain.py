@@ -29,6 +29,7 @@ from controller.ports import MemorySource, PlatformUnavailable
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
 from controller.settings import ConfigurationError, Settings, read_settings
+from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered, cover, gather, judge_all
 from controller.sweep.situations import SweepLimits, situation_of, with_evidence
 
@@ -148,7 +149,7 @@ def _limits(settings: Settings, *, from_file: bool) -> SweepLimits:
         remediate=settings.powers.remediate,
         suspended_because="`suspend: true` in its settings" if settings.suspend else "",
     )
-    return SweepLimits(powers=powers, concurrent_remediations=settings.limits.concurrent_remediations)
+    return SweepLimits(powers=powers, limits=settings.limits.over_all_policies)
 
 
 async def _explained(api: KubernetesApi, question: Question, now: datetime) -> Explanation:
@@ -178,8 +179,8 @@ async def explained(
     if judgement is None or memory is None:
         raise CannotExplain(f"the metrics source knows no governed container of {workload.ref}")
     mine = [one for one in incidents if one.spec.workload_uid == workload.uid]
-    under_way = {str(one.spec.workload) for one in incidents if one.replaces_replicas}
-    situation = situation_of(item, judgement, mine, under_way, limits, now)
+    fleet = FleetLedger([(item, judgement)], incidents, [workload], now).beside(workload, item.policy)
+    situation = situation_of(item, judgement, mine, fleet, limits, now, looks=limits.limits.looks)
     incident = current_incident(workload, mine, situation.history)
     situation = with_evidence(situation, incident) if incident else situation
     return Explanation(

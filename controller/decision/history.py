@@ -1,7 +1,13 @@
-"""What was done to a workload before: cooldown and budget arithmetic."""
+"""What was done to a workload before: the arithmetic of cooldown, budget and breaker."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
+
+from controller.decision.outcome import HoldReason
+
+HALVED = 0.5
+"""A run that reaches the threshold in less than half the time of the one before is a strike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +17,13 @@ class RemediationHistory:
     remediated_at: tuple[datetime, ...] = ()
     """Oldest first."""
     unacknowledged: str = ""
-    """Name of the newest incident that ended `Failed` or `Escalated` and nobody has acknowledged."""
+    """Name of the newest incident that ended `Failed` and nobody has acknowledged."""
+    escalated_because: HoldReason | None = None
+    """Why the open incident is escalated; None where it is not, or where a person has acknowledged it."""
+    counted_from: datetime | None = None
+    """What was done before the incident that a person acknowledged last no longer counts."""
+    times_to_threshold: tuple[timedelta, ...] = ()
+    """How long each run took from its start to the threshold before it was remediated, oldest first."""
 
     @property
     def last(self) -> datetime | None:
@@ -22,9 +34,23 @@ class RemediationHistory:
         """When the cooldown after the newest remediation ends; None without one."""
         return self.last + cooldown if self.last else None
 
-    def budget_returns_at(self, remediations: int, period: timedelta, now: datetime) -> datetime | None:
-        """When the next remediation fits into the budget again; None while one fits now."""
-        recent = [at for at in self.remediated_at if at > now - period]
-        if len(recent) < remediations:
-            return None
-        return recent[-remediations] + period
+    def remediations_since(self, since: datetime) -> int:
+        """How many remediations after `since` count towards a budget."""
+        begin = max(since, self.counted_from or since)
+        return sum(at > begin for at in self.remediated_at)
+
+    def strikes(self, newest: timedelta | None) -> int:
+        """
+        How many of the newest runs in a row took less than half the time of the run before to the threshold.
+
+        `newest` is the time to the threshold of the run that goes on; None where it is not known.
+        """
+        if newest is None:
+            return 0
+        runs = (*self.times_to_threshold, newest)
+        strikes = 0
+        for earlier, later in reversed(tuple(pairwise(runs))):
+            if later >= HALVED * earlier:
+                break
+            strikes += 1
+        return strikes

@@ -29,12 +29,55 @@ class Powers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the controller's own settings allow, over all policies together."""
+
+    concurrent: int = 1
+    concurrent_in_namespace: int = 1
+    concurrent_on_node: int = 1
+    per_hour: int = 6
+    """Remediations in any hour."""
+    looks: int = 1
+    """In how many sweeps in a row a remediation must be wanted before it is done."""
+    storm_ratio: float = 0.3
+    storm_workloads: int = 5
+    """More than that share of the judged workloads, and at least so many, are a storm."""
+    storm_period: timedelta = timedelta(hours=1)
+    """Within how long a time they were found to leak; so long a storm lasts after the last of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """A workload whose replicas are being replaced now."""
+
+    workload: str
+    """As people read it."""
+    namespace: str
+    nodes: frozenset[str] = frozenset()
+    """Where its replicas run."""
+    disruption_budgets: frozenset[str] = frozenset()
+    """Names of the PodDisruptionBudgets that cover them, in its namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbreak:
+    """When the workloads of a group that leak now were found to."""
+
+    among: str
+    """The group, as people read it."""
+    judged: int
+    """How many workloads of the group could be judged."""
+    detected_at: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """What goes on beside this workload."""
 
-    remediations_in_progress: tuple[str, ...] = ()
-    """Workloads whose replicas are being replaced now, as people read them."""
-    concurrent_remediations: int = 1
+    under_way: tuple[UnderWay, ...] = ()
+    remediated_at: tuple[datetime, ...] = ()
+    """Every remediation of the last hour, of any workload, oldest first."""
+    outbreaks: tuple[Outbreak, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +90,10 @@ class Situation:
     now: datetime
     history: RemediationHistory = field(default_factory=RemediationHistory)
     powers: Powers = Powers()
+    limits: Limits = Limits()
     fleet: Fleet = Fleet()
+    looks: int = 1
+    """In how many sweeps in a row, this one included, a remediation was wanted."""
     captured: Captured = Captured.NOTHING
     kept_heap: bool = False
     """At least one heap profile of this episode is kept."""
@@ -61,7 +107,7 @@ class Situation:
         """How long before the threshold an act has to begin: as late as is safe."""
         rules = self.policy.remediation
         duration = self.remediation_duration or timedelta()
-        place_in_queue = len(self.fleet.remediations_in_progress) + 1
+        place_in_queue = len(self.fleet.under_way) + 1
         return max(rules.lead_time, duration * place_in_queue)
 
     @property
@@ -71,3 +117,12 @@ class Situation:
         if worst.used_bytes is None or not worst.limit_bytes:
             return False
         return worst.used_bytes >= self.policy.detection.critical_ratio * worst.limit_bytes
+
+    @property
+    def time_to_threshold(self) -> timedelta | None:
+        """From the start of the worst container to the threshold, measured or projected."""
+        worst = self.judgement.worst
+        if worst.started_at is None:
+            return None
+        reached_at = max(worst.crossing.likely, self.now) if worst.crossing else self.now
+        return reached_at - worst.started_at

@@ -113,6 +113,8 @@ class Workload:
     throttled: bool = False
     """Its platform refused calls lately because there were too many."""
     disruption_budgets: tuple[DisruptionBudget, ...] = ()
+    overlapping_budgets: tuple[str, ...] = ()
+    """Names of PodDisruptionBudgets that cover one and the same replica; empty where none does."""
     protected_because: str = ""
     """Why it is never acted on; empty for everything that may be."""
     paused_by: str = ""
@@ -124,3 +126,20 @@ class Workload:
     def all_ready(self) -> bool:
         """Every desired replica is there and ready."""
         return self.desired_replicas > 0 and self.ready_replicas >= self.desired_replicas
+
+    @property
+    def deployed_at(self) -> datetime | None:
+        """When the first replica of the newest template was made; None where there is none yet."""
+        return min(
+            (
+                replica.created_at
+                for replica in self.replicas
+                if self.template_revision and replica.revision == self.template_revision
+            ),
+            default=None,
+        )
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Where its replicas run, as far as that is known."""
+        return frozenset(replica.node for replica in self.replicas if replica.node)

@@ -9,10 +9,10 @@ estimate, so that a second writer makes the same name and collides instead of ac
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.decision.outcome import Hold
+from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Captured
 from controller.detection.assessment import GrowthClass, Verdict
 from controller.evidence.kept import FileKind, KeptFile
@@ -77,6 +77,7 @@ class AssessmentRecord:
     limit_bytes: int | None = None
     threshold_bytes: int | None = None
     young_floor_bytes: int | None = None
+    started_at: datetime | None = None
     growth_bytes_per_hour: int | None = None
     growth_low_bytes_per_hour: int | None = None
     growth_high_bytes_per_hour: int | None = None
@@ -143,6 +144,8 @@ class IncidentStatus:
     evidence: tuple[KeptFile, ...] = ()
     diagnosis: DiagnosisRecord | None = None
     gates: tuple[Hold, ...] = ()
+    escalated_because: HoldReason | None = None
+    """The hold that only a person can end, while there is one."""
     order: Order | None = None
     receipt: Receipt | None = None
     rolled_out_at: datetime | None = None
@@ -180,6 +183,22 @@ class Incident:
     def known_to_leak(self) -> bool:
         """It was judged `Leaking` at some time since it was opened."""
         return any(entry.what == Verdict.LEAKING.value for entry in self.status.timeline)
+
+    @property
+    def leaking_since(self) -> datetime | None:
+        """When it was last found to leak, after not being known to."""
+        return max(
+            (entry.at for entry in self.status.timeline if entry.what == Verdict.LEAKING.value), default=None
+        )
+
+    @property
+    def time_to_threshold(self) -> timedelta | None:
+        """From the start of the remediated container to the threshold, measured or as it was projected."""
+        assessment, order = self.status.assessment, self.status.order
+        if assessment is None or order is None or assessment.started_at is None:
+            return None
+        reached_at = max(assessment.crosses_threshold_at or order.issued_at, order.issued_at)
+        return reached_at - assessment.started_at
 
     @property
     def replaces_replicas(self) -> bool:

@@ -27,6 +27,9 @@ from controller.verification.recovery import Recovery, RecoveryOutcome
 TIMELINE_LENGTH = 64
 """Entries kept: the first, and the newest after it."""
 
+ESCALATES = frozenset({HoldReason.BUDGET_SPENT, HoldReason.RESTART_INEFFECTIVE})
+"""Holds that time does not end: a person is told, and acknowledges the incident."""
+
 MATERIAL_CHANGE = 0.1
 """Numbers are written again when one moved by a tenth; otherwise every sweep would write."""
 
@@ -66,6 +69,7 @@ def detected(incident: Incident, judgement: Judgement, now: datetime) -> Inciden
         assessment=_record(judgement),
         growth_text=growth_text(judgement),
         gates=(),
+        escalated_because=None,
         closed_at=None,
     )
     return _noted(replace(incident, status=status), now, worst.verdict.value, worst.message)
@@ -143,8 +147,14 @@ def decided(incident: Incident, decision: Decision, now: datetime) -> Incident:
     same_gates = [hold.reason for hold in old.gates] == [hold.reason for hold in decision.holds]
     if old.phase is phase and old.because == decision.reason.value and same_gates:
         return incident
+    escalating = next((reason for reason in ESCALATES if reason is decision.reason), None)
     status = replace(
-        old, phase=phase, because=decision.reason.value, message=decision.message, gates=decision.holds
+        old,
+        phase=phase,
+        because=decision.reason.value,
+        message=decision.message,
+        gates=decision.holds,
+        escalated_because=escalating or old.escalated_because,
     )
     return _noted(replace(incident, status=status), now, decision.reason.value, decision.message)
 
@@ -152,7 +162,7 @@ def decided(incident: Incident, decision: Decision, now: datetime) -> Incident:
 def _phase_of_hold(decision: Decision) -> Phase:
     if decision.reason in (HoldReason.OBSERVE_ONLY, HoldReason.CAPTURE_ONLY):
         return Phase.OBSERVED
-    return Phase.ESCALATED if decision.reason is HoldReason.BUDGET_SPENT else Phase.HELD
+    return Phase.ESCALATED if decision.reason in ESCALATES else Phase.HELD
 
 
 def ordered(incident: Incident, order: Order, because: str, now: datetime) -> Incident:
@@ -163,6 +173,7 @@ def ordered(incident: Incident, order: Order, because: str, now: datetime) -> In
         because=because,
         message=f"{order.mechanism} of {order.workload}",
         gates=(),
+        escalated_because=None,
         order=order,
         receipt=None,
     )
@@ -279,6 +290,7 @@ def _record(judgement: Judgement) -> AssessmentRecord:
         limit_bytes=worst.limit_bytes,
         threshold_bytes=worst.threshold_bytes,
         young_floor_bytes=worst.young_floor_bytes,
+        started_at=_whole_seconds(worst.started_at),
         growth_bytes_per_hour=int(growth.bytes_per_hour) if growth else None,
         growth_low_bytes_per_hour=int(growth.low_bytes_per_hour) if growth else None,
         growth_high_bytes_per_hour=int(growth.high_bytes_per_hour) if growth else None,

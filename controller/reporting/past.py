@@ -4,21 +4,44 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from controller.decision.history import RemediationHistory
+from controller.decision.outcome import HoldReason
 from controller.inventory.workload import Workload
 from controller.reporting.incident import Incident, Phase, incident_name
 
 
 def remediation_history(workload: Workload, incidents: Sequence[Incident]) -> RemediationHistory:
     """What incidents and the workload's own template remember."""
-    times = {order.issued_at for one in incidents if (order := one.status.order) and one.status.receipt}
+    carried_out = sorted(
+        (one for one in incidents if one.status.order and one.status.receipt),
+        key=lambda one: one.spec.opened_at,
+    )
+    times = {order.issued_at for one in carried_out if (order := one.status.order)}
     if workload.remediated_at is not None:
         times.add(workload.remediated_at)
+    acknowledged = next((one for one in incidents if one.name == workload.acknowledged), None)
+    counted_from = acknowledged.spec.opened_at if acknowledged else None
     acted = [one for one in incidents if one.ordered and not one.open]
     newest = max(acted, key=lambda one: one.spec.opened_at, default=None)
     return RemediationHistory(
         remediated_at=tuple(sorted(times)),
         unacknowledged=newest.name if newest and newest.status.phase is Phase.FAILED else "",
+        escalated_because=_escalated_because(workload, incidents),
+        counted_from=counted_from,
+        times_to_threshold=tuple(
+            time
+            for one in carried_out
+            if (counted_from is None or one.spec.opened_at >= counted_from)
+            and (time := one.time_to_threshold) is not None
+        ),
     )
+
+
+def _escalated_because(workload: Workload, incidents: Sequence[Incident]) -> HoldReason | None:
+    """Why the open incident waits for a person who has not acknowledged it yet."""
+    for one in incidents:
+        if one.open and one.status.escalated_because and one.name != workload.acknowledged:
+            return one.status.escalated_because
+    return None
 
 
 def last_duration(incidents: Sequence[Incident]) -> timedelta | None:

@@ -155,6 +155,10 @@ _A_PERSON_IS_NEEDED = frozenset(
         HoldReason.RESTART_UNSUPPORTED,
         HoldReason.NO_SPARE_REPLICA,
         HoldReason.BUDGET_SPENT,
+        HoldReason.RESTART_INEFFECTIVE,
+        HoldReason.METRICS_IMPLAUSIBLE,
+        HoldReason.LEAK_STORM,
+        HoldReason.DISRUPTION_BUDGETS_OVERLAP,
         HoldReason.IMAGE_MAY_DRIFT,
         HoldReason.EVIDENCE_MISSING,
         HoldReason.POWER_WITHHELD,
@@ -185,6 +189,18 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Name the workload in exactly one of them, or narrow the selectors.",
     ),
     HoldReason.METRICS_STALE: ("The newest judgement is too old.", "Check the metrics source."),
+    HoldReason.METRICS_IMPLAUSIBLE: (
+        "The metrics contradict the pod, or themselves: another memory limit, or more in use than the limit.",
+        "Check which series the metrics source has for that container, and for duplicates of it.",
+    ),
+    HoldReason.UNCONFIRMED: (
+        "It is not yet judged `Leaking` in as many sweeps in a row as `limits.looksBeforeActing` asks for.",
+        "Nothing: the next sweep looks again.",
+    ),
+    HoldReason.LEAK_STORM: (
+        "So many workloads were found to leak within `limits.storm.period` that leaks are not the cause.",
+        "Look for bad metrics, or for what they have in common: a base image, a sidecar, a dependency.",
+    ),
     HoldReason.RESTART_CANNOT_FREE: (
         "What grows (page cache, shared memory, kernel) outlives the process.",
         "Look at files on tmpfs and in memory-backed volumes, and at what the kernel holds for it.",
@@ -192,6 +208,10 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
     HoldReason.BASELINE_ABOVE_THRESHOLD: (
         "Soon after a start it already uses nearly as much as the threshold.",
         "Raise the memory limit or `detection.threshold`.",
+    ),
+    HoldReason.RESTART_INEFFECTIVE: (
+        "Twice in a row memory came back in less than half the time it had taken before.",
+        "A restart does not cure this: look at the evidence. An acknowledgement lets it restart again.",
     ),
     HoldReason.AWAITING_ACKNOWLEDGEMENT: (
         "An earlier remediation failed.",
@@ -224,23 +244,50 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Its only replica would be stopped first.",
         "Run two replicas, or allow a surge (`maxSurge`).",
     ),
+    HoldReason.DISRUPTION_BUDGETS_OVERLAP: (
+        "Several PodDisruptionBudgets cover one pod. The API server refuses to evict such a pod, too.",
+        "`kubectl get pdb`: leave one that covers it.",
+    ),
+    HoldReason.DISRUPTION_BUDGET_SHARED: (
+        "A workload under the same PodDisruptionBudget is being remediated.",
+        "Wait for its turn.",
+    ),
     HoldReason.DISRUPTION_BUDGET_EXHAUSTED: (
         "A PodDisruptionBudget allows no disruption now. Rollouts do not ask it; we do.",
         "`kubectl get pdb`: it goes on as soon as the budget allows one.",
     ),
     HoldReason.TOO_YOUNG: ("It started less than `detection.minimumAge` ago.", "Wait."),
+    HoldReason.RECENT_DEPLOY: (
+        "Its newest template is younger than `detection.minimumAge`: the deploy may have mended the leak.",
+        "Wait.",
+    ),
     HoldReason.COOLING_DOWN: ("It was remediated less than `remediation.cooldown` ago.", "Wait."),
     HoldReason.BUDGET_SPENT: (
         "It was remediated as often as `remediation.budget` allows.",
-        "Fix the leak: restarts no longer carry this.",
+        "Fix the leak: restarts no longer carry this. Acknowledging the incident begins a new budget.",
     ),
     HoldReason.BLACKOUT: ("A blackout is on.", "Wait for its end."),
-    HoldReason.OUTSIDE_MAINTENANCE_WINDOW: ("No maintenance window is open.", "Wait for the next one."),
+    HoldReason.OUTSIDE_MAINTENANCE_WINDOW: (
+        "No maintenance window is open, or too little is left of it for rollout and soak.",
+        "Wait for the next one; where that never suffices, make the window longer.",
+    ),
     HoldReason.IMAGE_MAY_DRIFT: (
         "A restart could pull other code: a mutable tag that is pulled at every start.",
         "Pin a digest, or set `remediation.allowImageDrift: true`.",
     ),
     HoldReason.TOO_MANY_AT_ONCE: ("Other workloads are being restarted.", "Wait for its turn."),
+    HoldReason.NAMESPACE_BUSY: (
+        "As many workloads of its namespace are being restarted as may be.",
+        "Wait for its turn, or raise `limits.concurrentRemediationsPerNamespace`.",
+    ),
+    HoldReason.NODE_BUSY: (
+        "As many workloads with replicas on one of its nodes are being restarted as may be.",
+        "Wait for its turn, or raise `limits.concurrentRemediationsPerNode`.",
+    ),
+    HoldReason.TOO_MANY_PER_HOUR: (
+        "The controller has restarted as many workloads within the hour as it may.",
+        "Wait; where that is the rule, fix leaks first, then raise `limits.remediationsPerHour`.",
+    ),
     HoldReason.EVIDENCE_MISSING: (
         "`evidence.required` is true and no heap profile could be kept.",
         "See why in the incident's evidence; or set `evidence.required: false`.",

@@ -6,7 +6,8 @@ containers, and nothing to clean up on anybody's objects when the controller is 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from controller.detection.judgement import Judgement
@@ -19,7 +20,9 @@ from controller.reporting.past import current_incident
 from controller.sweep.attending import Attendant, Attended
 from controller.sweep.baselines import Baselines
 from controller.sweep.finishing import Finisher
+from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
+from controller.sweep.looks import Looks
 from controller.sweep.notifications import Notifications
 from controller.sweep.reports import Reports
 from controller.sweep.retention import Retention
@@ -37,6 +40,7 @@ class Sweeper:
         self._world = world
         self._limits = limits
         self._retention = retention
+        self._looks = Looks()
         self._finisher = Finisher(world)
         self._attendant = Attendant(world, self._finisher)
         self._baselines = Baselines(world.profiler)
@@ -52,13 +56,16 @@ class Sweeper:
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
-        seen = await self._attend_all(judged, incidents, gathered, limits, now)
+        fleet = FleetLedger(judged, incidents, workloads, now)
+        seen = await self._attend_all(judged, incidents, fleet, gathered, limits, now)
         await self._finish_ungoverned(covered, workloads, incidents, limits, now)
         await self._telling.tell(book, seen, gathered.missing, now)
         self._notifications.send_due(book, incidents, seen, now)
         await self._reports.write_due(incidents, seen, covered, gathered, now)
         await self._retention.prune(world.records, incidents, now)
-        self._attendant.forget_all_but(frozenset(item.workload.uid for item in covered))
+        governed = frozenset(item.workload.uid for item in covered)
+        self._attendant.forget_all_but(governed)
+        self._looks.forget_all_but(governed)
         return census(book, seen, incidents, gathered.missing)
 
     async def note_notifications(self) -> None:
@@ -69,29 +76,27 @@ class Sweeper:
         self,
         judged: Sequence[tuple[Covered, Judgement | None]],
         incidents: Sequence[Incident],
+        fleet: FleetLedger,
         gathered: Gathered,
         limits: SweepLimits,
         now: datetime,
     ) -> list[Seen]:
         """Every workload in turn; one's failure is not another's."""
         seen: list[Seen] = []
-        under_way = {
-            one.spec.workload_uid: str(one.spec.workload) for one in incidents if one.replaces_replicas
-        }
+        by_workload: dict[str, list[Incident]] = defaultdict(list)
+        for incident in incidents:
+            by_workload[incident.spec.workload_uid].append(incident)
         for item, judgement in judged:
-            uid = item.workload.uid
-            mine = [incident for incident in incidents if incident.spec.workload_uid == uid]
+            mine = by_workload[item.workload.uid]
             try:
-                attended = await self._attend(item, judgement, mine, under_way, gathered, limits, now)
+                attended = await self._attend(item, judgement, mine, fleet, gathered, limits, now)
             except Exception:
                 # Whatever it was: the others go on, and this one is tried again in the next sweep.
                 logger.exception("workload failed", extra={"workload": str(item.workload.ref)})
                 self._world.telemetry.failed("workload")
                 attended = Attended(decision=None, incident=None)
-            if attended.incident is not None and attended.incident.replaces_replicas:
-                under_way[uid] = str(item.workload.ref)
-            elif attended.incident is not None:
-                under_way.pop(uid, None)
+            if attended.incident is not None:
+                fleet.note(attended.incident, item.workload)
             seen.append(
                 Seen(
                     policy=item.policy,
@@ -108,11 +113,12 @@ class Sweeper:
         item: Covered,
         judgement: Judgement | None,
         incidents: Sequence[Incident],
-        under_way: Mapping[str, str],
+        fleet: FleetLedger,
         gathered: Gathered,
         limits: SweepLimits,
         now: datetime,
     ) -> Attended:
+        looks = self._looks.count(item, judgement)
         ordered = next((one for one in incidents if one.open and one.ordered), None)
         if ordered is not None:
             memory = gathered.of(item.policy)
@@ -122,7 +128,8 @@ class Sweeper:
             return Attended(decision=None, incident=finished)
         if judgement is None:
             return Attended(decision=None, incident=None)
-        situation = situation_of(item, judgement, incidents, under_way.values(), limits, now)
+        beside = fleet.beside(item.workload, item.policy)
+        situation = situation_of(item, judgement, incidents, beside, limits, now, looks)
         await self._baselines.keep(situation)
         return await self._attendant.attend(
             situation, current_incident(item.workload, incidents, situation.history)

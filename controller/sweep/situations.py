@@ -1,10 +1,10 @@
 """What is decided about: one workload with its judgement, its history, and what goes on beside it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from controller.decision.situation import Captured, Fleet, Powers, Situation
+from controller.decision.situation import Captured, Fleet, Limits, Powers, Situation
 from controller.detection.judgement import Judgement
 from controller.reporting.incident import Incident
 from controller.reporting.past import last_duration, remediation_history
@@ -19,18 +19,22 @@ class SweepLimits:
     """What the controller's own settings allow."""
 
     powers: Powers = field(default_factory=Powers)
-    concurrent_remediations: int = 1
+    limits: Limits = field(default_factory=Limits)
 
 
 def situation_of(
     item: Covered,
     judgement: Judgement,
     incidents: Sequence[Incident],
-    under_way: Collection[str],
+    fleet: Fleet,
     limits: SweepLimits,
     now: datetime,
+    looks: int,
 ) -> Situation:
-    """`incidents` are those of the workload, `under_way` the workloads that are being remediated."""
+    """
+    `incidents` are those of the workload; in so many sweeps in a row as `looks` says, this one included, a
+    remediation of it was wanted.
+    """
     return Situation(
         policy=item.policy,
         workload=item.workload,
@@ -38,10 +42,9 @@ def situation_of(
         now=now,
         history=remediation_history(item.workload, incidents),
         powers=limits.powers,
-        fleet=Fleet(
-            remediations_in_progress=tuple(sorted(under_way)),
-            concurrent_remediations=limits.concurrent_remediations,
-        ),
+        limits=limits.limits,
+        fleet=fleet,
+        looks=looks,
         conflicting_policies=item.rivals,
         remediation_duration=last_duration(incidents),
     )

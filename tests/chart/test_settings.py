@@ -8,6 +8,7 @@ import yaml
 
 from controller.clients.notifications.settings import SlackSettings
 from controller.clients.s3_evidence import S3Location
+from controller.decision.situation import Limits
 from controller.reporting.messages import Urgency
 from controller.settings import Settings, read_settings
 from tests.chart.rendering import CHART, URL, helm, of_kind, render
@@ -33,6 +34,13 @@ EVERYTHING = (
     "allowShortLookback=true",
     "sweepInterval=5s",
     "limits.concurrentRemediations=3",
+    "limits.concurrentRemediationsPerNamespace=2",
+    "limits.concurrentRemediationsPerNode=2",
+    "limits.remediationsPerHour=10",
+    "limits.looksBeforeActing=4",
+    "limits.storm.percent=50",
+    "limits.storm.workloads=7",
+    "limits.storm.period=2h",
     "incidents.keep=9",
     "evidence.maximumBytes=2Gi",
     "evidence.maximumAge=24h",
@@ -76,7 +84,16 @@ def test_every_value_arrives(tmp_path: Path) -> None:
     assert (settings.powers.capture, settings.powers.remediate) == (False, True)
     assert (settings.suspend, settings.allow_short_lookback) == (True, True)
     assert settings.sweep_interval == timedelta(seconds=5)
-    assert settings.limits.concurrent_remediations == 3
+    assert settings.limits.over_all_policies == Limits(
+        concurrent=3,
+        concurrent_in_namespace=2,
+        concurrent_on_node=2,
+        per_hour=10,
+        looks=4,
+        storm_ratio=0.5,
+        storm_workloads=7,
+        storm_period=timedelta(hours=2),
+    )
     assert settings.incidents.keep == 9
     assert (settings.evidence.maximum_bytes, settings.evidence.maximum_age) == (2**31, timedelta(hours=24))
     assert settings.evidence.maximum_baselines == 7

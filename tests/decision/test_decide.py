@@ -5,7 +5,7 @@ import pytest
 
 from controller.decision.decide import decide
 from controller.decision.outcome import Action, HoldReason, Reason
-from controller.decision.situation import Captured, Fleet, Powers
+from controller.decision.situation import Captured, Fleet, Limits, Powers
 from controller.detection.assessment import Crossing, Verdict
 from controller.policy.memory_policy import (
     Day,
@@ -15,7 +15,7 @@ from controller.policy.memory_policy import (
     SuspectAboveCritical,
     Window,
 )
-from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy
+from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy, an_act
 
 LIMIT, THRESHOLD, CRITICAL = 512 * MIB, 358 * MIB, int(0.85 * 512 * MIB)
 
@@ -110,7 +110,8 @@ def test_lead_grows_with_the_measured_duration_and_the_queue() -> None:
         judgement=a_judgement(used_bytes=300 * MIB, crossing=crossing(timedelta(minutes=50))),
         captured=Captured.LATE,
         remediation_duration=timedelta(minutes=20),
-        fleet=Fleet(remediations_in_progress=("a", "b"), concurrent_remediations=3),
+        fleet=Fleet(under_way=(an_act("a"), an_act("b"))),
+        limits=Limits(concurrent=3, concurrent_in_namespace=3),
     )
 
     assert situation.lead == timedelta(minutes=60)

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,9 +8,9 @@ from controller.decision.decide import decide
 from controller.decision.gates import GATES
 from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, HoldReason
-from controller.decision.situation import Captured, Fleet, Powers, Situation
+from controller.decision.situation import Captured, Fleet, Limits, Outbreak, Powers, Situation
 from controller.detection.assessment import GrowthClass
-from controller.inventory.workload import DisruptionBudget, RolloutState
+from controller.inventory.workload import DisruptionBudget, RolloutState, Workload
 from controller.policy.memory_policy import (
     Budget,
     Day,
@@ -19,7 +19,7 @@ from controller.policy.memory_policy import (
     RemediationRules,
     Window,
 )
-from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy, a_replica, a_workload
+from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy, a_replica, a_workload, an_act
 
 # NOW is a Monday, 12:00 UTC.
 AT_NIGHT = Window(days=tuple(Day), start=time(2), end=time(5), time_zone=ZoneInfo("UTC"))
@@ -40,6 +40,23 @@ def ruled(**changes: object) -> Situation:
 
 def remediated(*hours_ago: float) -> RemediationHistory:
     return RemediationHistory(remediated_at=tuple(NOW - timedelta(hours=ago) for ago in hours_ago))
+
+
+def hours(*spans: float) -> tuple[timedelta, ...]:
+    return tuple(timedelta(hours=span) for span in spans)
+
+
+def minutes_ago(*minutes: float) -> tuple[datetime, ...]:
+    return tuple(NOW - timedelta(minutes=ago) for ago in minutes)
+
+
+def an_outbreak(judged: int, *found_minutes_ago: float) -> Outbreak:
+    return Outbreak(among="all policies", judged=judged, detected_at=minutes_ago(*found_minutes_ago))
+
+
+def on_nodes(*nodes: str) -> Workload:
+    replicas = tuple(a_replica(f"api-{number}", node=node) for number, node in enumerate(nodes, start=1))
+    return a_workload(replicas=replicas)
 
 
 REFUSALS = [
@@ -66,6 +83,17 @@ REFUSALS = [
         id="judgement six minutes old",
     ),
     pytest.param(
+        a_captured_situation(judgement=a_judgement(limit_bytes=500 * MIB)),
+        HoldReason.METRICS_IMPLAUSIBLE,
+        id="metrics and pod name different limits",
+    ),
+    pytest.param(
+        a_captured_situation(judgement=a_judgement(used_bytes=540 * MIB)),
+        HoldReason.METRICS_IMPLAUSIBLE,
+        id="more in use than the limit",
+    ),
+    pytest.param(a_captured_situation(limits=Limits(looks=2)), HoldReason.UNCONFIRMED, id="the first look"),
+    pytest.param(
         a_captured_situation(judgement=a_judgement(growth_class=GrowthClass.PAGE_CACHE)),
         HoldReason.RESTART_CANNOT_FREE,
         id="page cache grows",
@@ -74,6 +102,16 @@ REFUSALS = [
         a_captured_situation(judgement=a_judgement(young_floor_bytes=330 * MIB)),
         HoldReason.BASELINE_ABOVE_THRESHOLD,
         id="young floor near the threshold",
+    ),
+    pytest.param(
+        a_captured_situation(history=RemediationHistory(times_to_threshold=hours(100, 45))),
+        HoldReason.RESTART_INEFFECTIVE,
+        id="memory came back in less than half the time, twice",
+    ),
+    pytest.param(
+        a_captured_situation(history=RemediationHistory(escalated_because=HoldReason.RESTART_INEFFECTIVE)),
+        HoldReason.RESTART_INEFFECTIVE,
+        id="memory came back too soon, and nobody has acknowledged it",
     ),
     pytest.param(
         a_captured_situation(history=RemediationHistory(unacknowledged="api-old")),
@@ -105,6 +143,20 @@ REFUSALS = [
         id="the only replica would go first",
     ),
     pytest.param(
+        ready(overlapping_budgets=("all", "api")),
+        HoldReason.DISRUPTION_BUDGETS_OVERLAP,
+        id="two budgets on one pod",
+    ),
+    pytest.param(
+        a_captured_situation(
+            workload=a_workload(disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=1),)),
+            fleet=Fleet(under_way=(an_act(disruption_budgets=frozenset({"api"})),)),
+            limits=Limits(concurrent=2, concurrent_in_namespace=2),
+        ),
+        HoldReason.DISRUPTION_BUDGET_SHARED,
+        id="a workload under the same budget is being restarted",
+    ),
+    pytest.param(
         ready(disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=0),)),
         HoldReason.DISRUPTION_BUDGET_EXHAUSTED,
         id="budget allows nothing",
@@ -120,10 +172,23 @@ REFUSALS = [
         id="one minute too young",
     ),
     pytest.param(
+        ready(
+            template_revision="r2",
+            replicas=(a_replica(), a_replica("api-2", revision="r2", created_at=NOW - timedelta(minutes=29))),
+        ),
+        HoldReason.RECENT_DEPLOY,
+        id="the newest template is one minute too young",
+    ),
+    pytest.param(
         a_captured_situation(history=remediated(5.9)), HoldReason.COOLING_DOWN, id="within the cooldown"
     ),
     pytest.param(
         a_captured_situation(history=remediated(23, 15, 7)), HoldReason.BUDGET_SPENT, id="three in a day"
+    ),
+    pytest.param(
+        a_captured_situation(history=RemediationHistory(escalated_because=HoldReason.BUDGET_SPENT)),
+        HoldReason.BUDGET_SPENT,
+        id="the budget was spent, and nobody has acknowledged it",
     ),
     pytest.param(ruled(blackouts=(AT_NOON,)), HoldReason.BLACKOUT, id="during a blackout"),
     pytest.param(
@@ -134,7 +199,7 @@ REFUSALS = [
     pytest.param(
         a_captured_situation(
             policy=a_policy(remediation=RemediationRules(maintenance_windows=(AT_NOON,))),
-            remediation_duration=timedelta(minutes=61),
+            remediation_duration=timedelta(minutes=51),
         ),
         HoldReason.OUTSIDE_MAINTENANCE_WINDOW,
         id="too little of the window left",
@@ -150,9 +215,33 @@ REFUSALS = [
         id="mutable tag, pulled at every start",
     ),
     pytest.param(
-        a_captured_situation(fleet=Fleet(remediations_in_progress=("Deployment shop/cart",))),
+        a_captured_situation(fleet=Fleet(under_way=(an_act(namespace="bank"),))),
         HoldReason.TOO_MANY_AT_ONCE,
         id="another restart under way",
+    ),
+    pytest.param(
+        a_captured_situation(fleet=Fleet(under_way=(an_act(),)), limits=Limits(concurrent=2)),
+        HoldReason.NAMESPACE_BUSY,
+        id="another restart under way in the namespace",
+    ),
+    pytest.param(
+        a_captured_situation(
+            workload=on_nodes("n1", "n2"),
+            fleet=Fleet(under_way=(an_act(nodes=frozenset({"n2", "n3"})),)),
+            limits=Limits(concurrent=2, concurrent_in_namespace=2),
+        ),
+        HoldReason.NODE_BUSY,
+        id="another restart under way on a node",
+    ),
+    pytest.param(
+        a_captured_situation(fleet=Fleet(remediated_at=minutes_ago(59, 50, 40, 30, 20, 10))),
+        HoldReason.TOO_MANY_PER_HOUR,
+        id="six restarts of any workloads within the hour",
+    ),
+    pytest.param(
+        a_captured_situation(fleet=Fleet(outbreaks=(an_outbreak(10, 59, 40, 30, 20, 0),))),
+        HoldReason.LEAK_STORM,
+        id="half of the workloads were found to leak within the hour",
     ),
     pytest.param(
         a_leaking_situation(
@@ -189,7 +278,7 @@ def test_every_gate_has_a_refusal_in_the_table() -> None:
     told = {parameters.values[1] for parameters in REFUSALS}
 
     assert told == set(HoldReason) - {HoldReason.NOT_YET_NEEDED, HoldReason.OUTCOME_UNKNOWN}
-    assert len(GATES) == 27
+    assert len(GATES) == 37
 
 
 def test_without_any_refusal_it_is_remediated() -> None:
@@ -229,9 +318,68 @@ def test_without_any_refusal_it_is_remediated() -> None:
         ),
         pytest.param(
             a_captured_situation(
-                fleet=Fleet(remediations_in_progress=("Deployment shop/cart",), concurrent_remediations=2)
+                workload=on_nodes("n1", "n2"),
+                fleet=Fleet(under_way=(an_act(nodes=frozenset({"n3"})),)),
+                limits=Limits(concurrent=2, concurrent_in_namespace=2),
             ),
-            id="a second slot is free",
+            id="a second slot is free, on other nodes",
+        ),
+        pytest.param(
+            a_captured_situation(
+                fleet=Fleet(under_way=(an_act(namespace="bank"),)), limits=Limits(concurrent=2)
+            ),
+            id="a second slot is free, in another namespace",
+        ),
+        pytest.param(
+            a_captured_situation(fleet=Fleet(remediated_at=minutes_ago(60, 50, 40, 30, 20, 10))),
+            id="the oldest of six restarts is an hour ago",
+        ),
+        pytest.param(
+            a_captured_situation(fleet=Fleet(outbreaks=(an_outbreak(10, 40, 30, 20, 10),))),
+            id="four leaks are no storm, however few workloads there are",
+        ),
+        pytest.param(
+            a_captured_situation(fleet=Fleet(outbreaks=(an_outbreak(20, 50, 40, 30, 20, 10, 5),))),
+            id="exactly the share that is no storm yet",
+        ),
+        pytest.param(
+            a_captured_situation(fleet=Fleet(outbreaks=(an_outbreak(10, 60, 120, 180, 240, 0),))),
+            id="half of the workloads leak, found one after the other",
+        ),
+        pytest.param(
+            a_captured_situation(looks=2, limits=Limits(looks=2)), id="wanted in two sweeps, as asked for"
+        ),
+        pytest.param(
+            a_captured_situation(history=RemediationHistory(times_to_threshold=hours(50, 30, 41))),
+            id="one run was short, the next was not",
+        ),
+        pytest.param(
+            a_captured_situation(history=RemediationHistory(times_to_threshold=hours(50))),
+            id="one short run",
+        ),
+        pytest.param(
+            a_captured_situation(judgement=a_judgement(limit_bytes=510 * MIB)),
+            id="limits that differ by a rounding",
+        ),
+        pytest.param(
+            ready(replicas=(a_replica(revision="r1"), a_replica("api-2")), template_revision="r1"),
+            id="deployed long ago",
+        ),
+        pytest.param(
+            ready(
+                disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=1),),
+            ),
+            id="the budget allows one",
+        ),
+        pytest.param(
+            a_captured_situation(
+                workload=a_workload(
+                    disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=1),)
+                ),
+                fleet=Fleet(under_way=(an_act(namespace="bank", disruption_budgets=frozenset({"api"})),)),
+                limits=Limits(concurrent=2),
+            ),
+            id="a budget of the same name in another namespace",
         ),
     ],
 )
@@ -254,11 +402,32 @@ def test_cooldown_names_the_time_it_ends() -> None:
     assert decision.retry_at == NOW + timedelta(hours=5)
 
 
-def test_spent_budget_returns_when_the_oldest_leaves_the_period() -> None:
+def test_spent_budget_does_not_come_back_by_itself() -> None:
     budget = Budget(remediations=2, period=timedelta(hours=24))
     policy = a_policy(remediation=RemediationRules(budget=budget))
 
     decision = decide(a_captured_situation(policy=policy, history=remediated(20, 7)))
 
     assert decision.reason is HoldReason.BUDGET_SPENT
-    assert decision.retry_at == NOW + timedelta(hours=4)
+    assert decision.retry_at is None
+
+
+def test_what_a_person_acknowledged_no_longer_counts_towards_the_budget() -> None:
+    history = replace(remediated(23, 15, 7), counted_from=NOW - timedelta(hours=16))
+
+    assert decide(a_captured_situation(history=history)).action is Action.REMEDIATE
+
+
+def test_storm_is_over_when_enough_of_it_is_an_hour_ago() -> None:
+    fleet = Fleet(outbreaks=(an_outbreak(10, 50, 40, 30, 20, 10, 0),))
+
+    decision = decide(a_captured_situation(fleet=fleet))
+
+    assert decision.reason is HoldReason.LEAK_STORM
+    assert decision.retry_at == NOW + timedelta(minutes=20)
+
+
+def test_hourly_limit_names_when_the_oldest_is_an_hour_ago() -> None:
+    fleet = Fleet(remediated_at=minutes_ago(50, 40, 30, 20, 10, 5, 1))
+
+    assert decide(a_captured_situation(fleet=fleet)).retry_at == NOW + timedelta(minutes=20)

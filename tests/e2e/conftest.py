@@ -16,7 +16,13 @@ from tests.e2e.test_metrics_loss import UNRELIABLE, unreliable_prometheus
 PREFIX = "e2e-"
 VALUES = {
     # Many services leak at the same time here, and none waits for another.
-    "limits": {"concurrentRemediations": 20},
+    "limits": {
+        "concurrentRemediations": 20,
+        "concurrentRemediationsPerNamespace": 20,
+        "concurrentRemediationsPerNode": 20,
+        "remediationsPerHour": 1000,
+        "storm": {"workloads": 1000},
+    },
     "podAnnotations": {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": "8080",

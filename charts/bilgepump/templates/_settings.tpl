@@ -29,7 +29,7 @@ powers:
   capture: {{ .Values.capture.enabled }}
   remediate: {{ .Values.remediate.enabled }}
 limits:
-  concurrentRemediations: {{ .Values.limits.concurrentRemediations }}
+  {{- toYaml .Values.limits | nindent 2 }}
 incidents:
   keep: {{ .Values.incidents.keep }}
 evidence:

@@ -56,6 +56,31 @@ def hold_without_spare_replica(situation: Situation) -> Hold | None:
     )
 
 
+def hold_when_budgets_overlap(situation: Situation) -> Hold | None:
+    """Hold where several PodDisruptionBudgets cover one pod: nobody can say then which one counts."""
+    names = situation.workload.overlapping_budgets
+    if not names:
+        return None
+    return Hold(
+        reason=HoldReason.DISRUPTION_BUDGETS_OVERLAP,
+        message=f"several PodDisruptionBudgets cover the same pod: {', '.join(names)}; leave one",
+    )
+
+
+def hold_while_budget_is_shared(situation: Situation) -> Hold | None:
+    """Hold while a workload under the same PodDisruptionBudget is being remediated: one after the other."""
+    workload = situation.workload
+    mine = {budget.name for budget in workload.disruption_budgets}
+    for other in situation.fleet.under_way:
+        shared = mine & other.disruption_budgets
+        if shared and other.namespace == workload.ref.namespace:
+            return Hold(
+                reason=HoldReason.DISRUPTION_BUDGET_SHARED,
+                message=f"{other.workload}, under way, shares PodDisruptionBudget {min(shared)}",
+            )
+    return None
+
+
 def hold_on_disruption_budget(situation: Situation) -> Hold | None:
     """Hold when a PodDisruptionBudget allows nothing: rollouts do not ask it, so we do."""
     for budget in situation.workload.disruption_budgets:

@@ -19,6 +19,21 @@ def hold_while_too_young(situation: Situation) -> Hold | None:
     )
 
 
+def hold_after_recent_deploy(situation: Situation) -> Hold | None:
+    """Hold while the newest template is younger than the policy's minimum age, whatever the metrics say."""
+    deployed_at = situation.workload.deployed_at
+    minimum_age = situation.policy.detection.minimum_age
+    if deployed_at is None or situation.now >= deployed_at + minimum_age:
+        return None
+    return Hold(
+        reason=HoldReason.RECENT_DEPLOY,
+        message=(
+            f"deployed {span_text(situation.now - deployed_at)} ago, less than {span_text(minimum_age)}"
+        ),
+        retry_at=deployed_at + minimum_age,
+    )
+
+
 def hold_while_cooling_down(situation: Situation) -> Hold | None:
     """
     Hold while the last remediation is younger than the policy's cooldown.
@@ -55,14 +70,16 @@ def hold_outside_maintenance_window(situation: Situation) -> Hold | None:
         return None
     until = open_until(windows, situation.now)
     verification = situation.policy.verification
-    needed = situation.remediation_duration or verification.progress_deadline
+    needed = (situation.remediation_duration or verification.progress_deadline) + verification.soak
     if until is not None and until - situation.now >= needed:
         return None
     opens_at = next_opening(windows, situation.now)
     return Hold(
         reason=HoldReason.OUTSIDE_MAINTENANCE_WINDOW,
-        message="outside the maintenance windows"
-        if until is None
-        else f"only until {clock_text(until)} is left",
+        message=(
+            "outside the maintenance windows"
+            if until is None
+            else f"the window closes at {clock_text(until)}; rollout and soak need {span_text(needed)}"
+        ),
         retry_at=opens_at,
     )

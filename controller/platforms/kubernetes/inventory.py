@@ -5,7 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
-from controller.platforms.kubernetes.reading import budgets_of, owner_of, replica, workload
+from controller.platforms.kubernetes.reading import (
+    budgets_of,
+    overlapping_budgets,
+    owner_of,
+    replica,
+    workload,
+)
 
 CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 """Namespaces of the cluster itself."""
@@ -68,6 +74,7 @@ class KubernetesInventory:
                     document,
                     replicas=tuple(replica(pod) for pod in mine),
                     budgets=budgets_of(mine, document, budgets),
+                    overlapping=overlapping_budgets(mine, document, budgets),
                     namespace_annotations=annotations or {},
                     replica_sets=sets,
                     protected_because=self._protected_because(ref),

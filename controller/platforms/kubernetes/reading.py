@@ -91,14 +91,34 @@ def budgets_of(
     pods: Sequence[Document], document: Document, budgets: Iterable[Document]
 ) -> tuple[DisruptionBudget, ...]:
     """The PodDisruptionBudgets that cover the workload's pods, or would cover those of its template."""
-    template = (document.get("spec") or {}).get("template") or {}
-    labels = [(pod["metadata"].get("labels") or {}) for pod in pods]
-    labels.append((template.get("metadata") or {}).get("labels") or {})
+    labels = _pod_labels(pods, document)
     return tuple(
         _budget(budget)
         for budget in budgets
         if any(_selects(budget["spec"].get("selector"), one) for one in labels)
     )
+
+
+def overlapping_budgets(
+    pods: Sequence[Document], document: Document, budgets: Sequence[Document]
+) -> tuple[str, ...]:
+    """The names of PodDisruptionBudgets that cover one and the same pod; empty where none does."""
+    for labels in _pod_labels(pods, document):
+        names = [
+            str(budget["metadata"]["name"])
+            for budget in budgets
+            if _selects(budget["spec"].get("selector"), labels)
+        ]
+        if len(names) > 1:
+            return tuple(sorted(names))
+    return ()
+
+
+def _pod_labels(pods: Sequence[Document], document: Document) -> list[dict[str, str]]:
+    """The labels of the workload's pods, and of those its template would make."""
+    template = (document.get("spec") or {}).get("template") or {}
+    labels = [(pod["metadata"].get("labels") or {}) for pod in pods]
+    return [*labels, (template.get("metadata") or {}).get("labels") or {}]
 
 
 def _budget(budget: Document) -> DisruptionBudget:
@@ -131,6 +151,7 @@ def workload(
     *,
     replicas: tuple[Replica, ...],
     budgets: tuple[DisruptionBudget, ...],
+    overlapping: tuple[str, ...] = (),
     namespace_annotations: Mapping[str, str],
     replica_sets: Sequence[Document] = (),
     protected_because: str = "",
@@ -159,6 +180,7 @@ def workload(
         replaces_before_stopping=_replaces_before_stopping(ref.kind, spec),
         restart_refusal=_restart_refusal(ref.kind, spec),
         disruption_budgets=budgets,
+        overlapping_budgets=overlapping,
         protected_because=protected_because,
         paused_by=str(annotations.get(PAUSED) or namespace_annotations.get(PAUSED) or ""),
         acknowledged=str(annotations.get(ACKNOWLEDGED) or ""),

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
-from controller.platforms.kubernetes.reading import budgets_of, replica, workload
+from controller.platforms.kubernetes.reading import budgets_of, overlapping_budgets, replica, workload
 
 
 def a_deployment(**status: Any) -> dict[str, Any]:
@@ -148,3 +148,19 @@ def test_pod_without_status_is_not_ready() -> None:
     pod = {"metadata": {"name": "p", "uid": "u", "creationTimestamp": "2026-03-01T00:00:00Z"}}
 
     assert not replica(pod).ready
+
+
+def test_budgets_overlap_only_where_they_cover_the_same_pod() -> None:
+    def budget(name: str, **labels: str) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": labels}}}
+
+    first, second = (
+        {"metadata": {"labels": {"statefulset.kubernetes.io/pod-name": name}}} for name in ("api-0", "api-1")
+    )
+    apart = [
+        budget("zero", **{"statefulset.kubernetes.io/pod-name": "api-0"}),
+        budget("one", **{"statefulset.kubernetes.io/pod-name": "api-1"}),
+    ]
+
+    assert overlapping_budgets([first, second], a_deployment(), apart) == ()
+    assert overlapping_budgets([first], a_deployment(), [*apart, budget("every")]) == ("every", "zero")

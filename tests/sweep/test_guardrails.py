@@ -1,0 +1,150 @@
+"""Guardrails that need more than one sweep: what is counted, and what only a person ends."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from controller.decision.situation import Limits, Powers
+from controller.metrics.series import ContainerKey
+from controller.policy.memory_policy import Budget, DetectionRules, MemoryPolicy, RemediationRules
+from controller.ports import MetricsUnavailable
+from controller.reporting.incident import Phase
+from controller.sweep.flow import Sweeper
+from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
+from tests.fakes import MIB, NOW, FakeWorld, a_replica, a_workload
+from tests.sweep.test_flow import MINUTE, a_book, a_leaking_world, a_quick_policy, a_sweeper, sweep_for
+
+
+def a_limited_sweeper(world: FakeWorld, **limits: object) -> Sweeper:
+    return Sweeper(world.ports, lambda: SweepLimits(powers=Powers(), limits=Limits(**limits)), Retention())
+
+
+def a_leaking_fleet(*names: str) -> FakeWorld:
+    workloads = []
+    for name in names:
+        replicas = (a_replica(f"{name}-1"), a_replica(f"{name}-2"))
+        workload = a_workload(replicas=replicas)
+        workloads.append(replace(workload, ref=replace(workload.ref, name=name), uid=f"uid-{name}"))
+    world = FakeWorld(*workloads)
+    for workload in workloads:
+        for replica in workload.replicas:
+            levels = (NOW - timedelta(hours=20), [60 * MIB, 352 * MIB])
+            world.memory.levels[ContainerKey("shop", replica.name, "app")] = levels
+    return world
+
+
+def leaks_again(world: FakeWorld, hours: float) -> None:
+    """The new replicas climb to the threshold within so many hours, which pass."""
+    for workload in world.inventory.standing.values():
+        for replica in workload.replicas:
+            levels = (replica.created_at, [60 * MIB, 352 * MIB])
+            world.memory.levels[ContainerKey("shop", replica.name, "app")] = levels
+    world.clock.pass_time(timedelta(hours=hours))
+
+
+def a_policy_without_cooldown(budget: int) -> MemoryPolicy:
+    return a_quick_policy(
+        remediation=RemediationRules(
+            lead_time=timedelta(minutes=90),
+            cooldown=MINUTE,
+            budget=Budget(remediations=budget, period=timedelta(hours=720)),
+        ),
+        detection=DetectionRules(minimum_age=timedelta(minutes=30)),
+    )
+
+
+def acknowledge(world: FakeWorld, incident: str) -> None:
+    for ref, workload in world.inventory.standing.items():
+        world.inventory.standing[ref] = replace(workload, acknowledged=incident)
+
+
+async def test_first_look_alone_restarts_nothing() -> None:
+    world = a_leaking_world()
+    sweeper = a_limited_sweeper(world, looks=2)
+
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "Unconfirmed"
+
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_look_without_metrics_begins_the_count_anew() -> None:
+    world = a_leaking_world()
+    sweeper = a_limited_sweeper(world, looks=2)
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    world.memory.failure = MetricsUnavailable("nobody answers")
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    world.memory.failure = None
+
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    assert world.remediator.carried_out == []
+
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_hourly_limit_counts_what_the_same_sweep_has_done() -> None:
+    world = a_leaking_fleet("a", "b", "c")
+    sweeper = a_limited_sweeper(world, concurrent=9, concurrent_in_namespace=9, per_hour=2)
+
+    await sweeper.sweep(a_book(a_quick_policy()), NOW)
+
+    assert [order.workload.name for order in world.remediator.carried_out] == ["a", "b"]
+    assert "HeldTooManyPerHour" in world.announcer.reasons
+
+
+async def test_storm_restarts_nothing_until_it_is_over() -> None:
+    world = a_leaking_fleet("a", "b", "c", "d", "e")
+    policy = a_quick_policy()
+    sweeper = a_limited_sweeper(world, concurrent=9, concurrent_in_namespace=9)
+
+    await sweeper.sweep(a_book(policy), NOW)
+    await sweeper.sweep(a_book(policy), NOW + 59 * MINUTE)
+    assert world.remediator.carried_out == []
+    assert world.announcer.reasons.count("HeldLeakStorm") == 5
+
+    await sweeper.sweep(a_book(policy), NOW + 60 * MINUTE)
+    assert len(world.remediator.carried_out) == 5
+
+
+async def test_spent_budget_escalates_until_a_person_acknowledges() -> None:
+    world = a_leaking_world()
+    sweeper, policy = a_sweeper(world), a_policy_without_cooldown(budget=1)
+    await sweep_for(world, sweeper, policy, sweeps=15)
+    assert len(world.remediator.carried_out) == 1
+    leaks_again(world, hours=20)
+
+    await sweep_for(world, sweeper, policy, sweeps=2)
+    (escalated,) = [one for one in await world.records.incidents() if one.open]
+    assert escalated.status.phase is Phase.ESCALATED
+    assert world.announcer.reasons.count("HeldBudgetSpent") == 1
+
+    generous = a_policy_without_cooldown(budget=9)
+    await sweep_for(world, a_sweeper(world), generous, sweeps=2)
+    assert len(world.remediator.carried_out) == 1
+
+    acknowledge(world, escalated.name)
+    await sweep_for(world, sweeper, policy, sweeps=1)
+    assert len(world.remediator.carried_out) == 2
+
+
+async def test_memory_that_comes_back_ever_faster_is_no_longer_restarted() -> None:
+    world = a_leaking_world()
+    sweeper, policy = a_sweeper(world), a_policy_without_cooldown(budget=99)
+    await sweep_for(world, sweeper, policy, sweeps=15)
+    leaks_again(world, hours=9)
+    await sweep_for(world, sweeper, policy, sweeps=15)
+    assert len(world.remediator.carried_out) == 2
+    leaks_again(world, hours=4)
+
+    await sweep_for(world, sweeper, policy, sweeps=2)
+
+    assert len(world.remediator.carried_out) == 2
+    (escalated,) = [one for one in await world.records.incidents() if one.open]
+    assert (escalated.status.phase, escalated.status.because) == (Phase.ESCALATED, "RestartIneffective")
+
+    acknowledge(world, escalated.name)
+    await sweep_for(world, sweeper, policy, sweeps=1)
+    assert len(world.remediator.carried_out) == 3
