@@ -39,6 +39,11 @@ class ApiRefusal(PlatformUnavailable):
         self.status = status
         self.reason = reason
 
+    @property
+    def may_be_done(self) -> bool:
+        """A server that failed or ran out of time may have done what it was asked before."""
+        return self.status >= 500
+
 
 class KubernetesApi:
     """A few verbs over JSON."""

@@ -47,6 +47,8 @@ class KubernetesRestarts:
                 await self._api.patch(path, patch, dryRun="All")
                 return _receipt(await self._api.patch(path, patch), order, ReceiptOutcome.DONE)
             except ApiRefusal as refusal:
+                if refusal.may_be_done:
+                    raise
                 if refusal.status != 409:
                     raise RemediationRefused(str(refusal)) from refusal
         raise RemediationRefused(f"{order.workload} changed at each of {ATTEMPTS} attempts")

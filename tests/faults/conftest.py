@@ -1,0 +1,227 @@
+"""A leaking Deployment on a real API server that is reached through a proxy which breaks things."""
+
+import itertools
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+
+from controller.decision.situation import Powers
+from controller.metrics.series import ContainerKey
+from controller.platforms.kubernetes.api import KubernetesApi
+from controller.platforms.kubernetes.events import KubernetesEvents
+from controller.platforms.kubernetes.inventory import KubernetesInventory
+from controller.platforms.kubernetes.records import KubernetesRecords
+from controller.platforms.kubernetes.restarts import KubernetesRestarts
+from controller.policy.memory_policy import (
+    DetectionRules,
+    MemoryPolicy,
+    RemediationRules,
+    VerificationRules,
+)
+from controller.ports import PlatformUnavailable
+from controller.sweep.flow import Sweeper
+from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
+from tests.cluster.cluster import Cluster
+from tests.fakes import MIB, FakeMemory, FakeWorld, a_policy
+from tests.faults.proxy import FaultyServer, faulty_server
+from tests.sweep.test_flow import a_book
+
+IMAGE_ID = "registry.example/api@sha256:" + "a" * 64
+CRDS = Path(__file__).parents[2] / "crds"
+
+
+@dataclass
+class RealClock:
+    """The clock the metrics stand-in draws by: the same as the API server's."""
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass
+class Stage:
+    """One leaking Deployment, its controller, and what stands between them."""
+
+    cluster: Cluster
+    namespace: str
+    server: FaultyServer
+    memory: FakeMemory
+    sweeper: Sweeper
+    policy: MemoryPolicy
+    failures: list[str] = field(default_factory=list)
+
+    async def sweep(self, times: int = 1) -> None:
+        """Sweeps as the schedule does: an unreachable platform ends the sweep and nothing else."""
+        for _ in range(times):
+            self._learn_new_pods()
+            try:
+                await self.sweeper.sweep(a_book(self.policy), RealClock().now)
+            except PlatformUnavailable as unavailable:
+                self.failures.append(str(unavailable))
+
+    @property
+    def restarts(self) -> int:
+        """How often the template was really changed since it was created."""
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/api"
+        generation: int = self.cluster.get(path)["metadata"]["generation"]
+        return generation - 1
+
+    @property
+    def incidents(self) -> list[dict[str, Any]]:
+        path = f"/apis/bilgepump.dev/v1alpha1/namespaces/{self.namespace}/memoryincidents"
+        return list(self.cluster.get(path)["items"])
+
+    async def sweep_until_rolled_out(self) -> None:
+        """Until what was ordered is done, with a bound; the pods of the restart become ready meanwhile."""
+        for _ in range(60):
+            await self.sweep()
+            if any(one.get("status", {}).get("rolledOutAt") for one in self.incidents):
+                return
+        pytest.fail(f"the restart never ended: {json.dumps([one.get('status') for one in self.incidents])}")
+
+    def _learn_new_pods(self) -> None:
+        for pod in self.cluster.pods(self.namespace):
+            key = ContainerKey(self.namespace, pod["metadata"]["name"], "app")
+            created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+            self.memory.levels.setdefault(key, (created, [60 * MIB, 61 * MIB]))
+
+
+class Kubelet:
+    """Says of every pod that it is ready, as a kubelet would: there is no node here."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._pool = urllib3.PoolManager(ssl_context=tls_of(cluster))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Kubelet":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.2):
+            for pod in self._cluster.pods(self._namespace):
+                if pod["status"]["phase"] == "Pending":
+                    self._make_ready(pod)
+
+    def _make_ready(self, pod: dict[str, Any]) -> None:
+        name, now = pod["metadata"]["name"], RealClock().now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        running = {
+            "name": "app", "image": "registry.example/api:1", "imageID": IMAGE_ID,
+            "ready": True, "started": True, "restartCount": 0, "state": {"running": {"startedAt": now}},
+        }  # fmt: skip
+        ready = [{"type": "Ready", "status": "True", "lastTransitionTime": now}]
+        status = {
+            "phase": "Running",
+            "podIP": "10.0.0.7",
+            "conditions": ready,
+            "containerStatuses": [running],
+        }
+        self._pool.request(
+            "PATCH",
+            f"{self._cluster.layout.server}/api/v1/namespaces/{self._namespace}/pods/{name}/status",
+            headers={"Content-Type": "application/merge-patch+json"},
+            body=json.dumps({"status": status}),
+        )
+
+
+def tls_of(cluster: Cluster) -> ssl.SSLContext:
+    """The administrator's TLS identity."""
+    context = ssl.create_default_context(cafile=cluster.layout.certificate("ca"))
+    context.load_cert_chain(cluster.layout.certificate("admin"), cluster.layout.key("admin"))
+    return context
+
+
+@pytest.fixture(scope="module")
+def definitions(apiserver: Cluster) -> Cluster:
+    """The API server with our definitions."""
+    if apiserver.get("/apis/bilgepump.dev/v1alpha1") is None:
+        apiserver.kubectl("apply", "--server-side", "-f", str(CRDS))
+    for plural in ("memorypolicies", "memoryincidents"):
+        apiserver.kubectl(
+            "wait", "--for=condition=Established", f"crd/{plural}.bilgepump.dev", "--timeout=30s"
+        )
+    return apiserver
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def stage(definitions: Cluster) -> Iterator[Stage]:
+    """A Deployment whose replicas have climbed to just short of the threshold, and a controller for it."""
+    cluster, namespace = definitions, f"faulty-{next(_numbers)}"
+    cluster.create_namespace(namespace)
+    with Kubelet(cluster, namespace), faulty_server(cluster.layout.server, tls_of(cluster)) as server:
+        cluster.apply(a_deployment(namespace))
+        cluster.wait_for_rollout("deployment", "api", namespace, timeout_seconds=60)
+        yield a_stage(cluster, namespace, server)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def a_stage(cluster: Cluster, namespace: str, server: FaultyServer) -> Stage:
+    memory = FakeMemory(RealClock())  # type: ignore[arg-type]
+    for pod in cluster.pods(namespace):
+        key = ContainerKey(namespace, pod["metadata"]["name"], "app")
+        memory.levels[key] = (RealClock().now - timedelta(hours=20), [60 * MIB, 352 * MIB])
+    api = api_through(server)
+    world = replace(
+        FakeWorld().ports,
+        memory_sources={"default": memory},
+        inventory=KubernetesInventory(api),
+        remediator=KubernetesRestarts(api),
+        records=KubernetesRecords(api, namespaces=(namespace,)),
+        announcer=KubernetesEvents(api, instance="faults"),
+    )
+    policy = a_policy(
+        namespace=namespace,
+        detection=DetectionRules(minimum_age=timedelta()),
+        remediation=RemediationRules(lead_time=timedelta(minutes=90)),
+        verification=VerificationRules(progress_deadline=timedelta(minutes=2), soak=timedelta()),
+    )
+    sweeper = Sweeper(world, lambda: SweepLimits(powers=Powers()), Retention())
+    return Stage(
+        cluster=cluster, namespace=namespace, server=server, memory=memory, sweeper=sweeper, policy=policy
+    )
+
+
+def api_through(server: FaultyServer) -> KubernetesApi:
+    configuration = Configuration()
+    configuration.host = server.url
+    configuration.retries = False
+    return KubernetesApi(ApiClient(configuration), timeout_seconds=2.0)
+
+
+def a_deployment(namespace: str) -> dict[str, Any]:
+    resources = {"limits": {"memory": "512Mi"}}
+    container = {"name": "app", "image": "registry.example/api:1", "resources": resources}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "api", "namespace": namespace, "labels": {"app": "api"}},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": "api"}},
+            "template": {
+                "metadata": {"labels": {"app": "api"}},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+            },
+        },
+    }

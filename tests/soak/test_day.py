@@ -1,0 +1,143 @@
+"""A day of a large fleet, compressed: few restarts, none of them wrong, and the controller stays small."""
+
+import gc
+import resource
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.decision.situation import Powers
+from controller.detection.assess import assess
+from controller.detection.assessment import Verdict
+from controller.metrics.series import BlockMatrix, ContainerKey, Signal
+from controller.policy.memory_policy import DetectionRules, MemoryPolicy, RemediationRules, VerificationRules
+from controller.sweep.flow import Sweeper
+from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
+from tests.fakes import FakeWorld, a_policy
+from tests.soak.fleet import CRITICAL_BYTES, REPLICAS, Fleet, habits
+from tests.sweep.test_flow import a_book
+
+SEED = 20260302
+EVERY = timedelta(minutes=5)
+
+
+def the_policy() -> MemoryPolicy:
+    return a_policy(
+        detection=DetectionRules(minimum_age=timedelta(minutes=30)),
+        remediation=RemediationRules(lead_time=timedelta(minutes=30)),
+        verification=VerificationRules(progress_deadline=timedelta(minutes=30), soak=timedelta(minutes=10)),
+    )
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+async def live(
+    workloads: int, leaking: int, hours: float, progress: tuple[float, float] = (0.2, 0.9)
+) -> tuple[Fleet, FakeWorld, list[int]]:
+    """Sweeps every five minutes for so many hours; and the controller's resident memory after each sweep."""
+    world = FakeWorld()
+    fleet = Fleet(world, habits(workloads, leaking, SEED), SEED, progress)
+    world.memory = fleet  # type: ignore[assignment]
+    world.remediator = fleet  # type: ignore[assignment]
+    sweeper = Sweeper(
+        world.ports, lambda: SweepLimits(powers=Powers(), concurrent_remediations=2), Retention()
+    )
+    policy, resident = the_policy(), []
+    for _ in range(int(timedelta(hours=hours) / EVERY)):
+        await sweeper.sweep(a_book(policy), world.clock.now)
+        # What fakes record for tests is not the controller's memory.
+        world.announcer.notices.clear()
+        world.profiler.plans.clear()
+        world.reporter.written.clear()
+        gc.collect()
+        resident.append(resident_bytes())
+        for _ in range(5):
+            world.clock.pass_time(EVERY / 5)
+            fleet.tick()
+    return fleet, world, resident
+
+
+def fewest_restarts(fleet: Fleet, began_at: datetime) -> int:
+    """As few as anybody could do with: each leaking workload restarted at the very threshold."""
+    needed = 0
+    for ref, habit in fleet.habits.items():
+        if not habit.leaks:
+            continue
+        first = min(born for born, owner in fleet.born.values() if owner == ref)
+        crosses = first + timedelta(seconds=habit.seconds_to_threshold)
+        while crosses < fleet.clock.now:
+            needed += crosses >= began_at
+            crosses += timedelta(seconds=habit.seconds_to_threshold)
+    return needed
+
+
+def restarted_wrongly(fleet: Fleet) -> list[str]:
+    return [str(ref) for ref, _ in fleet.restarts if not fleet.habits[ref].leaks]
+
+
+def reached_critical(fleet: Fleet) -> list[str]:
+    return [str(ref) for ref, level in fleet.highest.items() if level >= CRITICAL_BYTES]
+
+
+async def test_six_hours_of_a_small_fleet() -> None:
+    fleet, _, _ = await live(workloads=30, leaking=5, hours=6, progress=(0.6, 0.95))
+
+    assert fleet.restarts
+    assert restarted_wrongly(fleet) == []
+    assert reached_critical(fleet) == []
+    assert fleet.fewest_ready == REPLICAS
+    assert fleet.most_at_once <= 2
+
+
+@pytest.mark.long
+async def test_a_day_of_a_large_fleet(capsys: pytest.CaptureFixture[str]) -> None:
+    fleet, world, resident = await live(workloads=300, leaking=40, hours=24)
+    fewest = fewest_restarts(fleet, world.clock.now - timedelta(hours=24))
+
+    with capsys.disabled():
+        print(
+            f"\n300 workloads, 40 leak, 24 h: {len(fleet.restarts)} restarts, {fewest} at the least; "
+            f"never fewer than {fleet.fewest_ready} of {REPLICAS} replicas, at most {fleet.most_at_once} "
+            f"workloads at once; controller {resident[12] >> 20} MiB after an hour, "
+            f"{resident[-1] >> 20} MiB at the end"
+        )
+    assert restarted_wrongly(fleet) == []
+    assert reached_critical(fleet) == []
+    assert fewest <= len(fleet.restarts) <= 1.25 * fewest + 2
+    assert fleet.fewest_ready == REPLICAS
+    assert fleet.most_at_once <= 2
+    assert verdict_on(resident) is not Verdict.LEAKING
+    assert verdict_on(resident) is not Verdict.SUSPECT
+
+
+def verdict_on(resident: list[int]) -> Verdict:
+    """What the detector says of the controller that ran it, limit as the chart sets it."""
+    floor = np.array([resident], dtype=np.float32)
+    now = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    ages = EVERY.total_seconds() * np.arange(len(resident) - 1, -1, -1)
+    starts = np.full_like(floor, -ages[0] - 1.0)
+    (assessment,) = assess(
+        BlockMatrix(
+            keys=(ContainerKey("bilgepump", "bilgepump-0", "controller"),),
+            end=now.timestamp(),
+            block_seconds=EVERY.total_seconds(),
+            signals={
+                Signal.RSS_FLOOR: floor,
+                Signal.RSS_TOP: floor,
+                Signal.WORKING_SET_FLOOR: floor,
+                Signal.WORKING_SET_TOP: floor,
+                Signal.LIMIT: np.full_like(floor, 512 * 2**20),
+                Signal.START_TIME: starts,
+            },
+        ),
+        DetectionRules(lookback=timedelta(hours=24)),
+        now,
+    )
+    return assessment.verdict
