@@ -134,7 +134,10 @@ def _world(
             source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources
         },
         inventory=KubernetesInventory(
-            api, ourselves=_ourselves(), metrics_namespaces=settings.metrics_namespaces
+            api,
+            ourselves=_ourselves(),
+            metrics_namespaces=settings.metrics_namespaces,
+            everywhere=not settings.watch_namespaces,
         ),
         remediator=KubernetesRestarts(api),
         profiler=PprofProfiler(pprof, store, telemetry, clock),

@@ -84,6 +84,18 @@ class DisruptionBudget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Autoscaler:
+    """A HorizontalPodAutoscaler that sets how many replicas there are."""
+
+    name: str
+    maximum: int
+    wants_more: bool
+    """It would have more replicas than its maximum allows."""
+    on_memory: bool
+    """It counts memory, so that a leak itself adds replicas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One workload at one moment."""
 
@@ -110,6 +122,17 @@ class Workload:
     """Why stopping single replicas cannot work here; empty where their platform replaces them."""
     capacity_refusal: str = ""
     """Why there is no room for a new replica; empty where nothing says so."""
+    quota_refusal: str = ""
+    """Which quota or range keeps a new replica out; empty where none does."""
+    node_refusal: str = ""
+    """Which node is under pressure, or that none takes new replicas; empty where nothing says so."""
+    surge_refusal: str = ""
+    """Why a new replica could not start beside the old ones; empty where it could."""
+    autoscaler: Autoscaler | None = None
+    unavailable_at_most: int = 0
+    """How many replicas a rolling restart may take away before their successors are ready."""
+    unread: tuple[str, ...] = ()
+    """Kinds of object that a decision should look at and the platform did not let us read."""
     throttled: bool = False
     """Its platform refused calls lately because there were too many."""
     disruption_budgets: tuple[DisruptionBudget, ...] = ()

@@ -49,7 +49,7 @@ def leak_detected(
     """A leak, on the workload and on the replica that shows it most."""
     message = (
         f"container {judgement.worst.key.container} leaks in {len(judgement.leaking_replicas)} of "
-        f"{judgement.replicas_of_age} replicas: {judgement.worst.message}"
+        f"{judgement.replicas_of_age} replicas: {judgement.worst.message}{_adds_replicas(workload)}"
     )
     pods = (
         Subject(kind="Pod", namespace=workload.ref.namespace, name=replica.name, uid=replica.uid)
@@ -59,6 +59,16 @@ def leak_detected(
     return tuple(
         _event(EventReason.MEMORY_LEAK_DETECTED, message, subject, incident, "Judge", now)
         for subject in (_workload(workload.ref, workload.uid), *pods)
+    )
+
+
+def _adds_replicas(workload: Workload) -> str:
+    """A warning where the leak sets the number of replicas, too."""
+    scaler = workload.autoscaler
+    if scaler is None or not scaler.on_memory:
+        return ""
+    return (
+        f"; HorizontalPodAutoscaler {scaler.name} counts memory, so the leak adds replicas and looks smaller"
     )
 
 

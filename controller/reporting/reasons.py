@@ -163,6 +163,9 @@ _A_PERSON_IS_NEEDED = frozenset(
         HoldReason.EVIDENCE_MISSING,
         HoldReason.POWER_WITHHELD,
         HoldReason.CAPACITY_MISSING,
+        HoldReason.INPUTS_UNREADABLE,
+        HoldReason.QUOTA_EXHAUSTED,
+        HoldReason.SURGE_IMPOSSIBLE,
     }
 )
 
@@ -234,6 +237,26 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
     HoldReason.CAPACITY_MISSING: (
         "ECS lately found no room to place a task of the service.",
         "Look at the service's events; add container instances, or capacity to the provider.",
+    ),
+    HoldReason.INPUTS_UNREADABLE: (
+        "The controller may not list objects that these rules look at.",
+        "Grant the rights of docs/permissions.md; the chart's roles have them.",
+    ),
+    HoldReason.QUOTA_EXHAUSTED: (
+        "A ResourceQuota has no room for one more replica, or a LimitRange would refuse it.",
+        "Raise the quota, or allow `maxUnavailable` instead of a surge; see `kubectl describe quota`.",
+    ),
+    HoldReason.NODE_PRESSURE: (
+        "A node where a replica runs is short of memory, disk or processes, or no node takes new replicas.",
+        "`kubectl describe node`: the node comes first. It goes on when the node has recovered.",
+    ),
+    HoldReason.SURGE_IMPOSSIBLE: (
+        "A new replica cannot start beside the old ones: a volume for one node only, or a port of the node.",
+        "Restart by hand in a quiet hour, or use a volume with ReadWriteMany and no host port.",
+    ),
+    HoldReason.AUTOSCALER_AT_MAXIMUM: (
+        "The autoscaler wants more replicas than it may have; a restart would take some away for a while.",
+        "Raise `maxReplicas`, or set `maxUnavailable: 0`.",
     ),
     HoldReason.TASK_PROTECTED: (
         "A task that would be stopped has task protection.",

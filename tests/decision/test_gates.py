@@ -10,7 +10,7 @@ from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, HoldReason
 from controller.decision.situation import Captured, Fleet, Limits, Outbreak, Powers, Situation
 from controller.detection.assessment import GrowthClass
-from controller.inventory.workload import DisruptionBudget, RolloutState, Workload
+from controller.inventory.workload import Autoscaler, DisruptionBudget, RolloutState, Workload
 from controller.policy.memory_policy import (
     Budget,
     Day,
@@ -24,6 +24,8 @@ from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy, a_
 # NOW is a Monday, 12:00 UTC.
 AT_NIGHT = Window(days=tuple(Day), start=time(2), end=time(5), time_zone=ZoneInfo("UTC"))
 AT_NOON = Window(days=(Day.MON,), start=time(11), end=time(13), time_zone=ZoneInfo("UTC"))
+
+AT_MAXIMUM = Autoscaler(name="api", maximum=9, wants_more=True, on_memory=False)
 
 
 def a_captured_situation(**changes: object) -> Situation:
@@ -127,6 +129,34 @@ REFUSALS = [
     pytest.param(ready(throttled=True), HoldReason.PLATFORM_THROTTLED, id="calls are throttled"),
     pytest.param(
         ready(capacity_refusal="unable to place a task"), HoldReason.CAPACITY_MISSING, id="no room for a task"
+    ),
+    pytest.param(
+        ready(unread=("resourcequotas",)), HoldReason.INPUTS_UNREADABLE, id="quotas may not be listed"
+    ),
+    pytest.param(
+        ready(quota_refusal="ResourceQuota q has 0 of pods left"),
+        HoldReason.QUOTA_EXHAUSTED,
+        id="quota spent",
+    ),
+    pytest.param(
+        ready(quota_refusal="LimitRange l: too much", replaces_before_stopping=False),
+        HoldReason.QUOTA_EXHAUSTED,
+        id="a range refuses every new pod",
+    ),
+    pytest.param(
+        ready(node_refusal="node n reports MemoryPressure"),
+        HoldReason.NODE_PRESSURE,
+        id="node under pressure",
+    ),
+    pytest.param(
+        ready(surge_refusal="volume claim c can be mounted on one node only"),
+        HoldReason.SURGE_IMPOSSIBLE,
+        id="a volume that only one replica can have",
+    ),
+    pytest.param(
+        ready(autoscaler=AT_MAXIMUM, unavailable_at_most=1),
+        HoldReason.AUTOSCALER_AT_MAXIMUM,
+        id="autoscaler at its maximum",
     ),
     pytest.param(
         ready(replicas=(a_replica(protected_until=NOW + timedelta(hours=1)), a_replica("api-2"))),
@@ -278,7 +308,8 @@ def test_every_gate_has_a_refusal_in_the_table() -> None:
     told = {parameters.values[1] for parameters in REFUSALS}
 
     assert told == set(HoldReason) - {HoldReason.NOT_YET_NEEDED, HoldReason.OUTCOME_UNKNOWN}
-    assert len(GATES) == 37
+    refusing = {gate for parameters in REFUSALS for gate in GATES if gate(parameters.values[0])}
+    assert refusing == set(GATES)
 
 
 def test_without_any_refusal_it_is_remediated() -> None:
@@ -302,6 +333,23 @@ def test_without_any_refusal_it_is_remediated() -> None:
                 workload=a_workload(acknowledged="api-old"),
             ),
             id="the failed incident is acknowledged",
+        ),
+        pytest.param(
+            ready(
+                quota_refusal="ResourceQuota q has 0 of pods left",
+                surge_refusal="volume claim c can be mounted on one node only",
+                replaces_before_stopping=False,
+            ),
+            id="no new replica before an old one has gone, so no room is needed",
+        ),
+        pytest.param(
+            ready(autoscaler=replace(AT_MAXIMUM, on_memory=True), unavailable_at_most=1),
+            id="an autoscaler that counts the leak itself",
+        ),
+        pytest.param(ready(autoscaler=AT_MAXIMUM), id="an autoscaler at its maximum, and a restart by surge"),
+        pytest.param(
+            ready(autoscaler=replace(AT_MAXIMUM, wants_more=False), unavailable_at_most=1),
+            id="an autoscaler that wants no more",
         ),
         pytest.param(ruled(maintenance_windows=(AT_NOON,)), id="within the window"),
         pytest.param(ruled(allow_image_drift=True), id="drift allowed"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from controller.decision.gates import (
     availability,
+    capacity,
     limits,
     permission,
     switches,
@@ -43,6 +44,11 @@ GATES: Sequence[Gate] = (
     workload_state.hold_when_restart_unsupported,
     availability.hold_while_throttled,
     availability.hold_without_capacity,
+    capacity.hold_when_inputs_are_unreadable,
+    capacity.hold_when_quota_is_exhausted,
+    capacity.hold_under_node_pressure,
+    capacity.hold_when_surge_is_impossible,
+    capacity.hold_at_autoscaler_maximum,
     availability.hold_while_protected_from_stopping,
     workload_state.hold_while_not_ready,
     availability.hold_without_spare_replica,

@@ -12,6 +12,7 @@ from controller.platforms.kubernetes.reading import (
     replica,
     workload,
 )
+from controller.platforms.kubernetes.surroundings import Surroundings, read_surroundings
 
 CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 """Namespaces of the cluster itself."""
@@ -26,17 +27,23 @@ class KubernetesInventory:
         *,
         ourselves: WorkloadRef | None = None,
         metrics_namespaces: frozenset[str] = frozenset(),
+        everywhere: bool = False,
     ) -> None:
-        """`metrics_namespaces` are those that the URLs of metrics sources name."""
+        """
+        `metrics_namespaces` are those that the URLs of metrics sources name. `everywhere`: our rights are for
+        the whole cluster, so that one list serves all namespaces, and nodes may be seen.
+        """
         self._api = api
         self._ourselves = ourselves
         self._metrics_namespaces = metrics_namespaces
+        self._everywhere = everywhere
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
         """Every workload of these namespaces. Raises PlatformUnavailable."""
         found: list[Workload] = []
+        around = await read_surroundings(self._api, namespaces, everywhere=self._everywhere)
         for namespace in sorted(namespaces):
-            found += await self._of_namespace(namespace)
+            found += await self._of_namespace(namespace, around[namespace])
         return tuple(found)
 
     async def workload(self, ref: WorkloadRef) -> Workload | None:
@@ -44,17 +51,21 @@ class KubernetesInventory:
         document = await self._api.find(paths.of_workload(ref))
         if document is None:
             return None
-        return next(iter(await self._read(ref.namespace, [(ref.kind, document)])), None)
+        around = await read_surroundings(self._api, [ref.namespace], everywhere=self._everywhere)
+        read = await self._read(ref.namespace, [(ref.kind, document)], around[ref.namespace])
+        return next(iter(read), None)
 
-    async def _of_namespace(self, namespace: str) -> list[Workload]:
+    async def _of_namespace(self, namespace: str, around: Surroundings) -> list[Workload]:
         documents = [
             (kind, document)
             for kind, plural in paths.PLURALS.items()
             for document in await self._api.items(paths.in_namespace(paths.APPS, namespace, plural))
         ]
-        return await self._read(namespace, documents) if documents else []
+        return await self._read(namespace, documents, around) if documents else []
 
-    async def _read(self, namespace: str, documents: Sequence[tuple[str, Document]]) -> list[Workload]:
+    async def _read(
+        self, namespace: str, documents: Sequence[tuple[str, Document]], around: Surroundings
+    ) -> list[Workload]:
         core, apps = paths.CORE, paths.APPS
         pods = await self._api.items(paths.in_namespace(core, namespace, "pods"))
         sets = await self._api.items(paths.in_namespace(apps, namespace, "replicasets"))
@@ -77,6 +88,7 @@ class KubernetesInventory:
                     overlapping=overlapping_budgets(mine, document, budgets),
                     namespace_annotations=annotations or {},
                     replica_sets=sets,
+                    around=around,
                     protected_because=self._protected_because(ref),
                 )
             )

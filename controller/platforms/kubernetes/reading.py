@@ -12,6 +12,15 @@ from controller.inventory.workload import (
     Workload,
     WorkloadRef,
 )
+from controller.platforms.kubernetes.capacity import (
+    autoscaler_of,
+    node_refusal,
+    quota_refusal,
+    range_refusal,
+    surge_refusal,
+    unavailable_at_most,
+)
+from controller.platforms.kubernetes.surroundings import NOTHING_AROUND, Surroundings
 from controller.policy.memory_policy import LabelExpression, LabelSelector, Operator
 from controller.policy.units import parse_bytes
 
@@ -154,12 +163,15 @@ def workload(
     overlapping: tuple[str, ...] = (),
     namespace_annotations: Mapping[str, str],
     replica_sets: Sequence[Document] = (),
+    around: Surroundings = NOTHING_AROUND,
     protected_because: str = "",
 ) -> Workload:
     """A workload from its document and what belongs to it."""
     metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
     annotations = metadata.get("annotations") or {}
-    template = ((spec.get("template") or {}).get("metadata") or {}).get("annotations") or {}
+    pod_template = spec.get("template") or {}
+    template = (pod_template.get("metadata") or {}).get("annotations") or {}
+    desired = _desired(ref.kind, spec, status)
     rollout, message = _rollout(ref.kind, metadata, spec, status)
     created_at = moment(metadata["creationTimestamp"])
     assert created_at is not None  # noqa: S101  (the API server sets it on every object)
@@ -170,7 +182,7 @@ def workload(
         generation=int(metadata.get("generation") or 0),
         created_at=created_at,
         labels=tuple(sorted((metadata.get("labels") or {}).items())),
-        desired_replicas=_desired(ref.kind, spec, status),
+        desired_replicas=desired,
         ready_replicas=int(status.get("readyReplicas") or status.get("numberReady") or 0),
         replicas=replicas,
         rollout=rollout,
@@ -179,6 +191,13 @@ def workload(
         remediated_at=moment(template.get(RESTARTED_AT)) if INCIDENT in template else None,
         replaces_before_stopping=_replaces_before_stopping(ref.kind, spec),
         restart_refusal=_restart_refusal(ref.kind, spec),
+        quota_refusal=quota_refusal(pod_template, around.quotas)
+        or range_refusal(pod_template, around.limit_ranges),
+        node_refusal=node_refusal(pod_template, (one.node for one in replicas if one.node), around.nodes),
+        surge_refusal=surge_refusal(pod_template, desired, around.claims, around.nodes),
+        autoscaler=autoscaler_of(ref.kind, ref.name, around.autoscalers),
+        unavailable_at_most=unavailable_at_most(ref.kind, spec, desired),
+        unread=around.unread,
         disruption_budgets=budgets,
         overlapping_budgets=overlapping,
         protected_because=protected_because,
