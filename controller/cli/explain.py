@@ -12,6 +12,7 @@ from typing import Any
 import click
 import yaml
 
+from controller.cli.by_hand.access import kind_and_name
 from controller.cli.explanation import Explanation, document, gate_answers, print_explanation
 from controller.cli.metrics_options import settings_from, source_options
 from controller.clients.prometheus import PrometheusMemorySource
@@ -23,7 +24,7 @@ from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.paths import CLUSTER_POLICIES, CORE, POLICIES, in_namespace
 from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.policy.book import RejectedPolicy, read_policy, spread
-from controller.policy.memory_policy import MemoryPolicy, WorkloadKind
+from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import CLUSTER_KIND, KIND
 from controller.ports import MemorySource, PlatformUnavailable
 from controller.reporting.incident import Incident
@@ -33,7 +34,6 @@ from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered, cover, gather, judge_all
 from controller.sweep.situations import SweepLimits, situation_of, with_evidence
 
-_SHORT = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet"}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -97,7 +97,7 @@ def explain(
 
     Exit codes: 0 explained, 1 something could not be read or found, 2 wrong usage.
     """
-    kind, name = _kind_and_name(workload)
+    kind, name = kind_and_name(workload)
     if (config is None) == (url is None):
         raise click.UsageError("give one of --prometheus URL and --config FILE")
     now = datetime.now(UTC)  # noqa: TID251  (a command line is where the real clock may be read)
@@ -121,17 +121,6 @@ def explain(
         click.echo(json.dumps(document(explanation), indent=2, ensure_ascii=False))
     else:
         print_explanation(explanation)
-
-
-def _kind_and_name(workload: str) -> tuple[str, str]:
-    """As kubectl takes them: `deploy/api`, `deployments/api`, `Deployment/api`."""
-    given, slash, name = workload.partition("/")
-    known = {**_SHORT, **{kind.lower(): kind.value for kind in WorkloadKind}}
-    kind = known.get(given.lower()) or known.get(given.lower().removesuffix("s"))
-    if not slash or not name or kind is None:
-        kinds = ", ".join(kind.value for kind in WorkloadKind)
-        raise click.UsageError(f"KIND/NAME must be one of {kinds} and a name (is '{workload}')")
-    return kind, name
 
 
 def _sources(settings: Settings, url: str | None, options: dict[str, Any]) -> dict[str, MemorySource]:

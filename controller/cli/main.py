@@ -1,10 +1,24 @@
 """The root of the command line. Subcommands are imported when they are called: most need only a part."""
 
+from collections.abc import Mapping
 from importlib import import_module
 
 import click
 
 from controller import __version__
+
+BY_HAND = {
+    "leaks": "controller.cli.by_hand.leaks:leaks",
+    "explain": "controller.cli.explain:explain",
+    "capture": "controller.cli.by_hand.asking:capture",
+    "restart": "controller.cli.by_hand.asking:restart",
+    "acknowledge": "controller.cli.by_hand.acknowledging:acknowledge",
+    "pause": "controller.cli.by_hand.pausing:pause",
+    "resume": "controller.cli.by_hand.pausing:resume",
+    "report": "controller.cli.report:report",
+    "open": "controller.cli.by_hand.opening:open_report",
+}
+"""What people do in a cluster, with their own rights; also `kubectl bilgepump`."""
 
 COMMANDS = {
     "run": "controller.cli.run:run",
@@ -12,23 +26,24 @@ COMMANDS = {
     "incidents": "controller.cli.incidents:incidents",
     "scan": "controller.cli.scan:scan",
     "backtest": "controller.cli.backtest:backtest",
-    "explain": "controller.cli.explain:explain",
-    "report": "controller.cli.report:report",
     "diagnose": "controller.cli.diagnose:diagnose",
     "check-policy": "controller.cli.check_policy:check_policy",
+    **BY_HAND,
 }
 
 
 class LazyGroup(click.Group):
     """A group whose commands are loaded by name."""
 
+    where: Mapping[str, str] = COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """Names, in the order people meet them."""
-        return list(COMMANDS)
+        return list(self.where)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command called `cmd_name`."""
-        where = COMMANDS.get(cmd_name)
+        where = self.where.get(cmd_name)
         if where is None:
             return None
         module, _, name = where.partition(":")

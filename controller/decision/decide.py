@@ -43,6 +43,8 @@ def decide(situation: Situation) -> Decision:
     was tried (`Situation.captured`) the same situation leads on to the act or the hold.
     """
     wanted = _table(situation, danger(situation))
+    if situation.restart_requested and not wanted.remediate:
+        wanted = _Wanted(True, Captured.LATE, Reason.REQUESTED)
     if may_capture(situation) and situation.captured < wanted.capture:
         return Decision(action=Action.CAPTURE, reason=Reason.KEEP_EVIDENCE, message=_what(situation))
     if situation.judgement.verdict is Verdict.LEAKING and not wanted.remediate:

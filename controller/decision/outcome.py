@@ -78,6 +78,7 @@ class Reason(StrEnum):
     THRESHOLD_NEAR = "ThresholdNear"
     THRESHOLD_CROSSED = "ThresholdCrossed"
     ABOVE_CRITICAL = "AboveCritical"
+    REQUESTED = "Requested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

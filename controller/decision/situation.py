@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from controller.decision.history import RemediationHistory
 from controller.detection.judgement import Judgement
+from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Workload
 from controller.policy.memory_policy import MemoryPolicy
 
@@ -99,8 +100,15 @@ class Situation:
     """At least one heap profile of this episode is kept."""
     conflicting_policies: tuple[str, ...] = ()
     """Other policies that claim the same workload with equal right."""
+    requests: tuple[Request, ...] = ()
+    """What people have asked for by hand and not got yet."""
     remediation_duration: timedelta | None = None
     """How long the last remediation of this workload took, where one is known."""
+
+    @property
+    def restart_requested(self) -> bool:
+        """A person asks for a restart: it is wanted now, and every gate is asked as ever."""
+        return any(request.kind is RequestKind.RESTART for request in self.requests)
 
     @property
     def lead(self) -> timedelta:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from controller.inventory.request import Request
+
 
 class Platform(StrEnum):
     """Where a workload runs."""
@@ -144,6 +146,10 @@ class Workload:
     """Text of the pause annotation on the workload or its namespace; empty where there is none."""
     acknowledged: str = ""
     """Name of the incident a person has acknowledged."""
+    acknowledged_because: str = ""
+    """Who acknowledged it, and why; empty where nobody said."""
+    requests: tuple[Request, ...] = ()
+    """What people have asked for by hand, answered or not."""
 
     @property
     def all_ready(self) -> bool:

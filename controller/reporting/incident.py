@@ -20,6 +20,9 @@ from controller.inventory.workload import Workload, WorkloadRef
 from controller.remediation.order import Order, Receipt
 from controller.verification.recovery import Recovery
 
+ACKNOWLEDGED = "Acknowledged"
+"""What the timeline calls it when a person has looked."""
+
 
 class Phase(StrEnum):
     """The short word for people's tables."""
@@ -199,6 +202,11 @@ class Incident:
             return None
         reached_at = max(assessment.crosses_threshold_at or order.issued_at, order.issued_at)
         return reached_at - assessment.started_at
+
+    @property
+    def acknowledged(self) -> bool:
+        """A person has looked at it."""
+        return any(entry.what == ACKNOWLEDGED for entry in self.status.timeline)
 
     @property
     def replaces_replicas(self) -> bool:

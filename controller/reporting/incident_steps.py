@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.decision.outcome import Action, Decision, HoldReason
-from controller.decision.situation import Captured
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.request import Request
 from controller.inventory.workload import Workload
 from controller.policy.memory_policy import MemoryPolicy
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import (
+    ACKNOWLEDGED,
     AssessmentRecord,
     DiagnosisRecord,
     Incident,
@@ -88,12 +89,25 @@ def judged(incident: Incident, judgement: Judgement, now: datetime) -> Incident:
     return _noted(told, now, new.verdict.value, new.message)
 
 
-def captured(incident: Incident, files: tuple[KeptFile, ...], stage: Captured, now: datetime) -> Incident:
+def requested(incident: Incident, request: Request, now: datetime) -> Incident:
+    """Somebody asks by hand; the same incident where that stands there already."""
+    what = f"{request.kind.value.capitalize()}Requested"
+    if any(entry.what == what and entry.message == request.text[:512] for entry in incident.status.timeline):
+        return incident
+    return _noted(incident, now, what, request.text)
+
+
+def acknowledged(incident: Incident, because: str, now: datetime) -> Incident:
+    """A person has looked at it."""
+    return _noted(incident, now, ACKNOWLEDGED, because)
+
+
+def captured(incident: Incident, files: tuple[KeptFile, ...], label: str, now: datetime) -> Incident:
     """What a capture brought, failures included."""
     kept = [file for file in files if file.uri]
     what = "ProfilesKept" if kept else "CaptureFailed"
     message = (
-        f"{stage.name.lower()}: {', '.join(file.kind for file in kept)}"
+        f"{label}: {', '.join(file.kind for file in kept)}"
         if kept
         else "; ".join(file.failure for file in files) or "no replica to take a profile from"
     )
@@ -124,16 +138,16 @@ def diagnosed(incident: Incident, diagnosis: DiagnosisRecord | None) -> Incident
     return replace(incident, status=replace(incident.status, diagnosis=diagnosis))
 
 
-def attempted(judgement: Judgement, stage: Captured, now: datetime) -> tuple[KeptFile, ...]:
-    """The record of a capture for which there was nothing to ask."""
+def attempted(judgement: Judgement, label: str, failure: str, now: datetime) -> tuple[KeptFile, ...]:
+    """The record of a capture that was not made, with why."""
     return (
         KeptFile(
             kind=FileKind.HEAP,
-            label=stage.name.lower(),
+            label=label,
             replica=judgement.worst.key.pod,
             container=judgement.worst.key.container,
             captured_at=now,
-            failure="NoEndpoint: no ready replica's container has a pprof port in `evidence.pprof`",
+            failure=failure,
         ),
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 from controller.decision.outcome import HoldReason
 from controller.detection.assessment import Verdict
 from controller.inventory.workload import Platform
-from controller.reporting.incident import Incident, Notified, Phase, TimelineEntry
+from controller.reporting.incident import ACKNOWLEDGED, Incident, Notified, Phase, TimelineEntry
 from controller.reporting.reasons import HOLDS, Tone, hold_tone
 
 MOST_CHANGES = 10
@@ -177,12 +177,25 @@ def urgency_of(incident: Incident, changes: Iterable[TimelineEntry]) -> Urgency:
 
 
 def needs_a_person(incident: Incident) -> bool:
-    """It failed, it is escalated, or a person alone can end the hold."""
+    """It failed, it is escalated, or a person alone can end the hold; until somebody has acknowledged it."""
     status = incident.status
+    if _looked_at(incident):
+        return False
     if status.phase in (Phase.FAILED, Phase.ESCALATED):
         return True
     hold = _hold(incident)
     return incident.open and hold is not None and hold_tone(hold) is Tone.WARNING
+
+
+def _looked_at(incident: Incident) -> bool:
+    """A person has acknowledged it since it came to stand as it does."""
+    happened = [entry.what for entry in incident.status.timeline]
+    before = [ACKNOWLEDGED, *happened]
+    return _last(before, ACKNOWLEDGED) > _last([incident.status.because, *happened], incident.status.because)
+
+
+def _last(words: list[str], word: str) -> int:
+    return len(words) - 1 - words[::-1].index(word)
 
 
 def what_to_do(incident: Incident) -> str:

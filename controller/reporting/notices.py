@@ -6,6 +6,7 @@ from datetime import datetime
 from controller.decision.outcome import Action, Decision, HoldReason, Reason
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.reporting.incident import Incident
 from controller.reporting.reasons import EVENTS, EventReason, Regarding, Tone, hold_event_reason, hold_tone
@@ -135,6 +136,31 @@ def evidence_told(
         _event(
             EventReason.HEAP_PROFILE_KEPT, message, subject, incident, "Capture", now, once_per=heap.label
         ),
+    )
+
+
+def request_received(incident: Incident, request: Request, now: datetime) -> tuple[Notice, ...]:
+    """Somebody asks by hand."""
+    what = "a restart" if request.kind is RequestKind.RESTART else "profiles"
+    message = f"{request.who} asks for {what}: {request.why} (incident {incident.name})"
+    return (
+        _event(
+            EventReason.REQUEST_RECEIVED,
+            message,
+            _of_incident(incident),
+            incident,
+            "Decide",
+            now,
+            once_per=request.text,
+        ),
+    )
+
+
+def incident_acknowledged(incident: Incident, because: str, now: datetime) -> tuple[Notice, ...]:
+    """A person has looked at it."""
+    message = f"incident {incident.name} is acknowledged{f': {because}' if because else ''}"
+    return (
+        _event(EventReason.INCIDENT_ACKNOWLEDGED, message, _of_incident(incident), incident, "Decide", now),
     )
 
 

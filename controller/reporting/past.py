@@ -1,10 +1,11 @@
 """What incidents and the workload's own template remember: history, durations, the episode that goes on."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from controller.decision.history import RemediationHistory
 from controller.decision.outcome import HoldReason
+from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Workload
 from controller.reporting.incident import Incident, Phase, incident_name
 
@@ -42,6 +43,20 @@ def _escalated_because(workload: Workload, incidents: Sequence[Incident]) -> Hol
         if one.open and one.status.escalated_because and one.name != workload.acknowledged:
             return one.status.escalated_because
     return None
+
+
+def pending_requests(
+    workload: Workload, incidents: Sequence[Incident], history: RemediationHistory, now: datetime
+) -> tuple[Request, ...]:
+    """What people asked for and have not got: no remediation since, no files under the request's label."""
+    labels = {file.label for incident in incidents for file in incident.status.evidence}
+
+    def answered(request: Request) -> bool:
+        if request.kind is RequestKind.CAPTURE:
+            return request.label in labels
+        return history.last is not None and history.last >= request.at
+
+    return tuple(one for one in workload.requests if one.valid_at(now) and not answered(one))
 
 
 def last_duration(incidents: Sequence[Incident]) -> timedelta | None:

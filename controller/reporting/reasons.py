@@ -39,6 +39,8 @@ class EventReason(StrEnum):
     LEAK_RESTART_REFUSED = "LeakRestartRefused"
     LEAK_RECOVERY_CONFIRMED = "LeakRecoveryConfirmed"
     LEAK_RECOVERY_FAILED = "LeakRecoveryFailed"
+    REQUEST_RECEIVED = "RequestReceived"
+    INCIDENT_ACKNOWLEDGED = "IncidentAcknowledged"
     POLICY_INVALID = "PolicyInvalid"
     POLICY_ACCEPTED = "PolicyAccepted"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
@@ -121,6 +123,18 @@ EVENTS: dict[EventReason, CatalogueRow] = {
         Regarding.WORKLOAD,
         "The rollout got stuck, replicas did not become ready, or memory did not come down.",
         "Run the command in the message. The workload is held until the incident is acknowledged.",
+    ),
+    EventReason.REQUEST_RECEIVED: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "Somebody asked for a restart or for profiles by hand (`bilgepump restart`, `capture`).",
+        "Nothing: the gates decide, and the incident tells what came of it within the hour.",
+    ),
+    EventReason.INCIDENT_ACKNOWLEDGED: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "Somebody has looked at an incident that waited for a person (`bilgepump acknowledge`).",
+        "Nothing: the workload is no longer held for it.",
     ),
     EventReason.POLICY_INVALID: CatalogueRow(
         Tone.WARNING,

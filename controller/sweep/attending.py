@@ -8,13 +8,14 @@ a crash at any line the next sweep finds the incident where it stands and goes o
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from controller.decision.decide import decide, may_keep_evidence
+from controller.decision.decide import decide, may_capture, may_keep_evidence
 from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Action, Decision, Reason
 from controller.decision.situation import Captured, Situation
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
 from controller.evidence.replica_context import plan_context
+from controller.inventory.request import RequestKind
 from controller.ports import World
 from controller.remediation.order import order_restart
 from controller.reporting import incident_steps as steps
@@ -59,14 +60,26 @@ class Attendant:
         """
         growing = situation.judgement.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
         decision = decide(situation)
-        if not growing:
+        if not growing and not situation.requests:
             return Attended(decision=decision, incident=await self._calm(situation, incident, decision))
         self._last_growing[situation.workload.uid] = situation.now
         if not _worth_an_incident(situation, incident, decision):
             await self._warn(situation, decision)
             return Attended(decision=decision, incident=None)
         incident = await self._judged(situation, incident)
+        incident = await self._hear(situation, incident)
         return await self._follow(situation, incident)
+
+    async def _hear(self, situation: Situation, incident: Incident) -> Incident:
+        """Writes down what people ask for by hand, and takes the profiles that they ask for."""
+        for request in situation.requests:
+            heard = steps.requested(incident, request, situation.now)
+            if heard is not incident:
+                await self._announce(notices.request_received(heard, request, situation.now))
+            incident = await self._update(heard, incident)
+            if request.kind is RequestKind.CAPTURE:
+                incident = await self._keep(situation, incident, request.label)
+        return incident
 
     async def _follow(self, situation: Situation, incident: Incident) -> Attended:
         situation = with_evidence(situation, incident)
@@ -104,26 +117,38 @@ class Attendant:
             new = steps.judged(incident, judgement, now)
         else:
             new = steps.detected(incident, judgement, now)
-        if new.known_to_leak and not (incident is not None and incident.open and incident.known_to_leak):
+        growing = judgement.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+        if (
+            growing
+            and new.known_to_leak
+            and not (incident is not None and incident.open and incident.known_to_leak)
+        ):
             await self._announce(notices.leak_detected(new, situation.workload, judgement, now))
         return (
             await self._world.records.create(new) if incident is None else await self._update(new, incident)
         )
 
     async def _capture(self, situation: Situation, incident: Incident) -> Incident:
-        world, now = self._world, situation.now
         stage = Captured(situation.captured + 1) if situation.captured else _stage(situation)
+        return await self._keep(situation, incident, stage.name.lower())
+
+    async def _keep(self, situation: Situation, incident: Incident, label: str) -> Incident:
+        """Takes profiles under `label`; what could not be taken is written down in their place."""
+        world, now = self._world, situation.now
         folder = f"{incident.namespace}/{incident.name}"
         plans = plan_captures(
             situation.workload,
             situation.judgement,
             situation.policy.evidence.pprof,
             folder,
-            stage.name.lower(),
+            label,
         )
-        files = tuple([file for plan in plans for file in await world.profiler.capture(plan)])
-        files = files or steps.attempted(situation.judgement, stage, now)
-        kept = steps.captured(incident, files, stage, now)
+        allowed = may_capture(situation)
+        files = tuple([file for plan in plans if allowed for file in await world.profiler.capture(plan)])
+        files = files or steps.attempted(
+            situation.judgement, label, _NO_ENDPOINT if allowed else _NOT_ALLOWED, now
+        )
+        kept = steps.captured(incident, files, label, now)
         kept = steps.diagnosed(kept, await self._diagnosis(situation, kept))
         await self._announce(notices.evidence_told(kept, situation.workload, files, now))
         return await self._update(kept, incident)
@@ -210,12 +235,17 @@ class Attendant:
         return old if new is old else await self._world.records.update(new)
 
 
+_NO_ENDPOINT = "NoEndpoint: no ready replica's container has a pprof port in `evidence.pprof`"
+_NOT_ALLOWED = (
+    "NotAllowed: profiles need mode Capture or Remediate, a port in `evidence.pprof`, and nothing paused or "
+    "suspended"
+)
 _WARNINGS = frozenset({Reason.MEMORY_HIGH, Reason.MEMORY_HIGH_UNJUDGED, Reason.MEMORY_HIGH_CAUSE_UNCLEAR})
 
 
 def _worth_an_incident(situation: Situation, incident: Incident | None, decision: Decision) -> bool:
-    """A leak always is; a suspicion only where it goes on or a profile is to be kept for it."""
-    if situation.judgement.verdict is Verdict.LEAKING:
+    """A leak and a request always are; a suspicion where it goes on or a profile is to be kept for it."""
+    if situation.judgement.verdict is Verdict.LEAKING or situation.requests:
         return True
     return decision.action is Action.CAPTURE or (incident is not None and incident.open)
 

@@ -17,6 +17,7 @@ from controller.ports import World
 from controller.reporting.census import Census, Seen, census
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
+from controller.sweep.acknowledgements import note_acknowledged
 from controller.sweep.attending import Attendant, Attended
 from controller.sweep.baselines import Baselines
 from controller.sweep.finishing import Finisher
@@ -53,6 +54,7 @@ class Sweeper:
         world, limits = self._world, self._limits()
         workloads = await world.inventory.workloads(book.namespaces)
         incidents = await self._notifications.note_ended(await world.records.incidents())
+        incidents = await note_acknowledged(world, workloads, incidents, now)
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from controller.decision.situation import Captured, Fleet, Limits, Powers, Situation
 from controller.detection.judgement import Judgement
 from controller.reporting.incident import Incident
-from controller.reporting.past import last_duration, remediation_history
+from controller.reporting.past import last_duration, pending_requests, remediation_history
 from controller.sweep.judging import Covered
 
 CAPTURE_RETRY = timedelta(minutes=5)
@@ -35,17 +35,19 @@ def situation_of(
     `incidents` are those of the workload; in so many sweeps in a row as `looks` says, this one included, a
     remediation of it was wanted.
     """
+    history = remediation_history(item.workload, incidents)
     return Situation(
         policy=item.policy,
         workload=item.workload,
         judgement=judgement,
         now=now,
-        history=remediation_history(item.workload, incidents),
+        history=history,
         powers=limits.powers,
         limits=limits.limits,
         fleet=fleet,
         looks=looks,
         conflicting_policies=item.rivals,
+        requests=pending_requests(item.workload, incidents, history, now),
         remediation_duration=last_duration(incidents),
     )
 

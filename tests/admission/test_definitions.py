@@ -19,8 +19,12 @@ def store(cluster: Cluster, incident: Incident) -> dict[str, Any]:
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(document))
     status = json.dumps({"status": document["status"]})
     name = f"memoryincident/{incident.name}"
-    cluster.kubectl("patch", name, "-n", "shop", "--subresource=status", "--type=merge", "-p", status)
-    stored: dict[str, Any] = json.loads(cluster.kubectl("get", name, "-n", "shop", "-o", "json").stdout)
+    cluster.kubectl(
+        "patch", name, "-n", incident.namespace, "--subresource=status", "--type=merge", "-p", status
+    )
+    stored: dict[str, Any] = json.loads(
+        cluster.kubectl("get", name, "-n", incident.namespace, "-o", "json").stdout
+    )
     return stored
 
 

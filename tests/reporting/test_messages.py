@@ -138,3 +138,15 @@ def test_text_says_numbers_diagnosis_news_advice_and_where_to_look() -> None:
         "bilgepump report api-3f2a91c0de -n shop --open",
     ):
         assert part in text
+
+
+def test_nobody_is_needed_any_more_once_somebody_has_acknowledged_it() -> None:
+    failed = an_incident(Phase.FAILED, "NotRecovered", closed=True)
+    looked = TimelineEntry(at=NOW, what="Acknowledged", message="jane: fixed")
+    timeline = (*failed.status.timeline, looked)
+    (message,) = due(told(replace(failed, status=replace(failed.status, timeline=timeline)), minutes=1))
+    assert message.urgency is Urgency.INFO
+    again = TimelineEntry(at=NOW + timedelta(seconds=1), what="NotRecovered")
+    timeline = (*timeline, again)
+    (message,) = due(told(replace(failed, status=replace(failed.status, timeline=timeline)), minutes=1))
+    assert message.urgency is Urgency.CRITICAL

@@ -79,6 +79,6 @@ def action_of(message: Message) -> str | None:
         return "trigger"
     if not incident.open:
         return "resolve"
-    if incident.status.phase in (Phase.RESTARTING, Phase.VERIFYING):
+    if incident.acknowledged or incident.status.phase in (Phase.RESTARTING, Phase.VERIFYING):
         return "acknowledge"
     return "trigger" if message.stage is Stage.OPENED else None

@@ -69,9 +69,9 @@ def _declared_limit(situation: Situation) -> int | None:
 
 
 def hold_while_unconfirmed(situation: Situation) -> Hold | None:
-    """Hold until a remediation was wanted in several sweeps in a row: one look may be wrong."""
+    """Hold until it was wanted in several sweeps in a row, as one look may be wrong, or a person asks."""
     wanted = situation.limits.looks
-    if situation.looks >= wanted:
+    if situation.looks >= wanted or situation.restart_requested:
         return None
     return Hold(
         reason=HoldReason.UNCONFIRMED,

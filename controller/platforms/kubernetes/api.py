@@ -178,13 +178,20 @@ def _refusal(status: int, body: str | bytes | None) -> ApiRefusal:
         return ApiRefusal(status, "", "no explanation was given")
 
 
-def connect() -> KubernetesApi:
+def connect(kubeconfig: str | None = None, context: str | None = None) -> KubernetesApi:
     """
     The API server this process belongs to: the one of its pod, else the one of the kubeconfig.
 
-    Raises PlatformUnavailable where there is neither.
+    A `kubeconfig` or `context` that is given counts, also in a pod. Raises PlatformUnavailable where there is
+    none of them.
     """
     configuration = Configuration()
+    if kubeconfig or context:
+        try:
+            load_kube_config(kubeconfig, context, configuration)  # type: ignore[no-untyped-call]  # as above
+        except ConfigException as error:
+            raise PlatformUnavailable(f"no usable kubeconfig: {error}") from error
+        return KubernetesApi(ApiClient(configuration))
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # as above
     except ConfigException:
@@ -198,14 +205,16 @@ def connect() -> KubernetesApi:
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def current_namespace() -> str:
+def current_namespace(kubeconfig: str | None = None, context: str | None = None) -> str:
     """The namespace of this pod, else of the kubeconfig's context, else `default`: kubectl's own order."""
+    if not (kubeconfig or context):
+        try:
+            return _POD_NAMESPACE.read_text(encoding="utf-8").strip()
+        except OSError:
+            pass
     try:
-        return _POD_NAMESPACE.read_text(encoding="utf-8").strip()
-    except OSError:
-        pass
-    try:
-        _, active = list_kube_config_contexts()  # type: ignore[no-untyped-call]  # as above
+        known, active = list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]  # as above
     except ConfigException:
         return "default"
-    return str(active["context"].get("namespace") or "default")
+    chosen = next((one for one in known if one["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from controller.inventory.request import Request, RequestKind, parse_request
 from controller.inventory.workload import (
     Container,
     DisruptionBudget,
@@ -28,6 +29,7 @@ Document = Mapping[str, Any]
 
 PAUSED = "bilgepump.dev/paused"
 ACKNOWLEDGED = "bilgepump.dev/acknowledged"
+ACKNOWLEDGED_BECAUSE = "bilgepump.dev/acknowledged-because"
 INCIDENT = "bilgepump.dev/incident"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """What `kubectl rollout restart` sets on the pod template; so do we."""
@@ -203,7 +205,19 @@ def workload(
         protected_because=protected_because,
         paused_by=str(annotations.get(PAUSED) or namespace_annotations.get(PAUSED) or ""),
         acknowledged=str(annotations.get(ACKNOWLEDGED) or ""),
+        acknowledged_because=str(annotations.get(ACKNOWLEDGED_BECAUSE) or "")[:512],
+        requests=_requests(annotations),
     )
+
+
+def requested(kind: RequestKind) -> str:
+    """The annotation by which a person asks."""
+    return f"bilgepump.dev/{kind.value}-requested"
+
+
+def _requests(annotations: Document) -> tuple[Request, ...]:
+    read = (parse_request(kind, str(annotations.get(requested(kind)) or "")) for kind in RequestKind)
+    return tuple(request for request in read if request is not None)
 
 
 def _desired(kind: str, spec: Document, status: Document) -> int:

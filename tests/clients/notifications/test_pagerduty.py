@@ -5,6 +5,7 @@ https://developer.pagerduty.com/docs/send-alert-event
 """
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from controller.clients.notifications.settings import NotificationSettings
-from controller.reporting.incident import Incident, Notified, Phase
+from controller.reporting.incident import Incident, Notified, Phase, TimelineEntry
 from controller.reporting.messages import due_messages
 from tests.clients.notifications.carrying import carry
 from tests.clients.notifications.standin import NOW, a_message, an_incident, settings, vendor
@@ -77,22 +78,23 @@ async def test_alert_follows_the_incident_by_one_key(
 ) -> None:
     incident = an_incident(phase, because, closed=closed, **told_before())
     known = incident.status.timeline[-1:]
-    incident = Incident(
-        name=incident.name,
-        namespace=incident.namespace,
-        spec=incident.spec,
-        uid=incident.uid,
-        status=type(incident.status)(
-            phase=phase,
-            because=because,
-            assessment=incident.status.assessment,
-            timeline=known,
-            closed_at=incident.status.closed_at,
-            notifications=incident.status.notifications,
-        ),
-    )
+    incident = replace(incident, status=replace(incident.status, timeline=known))
     (event,) = await events(tmp_path, incident)
     assert (event["event_action"], event["dedup_key"]) == (action, "bilgepump/4a3c")
+
+
+@pytest.mark.parametrize(
+    ("phase", "because", "closed", "action"),
+    [(Phase.FAILED, "NotRecovered", True, "resolve"), (Phase.ESCALATED, "BudgetSpent", False, "acknowledge")],
+)
+async def test_who_has_looked_is_not_called_again(
+    tmp_path: Path, phase: Phase, because: str, closed: bool, action: str
+) -> None:
+    incident = an_incident(phase, because, closed=closed, **told_before())
+    seen = TimelineEntry(at=NOW, what="Acknowledged", message="jane: fixed")
+    timeline = (incident.status.timeline[-1], seen)
+    (event,) = await events(tmp_path, replace(incident, status=replace(incident.status, timeline=timeline)))
+    assert event["event_action"] == action
 
 
 def test_leak_that_goes_its_way_pages_nobody(tmp_path: Path) -> None:
@@ -103,17 +105,7 @@ def test_leak_that_goes_its_way_pages_nobody(tmp_path: Path) -> None:
 
 async def test_change_that_changes_nothing_for_the_pager_is_not_sent(tmp_path: Path) -> None:
     calm = an_incident(Phase.HELD, "NotYetNeeded", **told_before())
-    calm = Incident(
-        name=calm.name,
-        namespace="shop",
-        spec=calm.spec,
-        status=type(calm.status)(
-            phase=Phase.HELD,
-            because="NotYetNeeded",
-            timeline=calm.status.timeline[-1:],
-            notifications=calm.status.notifications,
-        ),
-    )
+    calm = replace(calm, status=replace(calm.status, timeline=calm.status.timeline[-1:]))
     assert await events(tmp_path, calm) == []
 
 

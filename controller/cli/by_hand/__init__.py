@@ -1,0 +1,1 @@
+"""What people do in a cluster by hand, with their own rights."""

@@ -1,0 +1,171 @@
+"""The commands by hand on a real API server, each with the rights of somebody who has no others."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from controller.inventory.request import RequestKind, parse_request
+from controller.reporting.incident import Incident
+from tests.admission.full_incident import a_full_incident
+from tests.admission.test_definitions import store
+from tests.cluster.client import CommandError
+from tests.cluster.cluster import Cluster
+
+pytestmark = pytest.mark.apiserver
+
+PLUGIN = Path(sys.executable).with_name("kubectl-bilgepump")
+
+
+class Person:
+    """Somebody with a token of their own."""
+
+    def __init__(self, cluster: Cluster, name: str, folder: Path, *roles: str) -> None:
+        cluster.kubectl("create", "serviceaccount", name, "-n", "by-hand")
+        for role in roles:
+            account = f"--serviceaccount=by-hand:{name}"
+            cluster.kubectl(
+                "create", "rolebinding", f"{name}-{role}", "-n", "by-hand", f"--clusterrole={role}", account
+            )
+        document = yaml.safe_load(cluster.kubeconfig.read_text())
+        token = cluster.kubectl("create", "token", name, "-n", "by-hand").stdout.strip()
+        document["users"][0]["user"] = {"token": token}
+        self.kubeconfig = folder / f"{name}.kubeconfig"
+        self.kubeconfig.write_text(yaml.safe_dump(document))
+
+    def says(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The plugin's executable, as kubectl starts it."""
+        where = ["--kubeconfig", str(self.kubeconfig), "-n", "by-hand"]
+        return subprocess.run([PLUGIN, *words, *where], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def shop(installed: Cluster) -> Iterator[Cluster]:
+    installed.create_namespace("by-hand")
+    installed.kubectl("create", "deployment", "api", "-n", "by-hand", "--image=registry.example/api:1")
+    installed.kubectl("create", "clusterrole", "patches", "--verb=patch", "--resource=deployments.apps")
+    yield installed
+    installed.kubectl("delete", "namespace", "by-hand", "--wait=false")
+    installed.kubectl("delete", "clusterrole", "patches")
+
+
+@pytest.fixture(scope="module")
+def viewer(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return Person(shop, "viewer", tmp_path_factory.mktemp("viewer"), "bilgepump-view")
+
+
+@pytest.fixture(scope="module")
+def deployer(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return Person(shop, "deployer", tmp_path_factory.mktemp("deployer"), "bilgepump-view", "patches")
+
+
+@pytest.fixture(scope="module")
+def nobody(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return Person(shop, "nobody", tmp_path_factory.mktemp("nobody"))
+
+
+@pytest.fixture(scope="module")
+def incident(shop: Cluster) -> Incident:
+    full = a_full_incident()
+    workload = type(full.spec.workload)(full.spec.workload.platform, "by-hand", "Deployment", "api")
+    spec = type(full.spec)(
+        policy=full.spec.policy, workload=workload, workload_uid="w-1", opened_at=full.spec.opened_at
+    )
+    made = Incident(name="api-by-hand", namespace="by-hand", spec=spec, status=full.status)
+    store(shop, made)
+    return made
+
+
+def annotations(cluster: Cluster) -> dict[str, Any]:
+    document = cluster.get("/apis/apps/v1/namespaces/by-hand/deployments/api")
+    return document["metadata"].get("annotations") or {}
+
+
+def test_viewer_lists_what_leaks(viewer: Person, incident: Incident) -> None:
+    assert "nothing leaks" in viewer.says("leaks").stderr
+    listed = viewer.says("leaks", "--closed")
+    assert listed.returncode == 0, listed.stderr
+    header, row = listed.stdout.splitlines()
+    assert header.split()[:3] == ["WORKLOAD", "CLASS", "GROWTH"]
+    assert incident.name in row
+    documents = json.loads(viewer.says("leaks", "--closed", "-o", "json").stdout)
+    assert [one["metadata"]["name"] for one in documents] == [incident.name]
+
+
+@pytest.mark.parametrize("kind", list(RequestKind))
+def test_request_is_an_annotation_with_who_the_api_server_says_they_are(
+    shop: Cluster, deployer: Person, kind: RequestKind
+) -> None:
+    asked = deployer.says(kind.value, "deploy/api", "--why", "it is slow", "--wait", "0s")
+    assert asked.returncode == 0, asked.stderr
+    request = parse_request(kind, annotations(shop)[f"bilgepump.dev/{kind.value}-requested"])
+    assert request is not None
+    assert (request.who, request.why) == ("system:serviceaccount:by-hand:deployer", "it is slow")
+
+
+def test_pause_and_resume(shop: Cluster, deployer: Person) -> None:
+    assert deployer.says("pause", "deploy/api", "--why", "migration").returncode == 0
+    assert annotations(shop)["bilgepump.dev/paused"] == "system:serviceaccount:by-hand:deployer: migration"
+    assert deployer.says("resume", "deploy/api").returncode == 0
+    assert "bilgepump.dev/paused" not in annotations(shop)
+
+
+def test_acknowledgement_is_written_where_the_gate_looks(
+    shop: Cluster, deployer: Person, incident: Incident
+) -> None:
+    answer = deployer.says("acknowledge", incident.name, "--why", "limit raised")
+    assert answer.returncode == 0, answer.stderr
+    written = annotations(shop)
+    assert written["bilgepump.dev/acknowledged"] == incident.name
+    assert written["bilgepump.dev/acknowledged-because"].endswith("deployer: limit raised")
+
+
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (("leaks",), "memoryincidents"),
+        (("leaks", "-A"), "memoryincidents"),
+        (("restart", "deploy/api", "--why", "x", "--wait", "0s"), "patch resource"),
+        (("pause", "deploy/api", "--why", "x"), "patch resource"),
+        (("pause", "namespace/by-hand", "--why", "x"), "namespaces"),
+        (("acknowledge", "api-by-hand", "--why", "x"), "memoryincidents"),
+    ],
+)
+def test_missing_right_is_named_and_nothing_is_done(
+    shop: Cluster, nobody: Person, words: tuple[str, ...], right: str
+) -> None:
+    before = annotations(shop)
+    answer = nobody.says(*words)
+    assert answer.returncode == 1
+    assert "refused (403 Forbidden)" in answer.stderr
+    assert right in answer.stderr
+    assert "docs/by-hand.md" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert annotations(shop) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("restart", "deploy/none", "--why", "x"), "404"),
+        (("acknowledge", "none", "--why", "x"), "there is no incident none"),
+    ],
+)
+def test_what_is_not_there_is_said(deployer: Person, words: tuple[str, ...], said: str) -> None:
+    answer = deployer.says(*words)
+    assert answer.returncode == 1
+    assert said in answer.stderr
+
+
+def test_kubectl_finds_the_plugin(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{PLUGIN.parent}", prepend=":")
+    try:
+        answer = shop.kubectl("bilgepump", "leaks", "--help")
+    except CommandError as error:
+        pytest.fail(str(error))
+    assert "List what leaks" in answer.stdout

@@ -1,0 +1,172 @@
+"""What people do by hand: what is listed, how a request's outcome is read, and what the help says."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from controller.cli.by_hand.access import kind_and_name
+from controller.cli.by_hand.asking import outcome_of
+from controller.cli.by_hand.leaks import by_time_left, table
+from controller.cli.kubectl import complete, plugin
+from controller.cli.main import BY_HAND, COMMANDS, main
+from controller.decision.outcome import Hold, HoldReason
+from controller.evidence.kept import FileKind, KeptFile
+from controller.inventory.request import Request, RequestKind
+from controller.inventory.workload import Platform, WorkloadRef
+from controller.remediation.order import Mechanism, Order
+from controller.reporting.incident import Incident, Phase, TimelineEntry
+from tests.clients.notifications.standin import NOW, an_incident
+
+ASKED = Request(kind=RequestKind.RESTART, at=NOW, who="jane", why="slow")
+
+
+def with_entry(incident: Incident, request: Request, **changes: Any) -> Incident:
+    entry = TimelineEntry(at=NOW, what="RestartRequested", message=request.text)
+    status = replace(incident.status, timeline=(*incident.status.timeline, entry), **changes)
+    return replace(incident, status=status)
+
+
+def crossing_in(name: str, hours: float | None, **changes: Any) -> Incident:
+    incident = an_incident(**changes)
+    assert incident.status.assessment is not None
+    at = NOW + timedelta(hours=hours) if hours is not None else None
+    assessment = replace(incident.status.assessment, crosses_threshold_at=at)
+    return replace(incident, name=name, status=replace(incident.status, assessment=assessment))
+
+
+def test_least_time_left_comes_first_and_what_is_closed_last() -> None:
+    incidents = [
+        crossing_in("closed", 0.1, phase=Phase.RESOLVED, because="Recovered", closed=True),
+        crossing_in("unknown", None),
+        crossing_in("late", 9),
+        crossing_in("soon", 0.5),
+        crossing_in("past", -1),
+    ]
+    assert [one.name for one in by_time_left(incidents)] == ["past", "soon", "late", "unknown", "closed"]
+
+
+def test_table_says_what_is_left() -> None:
+    incidents = [crossing_in("past", -1), crossing_in("soon", 0.5), crossing_in("unknown", None)]
+    made = table(incidents, NOW, all_namespaces=True, wide=False)
+    columns = {str(column.header): list(column.cells) for column in made.columns}
+    assert columns["LEFT"] == ["reached", "30m", "–"]
+    assert columns["NAMESPACE"] == ["shop"] * 3
+    assert columns["USED/LIMIT"][0] == "350/512 MiB 68%"
+
+
+def test_request_that_is_not_heard_yet_has_no_outcome() -> None:
+    assert outcome_of(an_incident(), ASKED) is None
+
+
+def test_what_was_held_before_is_no_answer_until_a_gate_holds_the_request() -> None:
+    waiting = with_entry(an_incident(Phase.HELD, "NotYetNeeded"), ASKED)
+    assert outcome_of(waiting, ASKED) is None
+    gates = (Hold(reason=HoldReason.BLACKOUT, message="until 18:00"),)
+    held = with_entry(an_incident(Phase.HELD, "Blackout", gates=gates), ASKED)
+    outcome = outcome_of(held, ASKED)
+    assert outcome is not None
+    assert (outcome.done, outcome.reasons) == (False, ("Blackout",))
+
+
+@pytest.mark.parametrize(("minutes", "done"), [(-1, None), (1, True)])
+def test_only_an_order_after_the_request_answers_it(minutes: int, done: bool | None) -> None:
+    order = Order(
+        id="api",
+        mechanism=Mechanism.ROLLING_RESTART,
+        workload=WorkloadRef(Platform.KUBERNETES, "shop", "Deployment", "api"),
+        workload_uid="w",
+        expected_generation=1,
+        issued_at=NOW + timedelta(minutes=minutes),
+        memory_before_bytes=None,
+    )
+    incident = with_entry(an_incident(Phase.RESTARTING, "Requested"), ASKED, order=order)
+    outcome = outcome_of(incident, ASKED)
+    assert (outcome.done if outcome else None) is done
+
+
+@pytest.mark.parametrize(("uri", "failure"), [("file:///heap", ""), ("", "Timeout: nobody answered")])
+def test_profiles_that_were_asked_for_are_told_by_their_label(uri: str, failure: str) -> None:
+    request = replace(ASKED, kind=RequestKind.CAPTURE)
+    file = KeptFile(
+        kind=FileKind.HEAP,
+        label=request.label,
+        replica="api-1",
+        container="app",
+        captured_at=NOW,
+        uri=uri,
+        failure=failure,
+    )
+    other = replace(file, label="early", uri="file:///early")
+    assert outcome_of(with_entry(an_incident(evidence=(other,)), request), request) is None
+    outcome = outcome_of(with_entry(an_incident(evidence=(other, file)), request), request)
+    assert outcome is not None
+    assert outcome.done is bool(uri)
+    assert outcome.files == ((uri,) if uri else ())
+    assert failure in outcome.message
+
+
+@pytest.mark.parametrize("given", ["deploy/api", "deployment/api", "deployments/api", "Deployment/api"])
+def test_workload_is_named_as_for_kubectl(given: str) -> None:
+    assert kind_and_name(given) == ("Deployment", "api")
+
+
+@pytest.mark.parametrize("given", ["api", "pod/api", "deploy/", "deploy/a/b", "/api"])
+def test_anything_else_says_what_is_allowed(given: str) -> None:
+    with pytest.raises(click.UsageError, match="must be one of Deployment, StatefulSet, DaemonSet"):
+        kind_and_name(given)
+
+
+@pytest.mark.parametrize("word", sorted(COMMANDS))
+def test_help_says_what_it_does_an_example_and_every_exit_code(word: str) -> None:
+    result = CliRunner().invoke(main, [word, "--help"], terminal_width=110)
+    assert result.exit_code == 0
+    text = " ".join(result.output.split())
+    assert "Example" in text
+    assert "Exit codes: 0 " in text
+
+
+@pytest.mark.parametrize("word", sorted(BY_HAND))
+def test_plugin_has_the_same_words_with_the_same_help(word: str) -> None:
+    ours = CliRunner().invoke(main, [word, "--help"]).output
+    plugins = CliRunner().invoke(plugin, [word, "--help"], prog_name="bilgepump").output
+    assert plugins.partition("\n")[2].replace("plugin", "main") == ours.partition("\n")[2]
+
+
+@pytest.mark.parametrize("word", ["restart", "capture", "pause", "acknowledge", "resume"])
+def test_whoever_changes_something_is_told_which_right_it_needs(word: str) -> None:
+    text = " ".join(CliRunner().invoke(main, [word, "--help"]).output.split())
+    assert "You need the right to" in text
+
+
+@pytest.mark.parametrize("word", ["restart", "capture", "pause", "acknowledge"])
+def test_nothing_is_done_without_a_why(word: str) -> None:
+    result = CliRunner().invoke(main, [word, "deploy/api"])
+    assert result.exit_code == 2
+    assert "--why" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [(["le"], "leaks"), (["restart", "--w"], "--why"), ([""], "restart"), (["leaks", "-o", "j"], "json")],
+)
+def test_kubectl_completes_words_and_options(
+    words: list[str], offered: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kubectl_complete-bilgepump", *words])
+    complete()
+    *lines, directive = capsys.readouterr().out.splitlines()
+    assert offered in {line.partition("\t")[0] for line in lines}
+    assert directive == ":4"
+
+
+def test_missing_kubeconfig_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config"}))
+    result = CliRunner().invoke(main, ["leaks", "--kubeconfig", str(path)])
+    assert result.exit_code == 1
+    assert "no usable kubeconfig" in result.output
