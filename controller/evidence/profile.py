@@ -286,7 +286,7 @@ def _rows_of_ids(
         return np.fromiter(rows.values(), np.int32, len(rows))[order[places]]
     row_of_id = np.full(int(known.max()) + 1, -1, dtype=np.int32)
     row_of_id[known.astype(np.int64)] = np.fromiter(rows.values(), np.int32, len(rows))
-    found = np.asarray(row_of_id[ids.astype(np.int64)], dtype=np.int32)
+    found = np.asarray(row_of_id[ids.view(np.int64)], dtype=np.int32)
     if (found < 0).any():
         raise _no_such_location()
     return found

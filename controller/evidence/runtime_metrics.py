@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from controller.evidence.memstats import MemStats
 from controller.evidence.rejection import ProfileRejected, RejectionReason
 
@@ -149,6 +147,9 @@ def _samples(content: bytes) -> _Samples:
             RejectionReason.TOO_LARGE,
             f"the metrics are {len(content)} bytes; at most {LARGEST_METRICS_BYTES} are read",
         )
+    # Imported here: it brings an HTTP server, and a profile of Go is read without it.
+    from prometheus_client.parser import text_string_to_metric_families
+
     samples: _Samples = {}
     try:
         for family in text_string_to_metric_families(content.decode()):
