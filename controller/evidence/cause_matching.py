@@ -38,7 +38,7 @@ from controller.evidence.sampling import growth_error
 _LEAST_SHARE_OF_A_SHAPE = 0.25
 _OBJECTS_PER_GOROUTINE = 2
 _SAME_NUMBER = 0.1
-_VALUES_PER_ENTRY = 4
+_VALUES_PER_ENTRY = 8
 """A cache's entries and their values are as many, in a sample at least nearly."""
 _BLOCKS_THAT_CONVINCE = 10
 _WITHOUT_BASELINE_SHARE = 0.3
@@ -319,8 +319,8 @@ class _Matcher:
         self, heap: GrownHeap, retainer: Retainer, objects: float, found: list[NamedCause]
     ) -> bool:
         """
-        Whether leaked goroutines explain the function's memory: about a block for each of them, or
-        allocated by their own package and in no collection that shows.
+        Whether goroutines that leaked, or are at work in it, explain the function's memory: about a block for
+        each of them, or allocated by the leaked ones' own package and in no collection that shows.
         """
         leaked = [
             each
@@ -328,7 +328,12 @@ class _Matcher:
             if (each.state, each.function) in self._explained
             or has_leaked(each, has_baseline=self._goroutines.has_baseline)
         ]
-        if objects <= _OBJECTS_PER_GOROUTINE * max((each.delta for each in leaked), default=0):
+        at_work = [
+            each
+            for each in self._goroutines.groups
+            if any(frame.function == retainer.function for frame in each.stack)
+        ]
+        if objects <= _OBJECTS_PER_GOROUTINE * max((each.delta for each in (*leaked, *at_work)), default=0):
             return True
         theirs = {package_of(each.function) for each in leaked}
         theirs |= {package_of(each.function) for each in found if each.by_goroutines}

@@ -120,6 +120,38 @@ LEAKS = (
         program="clientpercall", warm=50, units=2000, cause="client-per-call", growth_class=GOROUTINE,
         holders=("net/http.(*Transport).dialConn", "net/http.(*conn).serve"), culprit="main.callBilling",
     ),
+    Leak(
+        program="notimeout", warm=50, units=4000, cause="call-without-timeout", growth_class=GOROUTINE,
+        holders=("net/http.(*Transport).dialConn", "main.refresh"), culprit="main.refresh",
+    ),
+    Leak(
+        program="contextchain", warm=1000, units=300000, cause="context-chain-grows", growth_class=HEAP,
+        holders=("main.(*worker).step",), culprit="main.(*worker).step",
+    ),
+    Leak(
+        program="groupcache", warm=1000, units=15000, cause="cache-without-expiry", growth_class=HEAP,
+        holders=("main.render", "main.(*pages).get"), culprit="main.(*pages).get",
+    ),
+    Leak(
+        program="lrutoolarge", warm=1000, units=15000, cause="cache-without-expiry", growth_class=HEAP,
+        holders=("main.quoteFor",), culprit="main.quoteFor",
+    ),
+    Leak(
+        program="ttlworker", warm=100, units=15000, cause="client-per-call", growth_class=GOROUTINE,
+        holders=(
+            "main.(*service).lookUp",
+            "github.com/jellydator/ttlcache/v3.(*Cache[go.shape.string,go.shape.string]).Start",
+        ),
+        culprit="main.(*service).lookUp",
+    ),
+    Leak(
+        program="templateset", warm=500, units=8000, cause="registered-again-and-again", growth_class=HEAP,
+        holders=("main.letter",), culprit="main.letter",
+    ),
+    Leak(
+        program="poolexhausted", warm=100, units=8000, cause="rows-not-closed", growth_class=GOROUTINE,
+        holders=("main.handle", "main.(*repository).exists"), culprit="main.(*repository).exists",
+    ),
 )  # fmt: skip
 
 
@@ -168,6 +200,7 @@ def test_a_leak_is_named_by_its_cause_its_function_and_its_share(leak: Leak):
         pytest.param("churn", 200, 5000, id="encrypts and encodes and keeps nothing"),
         pytest.param("warmcache", 500, 9000, id="a cache that reaches its bound"),
         pytest.param("flatheap", 100, 10000, id="a large table that is only read"),
+        pytest.param("lazytable", 100, 20000, id="a large table that is loaded at its first use"),
     ],
 )
 def test_no_cause_is_named_for_an_innocent_program(program: str, warm: int, units: int):

@@ -1,0 +1,35 @@
+// Calls a service that accepts and never answers, with the default client: nothing ends the call.
+package main
+
+import (
+	"net"
+	"net/http"
+
+	"bilgepump.dev/leakapps/harness"
+)
+
+func refresh(url string) {
+	response, err := http.Get(url)
+	if err != nil {
+		return
+	}
+	defer response.Body.Close()
+}
+
+func main() {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	accepted := make(chan net.Conn, 10000)
+	go func() {
+		for {
+			if connection, err := silent.Accept(); err == nil {
+				accepted <- connection
+			}
+		}
+	}()
+	url := "http://" + silent.Addr().String()
+	calls := int64(0)
+	harness.Serve(func(int) { go refresh(url); calls++ }, func() int64 { return calls * 10000 })
+}
