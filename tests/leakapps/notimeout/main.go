@@ -31,5 +31,5 @@ func main() {
 	}()
 	url := "http://" + silent.Addr().String()
 	calls := int64(0)
-	harness.Serve(func(int) { go refresh(url); calls++ }, func() int64 { return calls * 10000 })
+	harness.Serve(func(int) { go refresh(url); calls++ }, func() int64 { return calls * 9200 })
 }
