@@ -148,7 +148,7 @@ async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterat
         stack.callback(lock.release)
         courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
         store = _store(settings)
-        upkeep = asyncio.create_task(keep_within_limits(store, lock.acquire, clock))
+        upkeep = asyncio.create_task(keep_within_limits(store, lock.acquire, clock, telemetry.evidence_kept))
         stack.callback(upkeep.cancel)
         world = _world(settings, book, lock, telemetry, pprof, store, courier)
         limits = SweepLimits(

@@ -56,6 +56,7 @@ async def run(settings: Settings, settings_file: Path) -> None:
     async with AsyncExitStack() as stack:
         telemetry = PrometheusTelemetry()
         telemetry.sweeps_every(settings.sweep_interval)
+        telemetry.evidence_limited(settings.evidence.maximum_bytes)
         pprof = await stack.enter_async_context(PprofClient(clock))
         api = connect()
         lease = _lease(api, settings)
@@ -93,7 +94,7 @@ async def run(settings: Settings, settings_file: Path) -> None:
             stack.push_async_callback(readers.cleanup)
         stack.push_async_callback(lease.release)
         logger.info("controller started", extra={"settings": settings.model_dump(mode="json", by_alias=True)})
-        upkeep = keep_within_limits(store, lambda: lease.held, clock)
+        upkeep = keep_within_limits(store, lambda: lease.held, clock, telemetry.evidence_kept)
         await _until_stopped(policies.watch(), lease.keep(), schedule.run(), upkeep)
 
 

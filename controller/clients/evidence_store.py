@@ -85,8 +85,8 @@ class EvidenceStore(Protocol):
         """A kept file to be read piece by piece; None where it is not kept, or its name not a plain one."""
         ...
 
-    def prune(self, now: datetime) -> None:
-        """Removes what is past its retention. Raises EvidenceUnavailable."""
+    def prune(self, now: datetime) -> int:
+        """Removes what is past its retention; how many bytes are left. Raises EvidenceUnavailable."""
         ...
 
 

@@ -10,22 +10,27 @@ from controller.ports import EvidenceUnavailable
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(hours=1)
+EVERY = timedelta(minutes=10)
 
 
 async def keep_within_limits(
     store: EvidenceStore,
     leads: Callable[[], bool],
     clock: Callable[[], datetime],
+    told: Callable[[int], None],
     *,
     every: timedelta = EVERY,
 ) -> None:
-    """Prunes until cancelled. A store that does not answer is tried again the next time."""
+    """
+    Prunes until cancelled. A store that does not answer is tried again the next time.
+
+    `told` hears how many bytes are left.
+    """
     while True:
         await asyncio.sleep(every.total_seconds())
         if not leads():
             continue
         try:
-            await asyncio.to_thread(store.prune, clock())
+            told(await asyncio.to_thread(store.prune, clock()))
         except EvidenceUnavailable as error:
             logger.warning("evidence past its retention stays", extra={"why": str(error)})

@@ -149,8 +149,8 @@ class S3EvidenceStore:
         answer = _found(lambda: self._client.get_object(Bucket=self._bucket, Key=key))
         return None if answer is None else Opened(answer["ContentLength"], closing(answer["Body"]))
 
-    def prune(self, now: datetime) -> None:
-        """Removes what is past its retention. Raises EvidenceUnavailable."""
+    def prune(self, now: datetime) -> int:
+        """Removes what is past its retention; how many bytes are left. Raises EvidenceUnavailable."""
         keys: dict[str, list[str]] = {}
         entries = []
         for each in self._listed(self._prefix):
@@ -158,9 +158,11 @@ class S3EvidenceStore:
             if folder:
                 keys.setdefault(folder, []).append(each["Key"])
                 entries.append(KeptEntry(folder, each["Size"], each["LastModified"].astimezone(UTC)))
-        for folder in expired_folders(entries, self._limits, now):
+        gone = expired_folders(entries, self._limits, now)
+        for folder in gone:
             for key in keys[folder]:
                 self._delete(key)
+        return sum(entry.size_bytes for entry in entries if entry.folder not in gone)
 
     def _delete(self, key: str) -> None:
         # One by one: these are few an hour, and not every store that speaks S3 takes them together.

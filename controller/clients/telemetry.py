@@ -88,6 +88,14 @@ class PrometheusTelemetry:
         """How often this process is to sweep."""
         self._gauges[catalogue.SWEEP_INTERVAL].set(interval.total_seconds())
 
+    def evidence_limited(self, maximum_bytes: int) -> None:
+        """How much evidence may be kept."""
+        self._gauges[catalogue.EVIDENCE_LIMIT].set(maximum_bytes)
+
+    def evidence_kept(self, kept_bytes: int) -> None:
+        """How much evidence is kept."""
+        self._gauges[catalogue.EVIDENCE_BYTES].set(kept_bytes)
+
     def swept(self, census: Census, duration_seconds: float, now: datetime) -> None:
         """A sweep has ended."""
         self._histograms[catalogue.SWEEP_DURATION].observe(duration_seconds)

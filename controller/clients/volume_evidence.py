@@ -91,12 +91,13 @@ class VolumeEvidenceStore:
         with _reading():
             return Opened(path.stat().st_size, path.open("rb")) if inside and path.is_file() else None
 
-    def prune(self, now: datetime) -> None:
-        """Removes what is past its retention. Raises EvidenceUnavailable."""
+    def prune(self, now: datetime) -> int:
+        """Removes what is past its retention; how many bytes are left. Raises EvidenceUnavailable."""
         with _reading():
-            self._make_room(now, 0, "")
+            return self._make_room(now, 0, "")
 
-    def _make_room(self, now: datetime, room_bytes: int, writing: str) -> None:
+    def _make_room(self, now: datetime, room_bytes: int, writing: str) -> int:
+        """How many bytes are left. Raises EvidenceRefused where that is too many."""
         entries = list(self._entries())
         gone = expired_folders(entries, self._limits, now, room_bytes=room_bytes, writing=writing)
         for folder in gone:
@@ -104,6 +105,7 @@ class VolumeEvidenceStore:
         left = sum(entry.size_bytes for entry in entries if entry.folder not in gone)
         if left + room_bytes > self._limits.maximum_bytes:
             raise EvidenceRefused(f"no room: {left} bytes are kept already in {writing}")
+        return left
 
     def _entries(self) -> Iterator[KeptEntry]:
         for path in self._directory.rglob("*"):

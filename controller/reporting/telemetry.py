@@ -110,6 +110,16 @@ REMEDIATIONS = Metric(
 CAPTURES = Metric(
     "bilgepump_captures_total", MetricKind.COUNTER, "Profiles asked for, by outcome.", ("kind", "outcome")
 )
+EVIDENCE_BYTES = Metric(
+    "bilgepump_evidence_bytes",
+    MetricKind.GAUGE,
+    "How much evidence is kept, as it was counted within the last ten minutes by the process that leads.",
+)
+EVIDENCE_LIMIT = Metric(
+    "bilgepump_evidence_limit_bytes",
+    MetricKind.GAUGE,
+    "How much evidence may be kept; the oldest goes first.",
+)
 RECOVERIES = Metric(
     "bilgepump_recoveries_total",
     MetricKind.COUNTER,
@@ -152,6 +162,8 @@ METRICS = (
     HOLDS_TOTAL,
     REMEDIATIONS,
     CAPTURES,
+    EVIDENCE_BYTES,
+    EVIDENCE_LIMIT,
     RECOVERIES,
     NOTIFICATIONS,
     INCIDENTS,

@@ -188,6 +188,15 @@ def alerts() -> tuple[Alert, ...]:
             "`spec.evidence.pprof`, and NetworkPolicies towards the pods.",
         ),
         Alert(
+            name="BilgepumpEvidenceStoreFull",
+            severity="warning",
+            expression="max(bilgepump_evidence_bytes) / max(bilgepump_evidence_limit_bytes) > 0.9",
+            lasting="1h",
+            summary="Bilgepump's evidence store is {{ $value | humanizePercentage }} full",
+            meaning="Profiles and reports are removed to make room, the oldest first, before their age.",
+            what_to_do="Raise `evidence.maximumBytes` (and the volume), or lower `evidence.maximumAge`.",
+        ),
+        Alert(
             name="BilgepumpRestartsOften",
             severity="warning",
             expression="sum by (namespace) (increase(bilgepump_remediations_total[1d])) > 10",

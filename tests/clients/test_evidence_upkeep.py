@@ -16,19 +16,26 @@ class Store(VolumeEvidenceStore):
     def __init__(self) -> None:
         super().__init__(Path(), EvidenceLimits())
         self.asked: list[datetime] = []
+        self.left: list[int] = []
+        self.told = asyncio.Event()
         self.twice = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def prune(self, now: datetime) -> None:
+    def tell(self, left: int) -> None:
+        self.left.append(left)
+        self.told.set()
+
+    def prune(self, now: datetime) -> int:
         self.asked.append(now)
         if len(self.asked) == 1:
             raise EvidenceUnavailable("went away")
         self._loop.call_soon_threadsafe(self.twice.set)
+        return 7
 
 
 def upkeep(store: Store, leads: Callable[[], bool]) -> asyncio.Task[None]:
     every = timedelta(milliseconds=1)
-    return asyncio.create_task(keep_within_limits(store, leads, lambda: NOW, every=every))
+    return asyncio.create_task(keep_within_limits(store, leads, lambda: NOW, store.tell, every=every))
 
 
 async def test_store_that_did_not_answer_is_tried_again() -> None:
@@ -57,3 +64,13 @@ async def test_only_the_leader_removes() -> None:
         await seen.wait()
     task.cancel()
     assert store.asked == []
+
+
+async def test_what_is_left_is_told() -> None:
+    store = Store()
+    task = upkeep(store, lambda: True)
+
+    async with asyncio.timeout(10):
+        await store.told.wait()
+    task.cancel()
+    assert store.left[0] == 7

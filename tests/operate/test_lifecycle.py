@@ -17,7 +17,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 (PREVIOUS,) = (Path(__file__).parents[1] / "chart" / "previous").glob("*.tgz")
 NAMESPACE = RELEASE = "bilgepump"
 SHOP = "operate-shop"
-CRDS = ("memorypolicies.bilgepump.dev", "memoryincidents.bilgepump.dev")
+GIVEN = {
+    document["metadata"]["name"]: document["spec"]["versions"]
+    for document in (yaml.safe_load(path.read_text()) for path in (REPOSITORY / "crds").glob("*.yaml"))
+}
 OURS = "/apis/bilgepump.dev/v1alpha1"
 POLICY = {
     "apiVersion": "bilgepump.dev/v1alpha1",
@@ -62,7 +65,7 @@ def bare(cluster: Cluster) -> Iterator[Cluster]:
 
 def _remove_everything(cluster: Cluster) -> None:
     cluster.helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", "--wait")
-    cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
+    cluster.kubectl("delete", "crd", *GIVEN, "--ignore-not-found", "--timeout=60s")
     cluster.kubectl("delete", "namespace", SHOP, NAMESPACE, "--ignore-not-found", "--timeout=90s")
 
 
@@ -76,11 +79,11 @@ def test_install_upgrade_test_uninstall_and_install_again(
     _wait_accepted(bare)
     _record_incident(bare)
     before = _objects(bare)
-    assert _definitions(bare) != _given_definitions()
+    assert _definitions(bare) != GIVEN
 
     extra = ["networkPolicy.enabled=true", "podDisruptionBudget.enabled=true", "dashboards.enabled=true"]
     _helm(bare, "upgrade", RELEASE, str(CHART), "--reset-then-reuse-values", *_set(*extra))
-    assert _definitions(bare) == _given_definitions()
+    assert _definitions(bare) == GIVEN
     assert _objects(bare) == before
     _wait_accepted(bare)
 
@@ -88,7 +91,7 @@ def test_install_upgrade_test_uninstall_and_install_again(
     assert "/metrics: 200" in said
 
     bare.helm("uninstall", RELEASE, "-n", NAMESPACE, "--wait")
-    assert _labelled(bare) == {f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in CRDS}
+    assert _labelled(bare) == {f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in GIVEN}
     assert _left_in_the_namespace(bare) == {"lease.coordination.k8s.io/bilgepump"}
     assert _objects(bare) == before
 
@@ -100,8 +103,7 @@ def test_installation_without_cluster_wide_rights_works(
     bare: Cluster, prometheus: Prometheus, loaded_controller_image: str, tmp_path: Path
 ) -> None:
     values = _values(tmp_path, prometheus, loaded_controller_image)
-    definitions = bare.helm("template", str(CHART), "--show-only", "templates/crds.yaml").stdout
-    bare.kubectl("apply", "--server-side", "-f", "-", stdin=definitions)
+    bare.kubectl("apply", "--server-side", "--filename", str(REPOSITORY / "crds"))
     few = [
         "crds.install=false",
         "rbac.people=false",
@@ -165,21 +167,19 @@ def _objects(cluster: Cluster) -> dict[str, Any]:
     policies = cluster.get(f"{OURS}/namespaces/{SHOP}/memorypolicies")["items"]
     incidents = cluster.get(f"{OURS}/namespaces/{SHOP}/memoryincidents")["items"]
     kept = {one["metadata"]["uid"]: one["spec"] for one in policies}
-    return kept | {one["metadata"]["uid"]: (one["spec"], one["status"]) for one in incidents}
+    # The controller may add to a status, such as where the report is.
+    told = {one["metadata"]["uid"]: {key: one["status"][key] for key in INCIDENT_STATUS} for one in incidents}
+    return kept | told
 
 
 def _definitions(cluster: Cluster) -> dict[str, Any]:
+    """The versions of our definitions, with their schemas, as the cluster has them."""
+    kept = cluster.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]
     return {
-        name: cluster.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")["spec"][
-            "versions"
-        ]
-        for name in CRDS
+        one["metadata"]["name"]: one["spec"]["versions"]
+        for one in kept
+        if one["spec"]["group"] == "bilgepump.dev"
     }
-
-
-def _given_definitions() -> dict[str, Any]:
-    documents = [yaml.safe_load(path.read_text()) for path in (REPOSITORY / "crds").glob("*.yaml")]
-    return {one["metadata"]["name"]: one["spec"]["versions"] for one in documents}
 
 
 def _labelled(cluster: Cluster) -> set[str]:
