@@ -31,7 +31,8 @@ def rules_of(*settings: str) -> dict[str, list[dict[str, Any]]]:
     return {
         role["metadata"]["name"].removeprefix("bilgepump-"): role["rules"]
         for role in roles
-        if role["metadata"]["name"] in {"bilgepump-read", "bilgepump-remediate", "bilgepump-lease"}
+        if role["metadata"]["name"]
+        in {"bilgepump-read", "bilgepump-capture", "bilgepump-remediate", "bilgepump-lease"}
     }
 
 
@@ -176,7 +177,7 @@ def test_every_binding_is_for_the_controllers_own_account() -> None:
     objects = render(URL, "remediate.enabled=true")
     (account,) = of_kind(objects, "ServiceAccount")
     bindings = of_kind(objects, "ClusterRoleBinding", "RoleBinding")
-    assert len(bindings) == 4
+    assert len(bindings) == 5
     for binding in bindings:
         (subject,) = binding["subjects"]
         assert (subject["name"], subject["namespace"]) == (account["metadata"]["name"], "ops")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import subprocess
 import sys
@@ -22,12 +23,14 @@ from tests.e2e.test_story import DEPLOYMENT, Seen
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 STORIES = (DEPLOYMENT,)
+LOGS = "pod-logs"
 PERSONS = {
     "ana": ("bilgepump-view", "bilgepump-report-reader"),
     "bob": ("bilgepump-report-reader",),
     "eve": (),
+    "olga": ("bilgepump-view", "bilgepump-report-reader", LOGS),
 }
-"""What each is bound to: the right to see incidents, and the way to the controller."""
+"""What each is bound to: the right to see incidents, the way to the controller, the right to read logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,10 @@ def people(performance: Performance, tmp_path_factory: pytest.TempPathFactory) -
         if "bilgepump-view" in roles:
             role = "--clusterrole=bilgepump-view"
             cluster.kubectl("create", "rolebinding", person, "-n", namespace, role, account)
+        if LOGS in roles:
+            cluster.kubectl("create", "role", LOGS, "-n", namespace, "--verb=get", "--resource=pods/log")
+            name = f"{person}-{LOGS}"
+            cluster.kubectl("create", "rolebinding", name, "-n", namespace, f"--role={LOGS}", account)
         if "bilgepump-report-reader" in roles:
             role = "--role=bilgepump-report-reader"
             cluster.kubectl("create", "rolebinding", person, "-n", CONTROLLER_NAMESPACE, role, account)
@@ -117,6 +124,27 @@ def test_files_come_with_the_report_and_are_those_of_the_incident(people: People
     for one in kept:
         content = files[one["uri"].rpartition("/")[2]]
         assert hashlib.sha256(content).hexdigest() == one["sha256"]
+
+
+def test_log_lines_are_for_those_who_may_read_logs(people: People) -> None:
+    without, fetched = people.fetch("ana"), people.fetch("olga")
+
+    assert (without.code, fetched.code) == (0, 0), (without.said, fetched.said)
+    (log,) = (name for name in fetched.files if name.startswith("late-") and name.endswith("-log.txt"))
+    line = fetched.files[log].decode().splitlines()[-1]
+    assert html.escape(line, quote=True).replace("&quot;", "&#34;") in fetched.page
+    assert line not in html.unescape(without.page)
+    assert log in without.page
+    assert f"{log} needs the right to get pods/log" in without.said
+    assert not [name for name in without.files if name.endswith("log.txt") or "with-logs" in name]
+
+
+def test_what_the_replica_told_is_in_the_report(people: People) -> None:
+    page = people.fetch("ana").page
+
+    assert ">What the replica told</h2>" in page
+    assert "Pulled" in page or "Started" in page or "ScalingReplicaSet" in page
+    assert "events: the API server refused" not in page
 
 
 def test_who_may_not_get_the_incident_reads_nothing(people: People) -> None:
