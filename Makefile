@@ -38,7 +38,7 @@ check: setup ## The quick one: style, types, import contract, unit tests (under 
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q -n 2 -m "not go and not apiserver and not cluster and not long"
+	@$(BIN)/pytest -q -n 2 -m "not go and not apiserver and not browser and not cluster and not long"
 
 .PHONY: binaries
 binaries: setup ## Build the real cluster's programs and the image's layers into the cache, once

@@ -43,6 +43,7 @@ def incident_report(
         recovery=BeforeAfter(
             outcome=status.recovery.outcome.value,
             message=status.recovery.message,
+            at_restart_bytes=status.order.memory_before_bytes if status.order else None,
             before_bytes=status.recovery.memory_before_bytes,
             after_bytes=status.recovery.memory_after_bytes,
         )

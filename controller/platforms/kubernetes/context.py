@@ -57,12 +57,15 @@ class KubernetesContext:
     async def _log(self, plan: ContextPlan, missing: list[str], *, previous: bool = False) -> bytes | None:
         if not self._limits.lines:
             return None
+        which = "log before the last restart" if previous else "log"
         try:
-            return last_lines(await self._end_of_log(plan, previous=previous), self._limits)
+            log = last_lines(await self._end_of_log(plan, previous=previous), self._limits)
         except PlatformUnavailable as error:
-            which = "log before the last restart" if previous else "log"
             missing.append(f"{which}: {error}"[:LONGEST_MESSAGE])
             return None
+        if not log:
+            missing.append(f"{which}: the container wrote nothing")
+        return log
 
     async def _end_of_log(self, plan: ContextPlan, *, previous: bool) -> bytes:
         """Fewer lines at a time until what is asked for arrives to its end."""

@@ -34,10 +34,31 @@
     }
     status.textContent = wanted === "" ? "" : found + (found === 1 ? " box found" : " boxes found");
   }
+  // One stop for the tab key; from there the arrow keys lead to what is beside, above or below.
+  const middle = (box) => Number.parseFloat(box.node.getAttribute("x")) + Number.parseFloat(box.node.getAttribute("width")) / 2;
+  const distance = (from, to) => Math.abs(middle(from) - middle(to));
+  function next(from, key) {
+    const shown = boxes.filter((box) => box !== from && box.node.style.display !== "none");
+    const rows = { ArrowUp: from.depth - 1, ArrowDown: from.depth + 1, ArrowLeft: from.depth, ArrowRight: from.depth };
+    const row = shown.filter((box) => box.depth === rows[key]);
+    const side = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    const chosen = side ? row.filter((box) => Math.sign(middle(box) - middle(from)) === side) : row;
+    return chosen.sort((one, other) => distance(from, one) - distance(from, other))[0];
+  }
+  function focus(box) {
+    for (const other of boxes) other.node.setAttribute("tabindex", other === box ? "0" : "-1");
+    box.node.focus();
+  }
   for (const box of boxes) {
+    box.node.setAttribute("role", "button");
+    box.node.setAttribute("tabindex", box === boxes[0] ? "0" : "-1");
     box.node.addEventListener("click", () => zoom(box));
     box.node.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); zoom(box); }
+      const beside = next(box, event.key);
+      if (event.key === "Enter" || event.key === " ") zoom(box);
+      else if (beside) focus(beside);
+      else return;
+      event.preventDefault();
     });
   }
   input.addEventListener("input", search);

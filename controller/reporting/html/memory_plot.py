@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.reporting.html.report import MemoryHistory, MemoryPoint
 
-WIDTH, HEIGHT = 720.0, 260.0
+WIDTH, NARROW_WIDTH, HEIGHT = 720.0, 380.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 30.0
 _HEADROOM = 1.08
 _TICKS = 5
@@ -23,8 +23,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPlot:
-    """A drawing of 720 × 260 units; y grows downwards."""
+    """A drawing of `width` × 260 units; y grows downwards."""
 
+    width: float
     path: str
     projection: str
     threshold_y: float | None
@@ -37,8 +38,8 @@ class MemoryPlot:
     description: str
 
 
-def draw_memory(history: MemoryHistory) -> MemoryPlot | None:
-    """The drawing; None for fewer than two points."""
+def draw_memory(history: MemoryHistory, width: float = WIDTH) -> MemoryPlot | None:
+    """The drawing, `NARROW_WIDTH` wide for a phone; None for fewer than two points."""
     if len(history.points) < 2:
         return None
     start, end = history.points[0].at, _end(history)
@@ -51,7 +52,7 @@ def draw_memory(history: MemoryHistory) -> MemoryPlot | None:
 
     def x(at: datetime) -> float:
         ratio = min(max((at - start).total_seconds() / span, 0.0), 1.0)
-        return round(LEFT + ratio * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + ratio * (width - LEFT - RIGHT), 1)
 
     def y(size: float) -> float:
         return round(HEIGHT - BOTTOM - size / top * (HEIGHT - TOP - BOTTOM), 1)
@@ -60,6 +61,7 @@ def draw_memory(history: MemoryHistory) -> MemoryPlot | None:
     crossing = history.crosses_at
     projected = crossing is not None and history.threshold_bytes is not None and crossing > origin.at
     return MemoryPlot(
+        width=width,
         path=_line([(x(point.at), y(point.used_bytes)) for point in history.points]),
         projection=_line([(x(origin.at), y(origin.used_bytes)), (x(crossing), y(history.threshold_bytes))])
         if projected and crossing is not None and history.threshold_bytes is not None
@@ -71,7 +73,7 @@ def draw_memory(history: MemoryHistory) -> MemoryPlot | None:
         if projected and crossing is not None
         else None,
         bytes_ticks=tuple(Tick(place=y(size), text=f"{size / _MEBIBYTE:,.0f} MiB") for size in _steps(top)),
-        time_ticks=_time_ticks(start, end, x(start), x(end)),
+        time_ticks=_time_ticks(start, end, x(start), x(end), _TICKS if width >= WIDTH else 3),
         description=_description(history),
     )
 
@@ -104,14 +106,14 @@ def _steps(top: float) -> list[float]:
     return [index * step for index in range(int(top / step) + 1)]
 
 
-def _time_ticks(start: datetime, end: datetime, first: float, last: float) -> tuple[Tick, ...]:
+def _time_ticks(start: datetime, end: datetime, first: float, last: float, number: int) -> tuple[Tick, ...]:
     long = end - start > timedelta(days=1)
     return tuple(
         Tick(
-            place=round(first + (last - first) * index / (_TICKS - 1), 1),
-            text=f"{start + (end - start) * index / (_TICKS - 1):{'%d %b %H:%M' if long else '%H:%M'}}",
+            place=round(first + (last - first) * index / (number - 1), 1),
+            text=f"{start + (end - start) * index / (number - 1):{'%d %b %H:%M' if long else '%H:%M'}}",
         )
-        for index in range(_TICKS)
+        for index in range(number)
     )
 
 

@@ -18,8 +18,8 @@ from markupsafe import Markup, escape
 from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.summary import summarize
 from controller.reporting.html.flame_graph import ROW_HEIGHT, draw_flame
-from controller.reporting.html.memory_plot import draw_memory
-from controller.reporting.html.report import IncidentReport
+from controller.reporting.html.memory_plot import NARROW_WIDTH, WIDTH, MemoryPlot, draw_memory
+from controller.reporting.html.report import IncidentReport, MemoryHistory
 
 _HERE = files(__package__)
 _LOGS = (FileKind.LOG, FileKind.PREVIOUS_LOG)
@@ -32,7 +32,7 @@ def render_report(report: IncidentReport) -> str:
         report=report,
         diagnosis=report.diagnosis,
         sentences=_sentences(report),
-        plot=draw_memory(report.memory) if report.memory else None,
+        plots=_plots(report.memory),
         flame=draw_flame(report.diagnosis.flame) if report.diagnosis else None,
         row_height=ROW_HEIGHT,
         commands=_commands(report.files),
@@ -48,6 +48,12 @@ def render_report(report: IncidentReport) -> str:
             )
         ),
     )
+
+
+def _plots(memory: MemoryHistory | None) -> tuple[MemoryPlot, ...]:
+    """One to be read on a desk, one on a phone; empty where there is nothing to draw."""
+    drawn = (draw_memory(memory, width) for width in (WIDTH, NARROW_WIDTH)) if memory else ()
+    return tuple(plot for plot in drawn if plot is not None)
 
 
 def _sentences(report: IncidentReport) -> tuple[str, ...]:
@@ -89,7 +95,7 @@ def _template() -> Template:
     environment = Environment(
         loader=BaseLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(mib=_mib, share=_share, utc=_utc, code=_code)
+    environment.filters.update(mib=_mib, share=_share, utc=_utc, second=_second, code=_code)
     return environment.from_string(_asset("report.html.j2"))
 
 
@@ -111,4 +117,9 @@ def _code(text: str) -> Markup:
 
 
 def _utc(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{_second(at)} UTC"
+
+
+def _second(at: datetime) -> str:
+    """For tables whose caption or heading says UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -53,10 +53,11 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeAfter:
-    """Memory at equal age before and after the remediation."""
+    """Memory at the remediation, and at equal age before and after it."""
 
     outcome: str
     message: str
+    at_restart_bytes: int | None = None
     before_bytes: int | None = None
     after_bytes: int | None = None
 

@@ -134,6 +134,13 @@ async def test_right_that_is_missing_is_told_and_the_rest_goes_on(refused: str) 
     assert (told.log is None) == (refused == "pods/log")
 
 
+async def test_container_that_wrote_nothing_is_told() -> None:
+    api = FakeApi()
+    api.lines = []
+
+    assert (await read(api)).context.missing == ("log: the container wrote nothing",)
+
+
 async def test_without_lines_no_log_is_asked_for() -> None:
     api = FakeApi()
     api.last_state = {"terminated": KILLED}
