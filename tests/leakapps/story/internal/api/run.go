@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"flag"
 	"fmt"
+	"log"
 	"net/http"
 	"os"
 	"regexp"
@@ -81,6 +82,7 @@ func run(ctx context.Context, name string, leaks bool, arguments []string) error
 	mux := http.NewServeMux()
 	server.RegisterProbes(mux)
 	mux.Handle("/", service.routes())
+	log.Printf("%s serves orders on %s", name, settings.listen)
 	return server.Run(ctx, mux)
 }
 
