@@ -25,6 +25,7 @@ COMMANDS = {
     "ecs": "controller.cli.ecs:ecs",
     "incidents": "controller.cli.incidents:incidents",
     "scan": "controller.cli.scan:scan",
+    "try": "controller.cli.try_out:try_out",
     "backtest": "controller.cli.backtest:backtest",
     "diagnose": "controller.cli.diagnose:diagnose",
     "check-policy": "controller.cli.check_policy:check_policy",
