@@ -5,7 +5,7 @@ It answers the three questions people ask: are we looking in the right place, is
 can memory be freed by hand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.detection.assessment import GrowthClass
 from controller.evidence.advice import Advice, advise
@@ -40,6 +40,7 @@ from controller.evidence.retainer import (
     find_retainers,
     growth_by_owner,
     owners,
+    ranked,
 )
 from controller.evidence.runtime_metrics import Runtime, RuntimeMemory, read_runtime_metrics
 from controller.evidence.sampling import (
@@ -133,8 +134,8 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
     if growth_class is GrowthClass.NATIVE:
         causes = (*causes_outside_go(account, heap), *causes)
     holders = retainers if grew else ()
-    if growth_class is GrowthClass.GOROUTINE and all(each.origin <= Origin.RUNTIME for each in holders):
-        holders = (*_stacks(comparison, goroutines, account), *holders)
+    if growth_class is GrowthClass.GOROUTINE and (not holders or holders[0].origin < Origin.LIBRARY):
+        holders = _with_stacks(holders, comparison, goroutines, account)
     churn = find_churn(comparison, positions)
     return Diagnosis(
         growth_class=GrowthClass.HEAP
@@ -247,13 +248,24 @@ def _guilty(
     return frozenset(accused | {each.function for each in retainers[:3]})
 
 
-def _stacks(
-    comparison: Comparison, goroutines: GrownGoroutines, account: MemoryAccount
+def _with_stacks(
+    holders: tuple[Retainer, ...],
+    comparison: Comparison,
+    goroutines: GrownGoroutines,
+    account: MemoryAccount,
 ) -> tuple[Retainer, ...]:
-    each = stack_bytes_each(sum(group.count for group in goroutines.groups), account.stats)
-    stacks = sum(group.delta for group in goroutines.groups if group.delta > 0) * each
-    growth = max(comparison.growth_bytes, 0.0) + stacks
-    return stack_retainers(goroutines.groups, bytes_each=each, growth_bytes=max(growth, 1.0))
+    """
+    Beside what Go's own packages hold (a connection's buffers, say), the goroutines that wait: whoever left
+    them is named by their stacks. Shares are then of heap and stacks together.
+    """
+    bytes_each = stack_bytes_each(sum(group.count for group in goroutines.groups), account.stats)
+    stacks = sum(max(group.delta, 0) for group in goroutines.groups) * bytes_each
+    whole = max(max(comparison.growth_bytes, 0.0) + stacks, 1.0)
+    waiting = stack_retainers(goroutines.groups, bytes_each=bytes_each, growth_bytes=whole)
+    if any(each.origin > Origin.RUNTIME for each in holders):
+        waiting = tuple(each for each in waiting if each.origin >= Origin.LIBRARY)
+    beside = (replace(each, share=each.delta_bytes / whole) for each in holders)
+    return ranked((*waiting, *beside)) if waiting else holders
 
 
 def _grew(comparison: Comparison, error: SamplingError) -> bool:

@@ -93,17 +93,17 @@ def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Re
         if comparison.inuse_delta_bytes[rows].sum() > max(growth * SMALLEST_SHARE, 0)
     ]
     kept = [each for each in found if not _is_in_flight(each, comparison.period)]
-    return tuple(sorted(kept, key=_rank))
+    return ranked(kept)
+
+
+def ranked(retainers: Iterable[Retainer]) -> tuple[Retainer, ...]:
+    """Largest first; the runtime's own (goroutine descriptors, say) follow from somebody else's doing."""
+    return tuple(sorted(retainers, key=lambda each: (each.origin <= Origin.RUNTIME, -each.delta_bytes)))
 
 
 def _is_in_flight(retainer: Retainer, period: int) -> bool:
     """A sampled block or two of a function that frees nearly everything: it was just at work."""
     return retainer.kept_ratio < _IN_FLIGHT_RATIO and retainer.delta_bytes <= 2 * period
-
-
-def _rank(retainer: Retainer) -> tuple[bool, float]:
-    """Largest first; the runtime's own (goroutine descriptors, say) follow from somebody else's doing."""
-    return retainer.origin <= Origin.RUNTIME, -retainer.delta_bytes
 
 
 def growth_by_owner(comparison: Comparison) -> dict[str, float]:

@@ -266,6 +266,21 @@ def test_goroutines_whose_heap_did_not_grow_hold_their_stacks():
     assert "31.2 MiB of stacks" in summarize(diagnosis)
 
 
+def test_goroutines_that_wait_in_a_handler_are_named_before_the_buffers_of_their_connections():
+    waits = ("runtime.gopark", "runtime.chanrecv", "main.(*broker).stream", *SERVED)
+    heap = heap_profile().heap("bufio.NewReaderSize", "net/http.(*conn).serve", inuse=6 * MEBIBYTE)
+    diagnosis = compared(
+        heap,
+        goroutines=waiting(*waits, count=1024),
+        goroutines_baseline=waiting(*waits, count=0),
+        memstats=stats(HeapAlloc=MEBIBYTE, StackInuse=1024 * 10240),
+    )
+    assert [(each.function, each.share) for each in diagnosis.retainers] == [
+        ("main.(*broker).stream", 0.625),
+        ("net/http.(*conn).serve", 0.375),
+    ]
+
+
 def test_most_of_a_heap_in_time_series_is_suspected_without_a_baseline():
     series = (
         "github.com/prometheus/client_golang/prometheus.newHistogram",
