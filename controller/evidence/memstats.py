@@ -105,6 +105,10 @@ def _document(content: bytes) -> dict[str, Any]:
             RejectionReason.TOO_LARGE,
             f"the memory statistics are {len(content)} bytes; at most {LARGEST_DOCUMENT_BYTES} are read",
         )
+    if content.lstrip()[:1] == b"#":
+        raise ProfileRejected(
+            RejectionReason.WRONG_KIND, "this is an answer of /metrics: give it as --metrics"
+        )
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -96,6 +96,15 @@ def test_a_file_that_is_no_profile_ends_with_its_reason(files: dict[str, str]):
     assert "Traceback" not in done.output
 
 
+def test_a_file_of_a_gibibyte_is_not_even_opened(tmp_path: Path):
+    huge = tmp_path / "huge.pb.gz"
+    with huge.open("wb") as file:
+        file.truncate(1 << 30)
+    done = call(str(huge))
+    assert done.exit_code == 1
+    assert "TooLarge" in done.output
+
+
 def test_a_goroutine_profile_in_place_of_a_heap_profile_is_told(files: dict[str, str]):
     done = call(files["g1"])
     assert done.exit_code == 1

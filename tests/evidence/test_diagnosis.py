@@ -1,12 +1,16 @@
 """What is concluded from profiles made by hand, where each fact can be set."""
 
 import json
+import random
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 from controller.detection.assessment import GrowthClass
 from controller.evidence.diagnosis import Diagnosis, Evidence, diagnose
 from controller.evidence.document import BadDocument, diagnosis_document, read_diagnosis
+from controller.evidence.rejection import ProfileRejected
 from controller.evidence.summary import summarize
 from tests.evidence.profile_builder import MEBIBYTE, ProfileBuilder, goroutine_profile, heap_profile
 
@@ -439,3 +443,38 @@ def test_a_document_that_is_no_diagnosis_is_refused(damage: dict[str, object]):
     document = diagnosis_document(compared(heap_profile()), with_flame=True) | damage
     with pytest.raises(BadDocument):
         read_diagnosis(json.dumps(document))
+
+
+@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.given(st.integers(0, 2**32), st.integers(1, 10), st.booleans())
+def test_whatever_the_files_say_it_is_diagnosed_or_refused(seed: int, flips: int, same: bool):
+    """Damage that the reader lets pass, negative sizes for instance, reaches every later step."""
+    dice = random.Random(seed)
+
+    def damaged(content: bytes) -> bytes:
+        changed = bytearray(content)
+        for _ in range(flips):
+            changed[dice.randrange(len(changed))] = dice.randrange(256)
+        return bytes(changed)
+
+    heap = heap_profile(period=524288).heap(
+        "main.page", *SERVED, inuse=30 * MEBIBYTE, allocated=90 * MEBIBYTE
+    )
+    heap.heap("time.newTimer", "time.AfterFunc", "main.page", *SERVED, inuse=MEBIBYTE, block=112)
+    heap.heap(GROUPCACHE, "main.get", *SERVED, inuse=4 * MEBIBYTE, block=48)
+    waits = goroutine_profile().sample(("runtime.chansend", "main.send"), [900]).plain()
+    baseline = heap.plain() if same else damaged(heap_profile().heap("main.page", inuse=MEBIBYTE).plain())
+    try:
+        diagnosis = diagnose(
+            Evidence(
+                heap=damaged(heap.plain()),
+                heap_baseline=baseline,
+                goroutines=damaged(waits),
+                goroutines_baseline=waits,
+                rss_bytes=64 << 20,
+            )
+        )
+    except ProfileRejected:
+        return
+    text = json.dumps(diagnosis_document(diagnosis, with_flame=True), allow_nan=False)
+    assert diagnosis_document(read_diagnosis(text), with_flame=True) == json.loads(text)
