@@ -13,7 +13,7 @@ Only adapters raise:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -79,6 +79,23 @@ class MemorySource(Protocol):
 
     async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
         """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiringAlert:
+    """An alert that fires now."""
+
+    name: str
+    namespace: str = ""
+    """Of its label; empty where it has none."""
+
+
+class AlertSource(Protocol):
+    """A metrics source that evaluates alerts, too."""
+
+    async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
+        """Every alert that fires at `now`. Raises MetricsUnavailable."""
         ...
 
 
@@ -265,3 +282,4 @@ class World:
     messenger: Messenger
     leadership: Leadership
     telemetry: Telemetry
+    alert_sources: Mapping[str, AlertSource] = field(default_factory=dict)

@@ -5,6 +5,7 @@ The chart writes it from its values. Everything a policy must not be able to say
 come from, with which credentials, and which powers the controller has at all.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -21,6 +22,7 @@ from controller.decision.situation import Limits
 from controller.evidence.replica_context import LogLimits
 from controller.evidence.retention import EvidenceLimits
 from controller.policy.units import parse_bytes, parse_duration
+from controller.sweep.alerts import BlockingAlerts
 
 
 class ConfigurationError(Exception):
@@ -101,6 +103,29 @@ class StormSettings(_Section):
     percent: int = Field(default=30, ge=1, le=100)
     workloads: int = Field(default=5, ge=1, le=10000)
     period: Duration = Field(default=timedelta(hours=1), gt=timedelta())
+
+
+class BlockingAlertSettings(_Section):
+    """Alerts that hold every remediation while they fire: those whose whole name matches."""
+
+    source: str = "default"
+    pattern: str = ""
+    """A regular expression; empty: no alert holds."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(
+                f"`pattern` is not a regular expression: {error} (is {self.pattern!r})"
+            ) from error
+        return self
+
+    @property
+    def rule(self) -> BlockingAlerts:
+        """The same, as sweeps take it."""
+        return BlockingAlerts(source=self.source, pattern=re.compile(self.pattern) if self.pattern else None)
 
 
 class LimitSettings(_Section):
@@ -221,6 +246,7 @@ class Settings(_Section):
     suspend: bool = False
     powers: PowerSettings = PowerSettings()
     limits: LimitSettings = LimitSettings()
+    blocking_alerts: BlockingAlertSettings = BlockingAlertSettings()
     incidents: IncidentSettings = IncidentSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     http: HttpSettings = HttpSettings()

@@ -130,10 +130,10 @@ def _world(
     courier: Courier,
 ) -> World:
     diagnostician = EvidenceDiagnostician(store)
+    sources = {source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources}
     return World(
-        memory_sources={
-            source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources
-        },
+        memory_sources=sources,
+        alert_sources=sources,
         inventory=KubernetesInventory(
             api,
             ourselves=_ourselves(),
@@ -166,6 +166,7 @@ def _limits(settings: Settings, settings_file: Path) -> Callable[[], SweepLimits
                 suspended_because=_suspended_because(settings_file),
             ),
             limits=settings.limits.over_all_policies,
+            blocking_alerts=settings.blocking_alerts.rule,
         )
 
     return limits

@@ -23,7 +23,7 @@ from controller.policy.memory_policy import (
     PprofRule,
     Target,
 )
-from controller.ports import EvidenceUnavailable, MemoryRequest, RemediationRefused, World
+from controller.ports import EvidenceUnavailable, FiringAlert, MemoryRequest, RemediationRefused, World
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
@@ -265,7 +265,9 @@ class FakeRecords:
 
     async def update(self, incident: Incident) -> Incident:
         self.writes += 1
+        annotations = self.stored.get(incident.name, {}).get("metadata", {}).get("annotations", {})
         self.stored[incident.name] = to_document(incident)
+        self.stored[incident.name]["metadata"]["annotations"] = annotations
         return from_document(self.stored[incident.name])
 
     async def remove(self, incident: Incident) -> None:
@@ -375,6 +377,19 @@ class FakeMemory:
         )
 
 
+class FakeAlerts:
+    """Alerts that fire, or why that is not known."""
+
+    def __init__(self) -> None:
+        self.firing_now: tuple[FiringAlert, ...] = ()
+        self.failure: Exception | None = None
+
+    async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
+        if self.failure is not None:
+            raise self.failure
+        return self.firing_now
+
+
 class FakeClock:
     def __init__(self) -> None:
         self.now = NOW
@@ -399,11 +414,13 @@ class FakeWorld:
         self.messenger = FakeMessenger()
         self.leadership = FakeLeadership()
         self.memory = FakeMemory(self.clock)
+        self.alerts = FakeAlerts()
 
     @property
     def ports(self) -> World:
         return World(
             memory_sources={"default": self.memory},
+            alert_sources={"default": self.alerts},
             inventory=self.inventory,
             remediator=self.remediator,
             profiler=self.profiler,

@@ -50,6 +50,7 @@ metricsSources:
         ),
         pytest.param("powers: {remediate: perhaps}", "powers.remediate", id="neither true nor false"),
         pytest.param("limits: {concurrentRemediations: 0}", "concurrentRemediations", id="no slot at all"),
+        pytest.param("blockingAlerts: {pattern: '('}", "not a regular expression", id="half a pattern"),
         pytest.param("{", "cannot be read", id="not YAML"),
     ],
 )

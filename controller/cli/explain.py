@@ -30,6 +30,7 @@ from controller.ports import MemorySource, PlatformUnavailable
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
 from controller.settings import ConfigurationError, Settings, read_settings
+from controller.sweep.alerts import read_alerts
 from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered, cover, gather, judge_all
 from controller.sweep.situations import SweepLimits, situation_of, with_evidence
@@ -138,7 +139,11 @@ def _limits(settings: Settings, *, from_file: bool) -> SweepLimits:
         remediate=settings.powers.remediate,
         suspended_because="`suspend: true` in its settings" if settings.suspend else "",
     )
-    return SweepLimits(powers=powers, limits=settings.limits.over_all_policies)
+    return SweepLimits(
+        powers=powers,
+        limits=settings.limits.over_all_policies,
+        blocking_alerts=settings.blocking_alerts.rule,
+    )
 
 
 async def _explained(api: KubernetesApi, question: Question, now: datetime) -> Explanation:
@@ -168,7 +173,10 @@ async def explained(
     if judgement is None or memory is None:
         raise CannotExplain(f"the metrics source knows no governed container of {workload.ref}")
     mine = [one for one in incidents if one.spec.workload_uid == workload.uid]
-    fleet = FleetLedger([(item, judgement)], incidents, [workload], now).beside(workload, item.policy)
+    alert_sources = {name: one for name, one in sources.items() if isinstance(one, PrometheusMemorySource)}
+    alerts = await read_alerts(alert_sources, limits.blocking_alerts, [item.policy], now)
+    ledger = FleetLedger([(item, judgement)], incidents, [workload], now, alerts)
+    fleet = ledger.beside(workload, item.policy)
     situation = situation_of(item, judgement, mine, fleet, limits, now, looks=limits.limits.looks)
     incident = current_incident(workload, mine, situation.history)
     situation = with_evidence(situation, incident) if incident else situation

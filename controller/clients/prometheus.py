@@ -24,7 +24,7 @@ from controller.metrics.floors import FloorRing
 from controller.metrics.queries import HISTORY_SIGNALS, SIGNALS, query, request_rate_query
 from controller.metrics.series import BlockMatrix, Signal
 from controller.policy.memory_policy import RequestRate
-from controller.ports import MemoryRequest, MetricsUnavailable
+from controller.ports import FiringAlert, MemoryRequest, MetricsUnavailable
 
 BLOCKS_PER_QUERY = 96
 """Blocks asked for at once while a ring is first filled: bounds the size of an answer."""
@@ -87,6 +87,13 @@ class PrometheusMemorySource:
         moment = int(now.timestamp())
         result = await loop.run_in_executor(self._executor, self._ask_whole, text, moment)
         return tuple({str(key): str(value) for key, value in one.get("metric", {}).items()} for one in result)
+
+    async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
+        """Every alert that fires at `now`, by the series `ALERTS`. Raises MetricsUnavailable."""
+        found = await self.labels('ALERTS{alertstate="firing"}', ("alertname", "namespace"), now)
+        return tuple(
+            FiringAlert(name=one.get("alertname", ""), namespace=one.get("namespace", "")) for one in found
+        )
 
     def _ask_whole(self, text: str, moment: int) -> _Series:
         try:

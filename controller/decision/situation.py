@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from controller.decision.approval import Approval, situation_digest
 from controller.decision.history import RemediationHistory
 from controller.detection.judgement import Judgement
 from controller.inventory.request import Request, RequestKind
@@ -72,6 +73,15 @@ class Outbreak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Which of the alerts fire that the settings or the policy name."""
+
+    firing: tuple[str, ...] = ()
+    unknown_because: str = ""
+    """Why it is not known; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """What goes on beside this workload."""
 
@@ -79,6 +89,7 @@ class Fleet:
     remediated_at: tuple[datetime, ...] = ()
     """Every remediation of the last hour, of any workload, oldest first."""
     outbreaks: tuple[Outbreak, ...] = ()
+    alerts: Alerts = Alerts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +109,9 @@ class Situation:
     captured: Captured = Captured.NOTHING
     kept_heap: bool = False
     """At least one heap profile of this episode is kept."""
+    incident: str = ""
+    """Name of the incident of this episode; empty while there is none."""
+    approval: Approval | None = None
     conflicting_policies: tuple[str, ...] = ()
     """Other policies that claim the same workload with equal right."""
     requests: tuple[Request, ...] = ()
@@ -125,6 +139,11 @@ class Situation:
         if worst.used_bytes is None or not worst.limit_bytes:
             return False
         return worst.used_bytes >= self.policy.detection.critical_ratio * worst.limit_bytes
+
+    @property
+    def digest(self) -> str:
+        """What an approval of this situation is bound to."""
+        return situation_digest(self.workload, self.judgement, self.incident)
 
     @property
     def time_to_threshold(self) -> timedelta | None:

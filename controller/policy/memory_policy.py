@@ -41,6 +41,13 @@ class SuspectAboveCritical(StrEnum):
     REMEDIATE = "Remediate"
 
 
+class ApprovalRule(StrEnum):
+    """Whether a person must approve each remediation."""
+
+    NONE = "None"
+    REQUIRED = "Required"
+
+
 class WorkloadKind(StrEnum):
     """The Kubernetes kinds a policy can govern."""
 
@@ -240,6 +247,9 @@ class RemediationRules:
     critical_overrides_windows: bool = False
     suspect_above_critical: SuspectAboveCritical = SuspectAboveCritical.HOLD
     allow_image_drift: bool = False
+    approval: ApprovalRule = ApprovalRule.NONE
+    blocking_alerts: tuple[str, ...] = ()
+    """Names of alerts of the namespace that hold a remediation while they fire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

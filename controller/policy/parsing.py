@@ -74,7 +74,7 @@ def parse_policy(
         metrics=_metrics(spec.section("metrics")),
         detection=_detection(spec.section("detection")),
         evidence=_evidence(spec.section("evidence"), ECS_NAME if on_ecs else DNS_LABEL),
-        remediation=parse_remediation(spec.section("remediation")),
+        remediation=parse_remediation(spec.section("remediation"), on_ecs=on_ecs),
         verification=_verification(spec.section("verification")),
         suspend=spec.boolean("suspend", False),
         labels=_own_labels(metadata),

@@ -5,12 +5,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from controller.policy.memory_policy import Budget, Day, RemediationRules, Window
 from controller.policy.section import Section
-from controller.policy.syntax import TIME_OF_DAY
+from controller.policy.syntax import ALERT_NAME, TIME_OF_DAY
 from controller.policy.units import DAY, MINUTE, MONTH
 
 
-def parse_remediation(remediation: Section) -> RemediationRules:
-    """The rules that `remediation` describes; its problems are noted in it."""
+def parse_remediation(remediation: Section, *, on_ecs: bool = False) -> RemediationRules:
+    """
+    The rules that `remediation` describes; its problems are noted in it.
+
+    `on_ecs`: it is read for `bilgepump ecs`, which has nobody to ask and no alerts to read.
+    """
     default = RemediationRules()
     rules = RemediationRules(
         strategy=remediation.choice("strategy", default.strategy),
@@ -24,7 +28,15 @@ def parse_remediation(remediation: Section) -> RemediationRules:
         ),
         suspect_above_critical=remediation.choice("suspectAboveCritical", default.suspect_above_critical),
         allow_image_drift=remediation.boolean("allowImageDrift", default.allow_image_drift),
+        approval=remediation.choice("approval", default.approval),
+        blocking_alerts=remediation.names("blockingAlerts", ALERT_NAME, "names of alerts"),
     )
+    if on_ecs and rules.approval is not default.approval:
+        remediation.refuse(
+            "approval", "needs Kubernetes: an incident of `bilgepump ecs` is a file", rules.approval
+        )
+    if on_ecs and rules.blocking_alerts:
+        remediation.refuse("blockingAlerts", "needs the cluster's controller", list(rules.blocking_alerts))
     remediation.refuse_unknown()
     return rules
 

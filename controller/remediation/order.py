@@ -27,6 +27,8 @@ class Order:
     memory_before_bytes: int | None = None
     replicas: tuple[str, ...] = ()
     """Those to be replaced, one at a time; empty where all are."""
+    approved_by: str = ""
+    """Who approved it; empty where the policy asks nobody."""
     expected_revision: str = ""
     """The template's revision that must come of it, where a restart does not change it; else empty."""
 
@@ -65,6 +67,7 @@ def order_restart(
     memory_before_bytes: int | None,
     now: datetime,
     replicas: tuple[str, ...] = (),
+    approved_by: str = "",
 ) -> Order:
     """The order for a restart of `workload` as it is now; of `replicas` alone where they are named."""
     on_ecs = workload.ref.platform is Platform.ECS
@@ -77,5 +80,6 @@ def order_restart(
         issued_at=now.replace(microsecond=0),
         memory_before_bytes=memory_before_bytes,
         replicas=replicas,
+        approved_by=approved_by,
         expected_revision=workload.template_revision if on_ecs else "",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from controller.decision.approval import Approval
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Captured
 from controller.detection.assessment import GrowthClass, Verdict
@@ -169,6 +170,8 @@ class Incident:
     namespace: str
     spec: IncidentSpec
     status: IncidentStatus
+    approval: Approval | None = None
+    """What a person wrote on it; never written by the controller."""
     resource_version: str = ""
     uid: str = ""
 

@@ -1,16 +1,23 @@
 """An incident as the `MemoryIncident` document people read, and back."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from controller.decision.approval import Approval
 from controller.reporting.incident import Incident, IncidentSpec, IncidentStatus
 from controller.reporting.incident_conditions import incident_conditions
 
 API_VERSION = "bilgepump.dev/v1alpha1"
 KIND = "MemoryIncident"
+
+APPROVED = "bilgepump.dev/approved"
+APPROVED_BY = "bilgepump.dev/approved-by"
+APPROVED_UNTIL = "bilgepump.dev/approved-until"
+"""A person's approval, as annotations; the chart's admission policy refuses another's name."""
 
 
 class UnreadableIncident(ValueError):
@@ -55,11 +62,32 @@ def from_document(document: Mapping[str, Any]) -> Incident:
             namespace=metadata["namespace"],
             spec=content.spec,
             status=content.status,
+            approval=_approval(metadata.get("annotations") or {}),
             resource_version=metadata.get("resourceVersion", ""),
             uid=metadata.get("uid", ""),
         )
     except (ValidationError, KeyError) as error:
         raise UnreadableIncident(str(error)) from error
+
+
+def _approval(annotations: Mapping[str, str]) -> Approval | None:
+    """What a person wrote on the incident; None where the annotation with the digest is missing."""
+    digest = annotations.get(APPROVED)
+    if not digest:
+        return None
+    return Approval(
+        by=str(annotations.get(APPROVED_BY) or "nobody")[:253],
+        situation=str(digest)[:64],
+        until=_moment(str(annotations.get(APPROVED_UNTIL, ""))),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from controller.decision.outcome import Action, Decision, HoldReason
+from controller.decision.outcome import Action, Decision, Hold, HoldReason
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.request import Request
@@ -158,7 +158,7 @@ def decided(incident: Incident, decision: Decision, now: datetime) -> Incident:
         return incident
     phase = _phase_of_hold(decision)
     old = incident.status
-    same_gates = [hold.reason for hold in old.gates] == [hold.reason for hold in decision.holds]
+    same_gates = _told(old.gates) == _told(decision.holds)
     if old.phase is phase and old.because == decision.reason.value and same_gates:
         return incident
     escalating = next((reason for reason in ESCALATES if reason is decision.reason), None)
@@ -173,6 +173,14 @@ def decided(incident: Incident, decision: Decision, now: datetime) -> Incident:
     return _noted(replace(incident, status=status), now, decision.reason.value, decision.message)
 
 
+def _told(holds: tuple[Hold, ...]) -> list[tuple[HoldReason, str]]:
+    """What makes a hold another one: messages move with every sweep, but a command must be right."""
+    return [(hold.reason, hold.message if hold.reason in _APPROVALS else "") for hold in holds]
+
+
+_APPROVALS = (HoldReason.APPROVAL_REQUIRED, HoldReason.APPROVAL_VOID)
+
+
 def _phase_of_hold(decision: Decision) -> Phase:
     if decision.reason in (HoldReason.OBSERVE_ONLY, HoldReason.CAPTURE_ONLY):
         return Phase.OBSERVED
@@ -181,11 +189,12 @@ def _phase_of_hold(decision: Decision) -> Phase:
 
 def ordered(incident: Incident, order: Order, because: str, now: datetime) -> Incident:
     """The act is written down, before it is done."""
+    approved = f", approved by {order.approved_by}" if order.approved_by else ""
     status = replace(
         incident.status,
         phase=Phase.RESTARTING,
         because=because,
-        message=f"{order.mechanism} of {order.workload}",
+        message=f"{order.mechanism} of {order.workload}{approved}",
         gates=(),
         escalated_because=None,
         order=order,

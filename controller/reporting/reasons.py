@@ -176,6 +176,8 @@ _A_PERSON_IS_NEEDED = frozenset(
         HoldReason.IMAGE_MAY_DRIFT,
         HoldReason.EVIDENCE_MISSING,
         HoldReason.POWER_WITHHELD,
+        HoldReason.APPROVAL_REQUIRED,
+        HoldReason.APPROVAL_VOID,
         HoldReason.CAPACITY_MISSING,
         HoldReason.INPUTS_UNREADABLE,
         HoldReason.QUOTA_EXHAUSTED,
@@ -303,6 +305,14 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "It was remediated as often as `remediation.budget` allows.",
         "Fix the leak: restarts no longer carry this. Acknowledging the incident begins a new budget.",
     ),
+    HoldReason.ALERTS_UNKNOWN: (
+        "Alerts are to hold remediations, and the metrics source cannot say which fire.",
+        "Check the source that `blockingAlerts.source`, or the policy's `metrics.source`, names.",
+    ),
+    HoldReason.ALERT_FIRING: (
+        "An alert fires that `blockingAlerts` of the settings or of the policy names.",
+        "Deal with the alert first; it goes on when it no longer fires.",
+    ),
     HoldReason.BLACKOUT: ("A blackout is on.", "Wait for its end."),
     HoldReason.OUTSIDE_MAINTENANCE_WINDOW: (
         "No maintenance window is open, or too little is left of it for rollout and soak.",
@@ -328,6 +338,14 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
     HoldReason.EVIDENCE_MISSING: (
         "`evidence.required` is true and no heap profile could be kept.",
         "See why in the incident's evidence; or set `evidence.required: false`.",
+    ),
+    HoldReason.APPROVAL_REQUIRED: (
+        "The policy asks for a person's approval of each remediation.",
+        "Look at the incident; the message holds the command that approves it. See docs/approval.md.",
+    ),
+    HoldReason.APPROVAL_VOID: (
+        "There is an approval, and it has ended, or was given for another situation.",
+        "Look again, and approve anew with the command in the message.",
     ),
     HoldReason.POWER_WITHHELD: (
         "This controller was installed without the power to restart.",

@@ -16,6 +16,7 @@ from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
 from controller.evidence.replica_context import plan_context
 from controller.inventory.request import RequestKind
+from controller.policy.memory_policy import ApprovalRule
 from controller.ports import World
 from controller.remediation.order import order_restart
 from controller.reporting import incident_steps as steps
@@ -190,6 +191,7 @@ class Attendant:
             memory_before_bytes=situation.judgement.worst.used_bytes,
             now=situation.now,
             replicas=_replicas(situation),
+            approved_by=_approver(situation),
         )
         written = await self._update(
             steps.ordered(incident, order, decision.reason.value, situation.now), incident
@@ -248,6 +250,12 @@ def _worth_an_incident(situation: Situation, incident: Incident | None, decision
     if situation.judgement.verdict is Verdict.LEAKING or situation.requests:
         return True
     return decision.action is Action.CAPTURE or (incident is not None and incident.open)
+
+
+def _approver(situation: Situation) -> str:
+    """Who approved it, where somebody had to."""
+    asked = situation.policy.remediation.approval is ApprovalRule.REQUIRED
+    return situation.approval.by if asked and situation.approval else ""
 
 
 def _replicas(situation: Situation) -> tuple[str, ...]:

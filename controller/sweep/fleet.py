@@ -10,6 +10,7 @@ from controller.detection.judgement import Judgement
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.memory_policy import MemoryPolicy
 from controller.reporting.incident import Incident
+from controller.sweep.alerts import AlertBoard
 from controller.sweep.judging import Covered
 
 REMEMBERED = timedelta(hours=1)
@@ -25,9 +26,11 @@ class FleetLedger:
         incidents: Sequence[Incident],
         workloads: Iterable[Workload],
         now: datetime,
+        alerts: AlertBoard,
     ) -> None:
         living = {workload.uid: workload for workload in workloads}
         self._now = now
+        self._alerts = alerts
         self._under_way: dict[str, UnderWay] = {}
         self._remediated: set[tuple[str, datetime]] = {
             (uid, one.remediated_at) for uid, one in living.items() if one.remediated_at is not None
@@ -54,6 +57,7 @@ class FleetLedger:
         return Fleet(
             under_way=tuple(sorted(others.values(), key=lambda one: one.workload)),
             remediated_at=tuple(sorted(at for _, at in self._remediated if at > since)),
+            alerts=self._alerts.of(policy),
             outbreaks=(*self._outbreaks.get(policy.key, ()), *everywhere),
         )
 

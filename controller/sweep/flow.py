@@ -18,6 +18,7 @@ from controller.reporting.census import Census, Seen, census
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
 from controller.sweep.acknowledgements import note_acknowledged
+from controller.sweep.alerts import read_alerts
 from controller.sweep.attending import Attendant, Attended
 from controller.sweep.baselines import Baselines
 from controller.sweep.finishing import Finisher
@@ -58,7 +59,9 @@ class Sweeper:
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
-        fleet = FleetLedger(judged, incidents, workloads, now)
+        policies = [item.policy for item in covered]
+        alerts = await read_alerts(world.alert_sources, limits.blocking_alerts, policies, now)
+        fleet = FleetLedger(judged, incidents, workloads, now, alerts)
         seen = await self._attend_all(judged, incidents, fleet, gathered, limits, now)
         await self._finish_ungoverned(covered, workloads, incidents, limits, now)
         await self._telling.tell(book, seen, gathered.missing, now)

@@ -8,6 +8,7 @@ from controller.decision.situation import Captured, Fleet, Limits, Powers, Situa
 from controller.detection.judgement import Judgement
 from controller.reporting.incident import Incident
 from controller.reporting.past import last_duration, pending_requests, remediation_history
+from controller.sweep.alerts import BlockingAlerts
 from controller.sweep.judging import Covered
 
 CAPTURE_RETRY = timedelta(minutes=5)
@@ -20,6 +21,7 @@ class SweepLimits:
 
     powers: Powers = field(default_factory=Powers)
     limits: Limits = field(default_factory=Limits)
+    blocking_alerts: BlockingAlerts = field(default_factory=BlockingAlerts)
 
 
 def situation_of(
@@ -54,7 +56,7 @@ def situation_of(
 
 def with_evidence(situation: Situation, incident: Incident) -> Situation:
     """
-    The situation with what this episode has kept.
+    The situation with what this episode has kept, and with a person's approval.
 
     Where evidence is required and none is kept, a failed capture is forgotten after a while, so that it is
     tried again instead of holding for ever.
@@ -64,4 +66,10 @@ def with_evidence(situation: Situation, incident: Incident) -> Situation:
     tried = max(profiles, default=None)
     if situation.policy.evidence.required and not incident.kept_heap and tried is not None:
         captured = captured if situation.now - tried < CAPTURE_RETRY else Captured.NOTHING
-    return replace(situation, captured=captured, kept_heap=incident.kept_heap)
+    return replace(
+        situation,
+        captured=captured,
+        kept_heap=incident.kept_heap,
+        incident=incident.name,
+        approval=incident.approval,
+    )

@@ -55,6 +55,7 @@ def a_full_incident() -> Incident:
         limit_bytes=128 << 20,
         threshold_bytes=89 << 20,
         young_floor_bytes=20 << 20,
+        started_at=minutes(-600),
         growth_bytes_per_hour=38 << 20,
         growth_low_bytes_per_hour=30 << 20,
         growth_high_bytes_per_hour=44 << 20,
@@ -81,6 +82,7 @@ def a_full_incident() -> Incident:
         expected_generation=7,
         issued_at=minutes(4),
         memory_before_bytes=90 << 20,
+        approved_by="ann@example.com",
     )
     status = IncidentStatus(
         phase=Phase.RESOLVED,
@@ -107,6 +109,7 @@ def a_full_incident() -> Incident:
             ),
         ),
         gates=(Hold(reason=HoldReason.TOO_YOUNG, message="younger than 30m", retry_at=minutes(3)),),
+        escalated_because=HoldReason.BUDGET_SPENT,
         order=order,
         receipt=Receipt(outcome=ReceiptOutcome.DONE, at=minutes(4), generation=8),
         rolled_out_at=minutes(6),

@@ -218,6 +218,8 @@ def test_people_can_view_and_edit_policies_but_write_no_incidents() -> None:
             if "memoryincidents" in rule["resources"]:
                 assert rule["verbs"] == ["get", "list", "watch"]
     assert not any("apps" in rule["apiGroups"] for rule in edit["rules"])
+    incidents = roles["bilgepump-approver"]["rules"][1]
+    assert incidents["verbs"] == ["get", "list", "watch", "patch", "approve"]
 
 
 def test_roles_and_admission_policy_can_be_left_out() -> None:

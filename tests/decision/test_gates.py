@@ -4,14 +4,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from controller.decision.approval import Approval
 from controller.decision.decide import decide
 from controller.decision.gates import GATES
 from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, HoldReason
-from controller.decision.situation import Captured, Fleet, Limits, Outbreak, Powers, Situation
+from controller.decision.situation import Alerts, Captured, Fleet, Limits, Outbreak, Powers, Situation
 from controller.detection.assessment import GrowthClass
 from controller.inventory.workload import Autoscaler, DisruptionBudget, RolloutState, Workload
 from controller.policy.memory_policy import (
+    ApprovalRule,
     Budget,
     Day,
     EvidenceRules,
@@ -59,6 +61,13 @@ def an_outbreak(judged: int, *found_minutes_ago: float) -> Outbreak:
 def on_nodes(*nodes: str) -> Workload:
     replicas = tuple(a_replica(f"api-{number}", node=node) for number, node in enumerate(nodes, start=1))
     return a_workload(replicas=replicas)
+
+
+def approved(**changes: object) -> Situation:
+    """A policy that asks for approval, and one by ann for exactly this situation."""
+    situation = replace(ruled(approval=ApprovalRule.REQUIRED), incident="api-1")
+    given = Approval(by="ann", situation=situation.digest, until=NOW + timedelta(hours=1))
+    return replace(situation, approval=replace(given, **changes))
 
 
 REFUSALS = [
@@ -220,6 +229,16 @@ REFUSALS = [
         HoldReason.BUDGET_SPENT,
         id="the budget was spent, and nobody has acknowledged it",
     ),
+    pytest.param(
+        a_captured_situation(fleet=Fleet(alerts=Alerts(firing=("HighErrorRate",)))),
+        HoldReason.ALERT_FIRING,
+        id="a blocking alert fires",
+    ),
+    pytest.param(
+        a_captured_situation(fleet=Fleet(alerts=Alerts(unknown_because="nobody answers"))),
+        HoldReason.ALERTS_UNKNOWN,
+        id="whether a blocking alert fires is not known",
+    ),
     pytest.param(ruled(blackouts=(AT_NOON,)), HoldReason.BLACKOUT, id="during a blackout"),
     pytest.param(
         ruled(maintenance_windows=(AT_NIGHT,)),
@@ -281,6 +300,19 @@ REFUSALS = [
         ),
         HoldReason.EVIDENCE_MISSING,
         id="required evidence missing",
+    ),
+    pytest.param(
+        ruled(approval=ApprovalRule.REQUIRED), HoldReason.APPROVAL_REQUIRED, id="nobody has approved"
+    ),
+    pytest.param(
+        approved(situation="another"), HoldReason.APPROVAL_VOID, id="approved for another situation"
+    ),
+    pytest.param(approved(until=NOW), HoldReason.APPROVAL_VOID, id="the approval has ended"),
+    pytest.param(approved(until=None), HoldReason.APPROVAL_VOID, id="approved until no time"),
+    pytest.param(
+        approved(until=NOW + timedelta(hours=24, seconds=1)),
+        HoldReason.APPROVAL_VOID,
+        id="approved for too long",
     ),
     pytest.param(
         a_captured_situation(powers=Powers(remediate=False)),
@@ -353,6 +385,12 @@ def test_without_any_refusal_it_is_remediated() -> None:
         ),
         pytest.param(ruled(maintenance_windows=(AT_NOON,)), id="within the window"),
         pytest.param(ruled(allow_image_drift=True), id="drift allowed"),
+        pytest.param(approved(), id="approved"),
+        pytest.param(approved(until=NOW + timedelta(hours=24)), id="approved for as long as may be"),
+        pytest.param(
+            a_captured_situation(approval=Approval(by="ann", situation="x", until=None)),
+            id="an approval nobody asked for",
+        ),
         pytest.param(
             a_captured_situation(
                 policy=a_policy(
@@ -448,6 +486,38 @@ def test_cooldown_names_the_time_it_ends() -> None:
     decision = decide(a_captured_situation(history=remediated(1)))
 
     assert decision.retry_at == NOW + timedelta(hours=5)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"workload": a_workload(generation=4)}, id="the workload was changed"),
+        pytest.param({"workload": a_workload(template_revision="r9")}, id="another version runs"),
+        pytest.param({"workload": a_workload(uid="another")}, id="it was made anew"),
+        pytest.param({"judgement": a_judgement(growth_class=GrowthClass.NATIVE)}, id="something else grows"),
+        pytest.param({"incident": "api-2"}, id="another incident"),
+    ],
+)
+def test_approval_is_void_when_the_situation_has_changed(changed: dict[str, object]) -> None:
+    decision = decide(replace(approved(), **changed))
+
+    assert decision.reason is HoldReason.APPROVAL_VOID
+    assert "by ann is void" in decision.message
+
+
+def test_approval_outlives_numbers_that_move() -> None:
+    later = a_judgement(used_bytes=351 * MIB, message="grows 21 MiB/h")
+
+    assert decide(replace(approved(), judgement=later)).action is Action.REMEDIATE
+
+
+def test_hold_for_approval_says_what_to_paste() -> None:
+    situation = replace(ruled(approval=ApprovalRule.REQUIRED), incident="api-1")
+
+    message = decide(situation).message
+
+    assert "kubectl -n shop annotate --overwrite memi api-1" in message
+    assert f"bilgepump.dev/approved={situation.digest}" in message
 
 
 def test_spent_budget_does_not_come_back_by_itself() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.policy.memory_policy import (
+    ApprovalRule,
     Budget,
     Day,
     DetectionRules,
@@ -119,6 +120,8 @@ def test_every_field_is_read() -> None:
             critical_overrides_windows=True,
             suspect_above_critical=SuspectAboveCritical.REMEDIATE,
             allow_image_drift=True,
+            approval=ApprovalRule.REQUIRED,
+            blocking_alerts=("HighErrorRate", "node:down"),
         ),
         verification=VerificationRules(
             progress_deadline=timedelta(minutes=20),

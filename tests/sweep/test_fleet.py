@@ -6,9 +6,12 @@ from controller.inventory.workload import DisruptionBudget, Workload
 from controller.remediation.order import Receipt, ReceiptOutcome, order_restart
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
+from controller.sweep.alerts import AlertBoard, BlockingAlerts
 from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered
 from tests.fakes import NOW, a_judgement, a_policy, a_replica, a_workload
+
+NO_ALERTS = AlertBoard(BlockingAlerts())
 
 
 def named(name: str, **changes: object) -> Workload:
@@ -35,7 +38,7 @@ CART = named(
 
 
 def test_what_is_under_way_is_told_to_others_with_nodes_and_budgets() -> None:
-    ledger = FleetLedger([], [remediated(CART, NOW)], [CART, a_workload()], NOW)
+    ledger = FleetLedger([], [remediated(CART, NOW)], [CART, a_workload()], NOW, NO_ALERTS)
 
     (other,) = ledger.beside(a_workload(), a_policy()).under_way
 
@@ -46,7 +49,7 @@ def test_what_is_under_way_is_told_to_others_with_nodes_and_budgets() -> None:
 
 
 def test_slot_is_taken_and_given_back_within_a_sweep() -> None:
-    ledger = FleetLedger([], [], [CART, a_workload()], NOW)
+    ledger = FleetLedger([], [], [CART, a_workload()], NOW, NO_ALERTS)
     incident = remediated(CART, NOW)
 
     ledger.note(incident, CART)
@@ -62,7 +65,7 @@ def test_remediations_of_the_hour_are_counted_once_from_incidents_and_templates(
     only_marked = named("mark", remediated_at=NOW - timedelta(minutes=10))
     long_ago = named("old", remediated_at=NOW - timedelta(hours=1))
 
-    ledger = FleetLedger([], [remediated(marked, at)], [marked, only_marked, long_ago], NOW)
+    ledger = FleetLedger([], [remediated(marked, at)], [marked, only_marked, long_ago], NOW, NO_ALERTS)
 
     assert ledger.beside(a_workload(), a_policy()).remediated_at == (at, NOW - timedelta(minutes=10))
 
@@ -80,7 +83,7 @@ def test_outbreaks_are_counted_for_the_policy_and_for_all() -> None:
         (Covered(named("e"), policy), None),
     ]
 
-    ledger = FleetLedger(judged, [an_open_incident(mine, found_at)], [mine, other, healthy], NOW)
+    ledger = FleetLedger(judged, [an_open_incident(mine, found_at)], [mine, other, healthy], NOW, NO_ALERTS)
 
     own, everywhere = ledger.beside(mine, policy).outbreaks
     assert (own.among, own.judged, own.detected_at) == ("policy shop/api", 2, (found_at,))

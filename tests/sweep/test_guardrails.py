@@ -5,8 +5,14 @@ from datetime import timedelta
 
 from controller.decision.situation import Limits, Powers
 from controller.metrics.series import ContainerKey
-from controller.policy.memory_policy import Budget, DetectionRules, MemoryPolicy, RemediationRules
-from controller.ports import MetricsUnavailable
+from controller.policy.memory_policy import (
+    ApprovalRule,
+    Budget,
+    DetectionRules,
+    MemoryPolicy,
+    RemediationRules,
+)
+from controller.ports import FiringAlert, MetricsUnavailable
 from controller.reporting.incident import Phase
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
@@ -148,3 +154,54 @@ async def test_memory_that_comes_back_ever_faster_is_no_longer_restarted() -> No
     acknowledge(world, escalated.name)
     await sweep_for(world, sweeper, policy, sweeps=1)
     assert len(world.remediator.carried_out) == 3
+
+
+async def test_approval_is_asked_for_given_and_written_down() -> None:
+    world = a_leaking_world()
+    rules = RemediationRules(lead_time=timedelta(minutes=90), approval=ApprovalRule.REQUIRED)
+    sweeper, policy = a_sweeper(world), a_quick_policy(remediation=rules)
+    await sweep_for(world, sweeper, policy, sweeps=3)
+    held = world.records.only
+    assert world.remediator.carried_out == []
+    assert held.status.because == "ApprovalRequired"
+    assert world.announcer.reasons.count("HeldApprovalRequired") == 1
+    digest = held.status.message.partition("bilgepump.dev/approved=")[2].split()[0]
+
+    world.records.stored[held.name]["metadata"]["annotations"] = {
+        "bilgepump.dev/approved": digest,
+        "bilgepump.dev/approved-by": "ann",
+        "bilgepump.dev/approved-until": (world.clock.now + timedelta(hours=1)).isoformat(),
+    }
+    await sweep_for(world, sweeper, policy, sweeps=1)
+
+    (order,) = world.remediator.carried_out
+    assert order.approved_by == "ann"
+    assert any("approved by ann" in entry.message for entry in world.records.only.status.timeline)
+
+
+async def test_command_to_approve_is_that_of_the_workload_as_it_is_now() -> None:
+    world = a_leaking_world()
+    rules = RemediationRules(lead_time=timedelta(minutes=90), approval=ApprovalRule.REQUIRED)
+    sweeper, policy = a_sweeper(world), a_quick_policy(remediation=rules)
+    await sweep_for(world, sweeper, policy, sweeps=1)
+    before = world.records.only.status.message
+    for ref, workload in world.inventory.standing.items():
+        world.inventory.standing[ref] = replace(workload, generation=workload.generation + 1)
+
+    await sweep_for(world, sweeper, policy, sweeps=1)
+
+    assert world.records.only.status.message != before
+    assert world.announcer.reasons.count("HeldApprovalRequired") == 1
+
+
+async def test_firing_alert_holds_and_its_end_lets_go() -> None:
+    world = a_leaking_world()
+    rules = RemediationRules(lead_time=timedelta(minutes=90), blocking_alerts=("HighErrorRate",))
+    policy = a_quick_policy(remediation=rules)
+    world.alerts.firing_now = (FiringAlert(name="HighErrorRate", namespace="shop"),)
+    await sweep_for(world, a_sweeper(world), policy, sweeps=1)
+    assert world.records.only.status.because == "AlertFiring"
+
+    world.alerts.firing_now = ()
+    await sweep_for(world, a_sweeper(world), policy, sweeps=1)
+    assert len(world.remediator.carried_out) == 1

@@ -30,6 +30,8 @@ powers:
   remediate: {{ .Values.remediate.enabled }}
 limits:
   {{- toYaml .Values.limits | nindent 2 }}
+blockingAlerts:
+  {{- toYaml .Values.blockingAlerts | nindent 2 }}
 incidents:
   keep: {{ .Values.incidents.keep }}
 evidence:

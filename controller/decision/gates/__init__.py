@@ -59,6 +59,7 @@ GATES: Sequence[Gate] = (
     timing.hold_after_recent_deploy,
     timing.hold_while_cooling_down,
     limits.hold_when_budget_is_spent,
+    timing.hold_while_alerts_fire,
     timing.hold_during_blackout,
     timing.hold_outside_maintenance_window,
     workload_state.hold_when_image_may_drift,
@@ -67,6 +68,7 @@ GATES: Sequence[Gate] = (
     limits.hold_while_node_is_busy,
     limits.hold_when_hour_is_spent,
     permission.hold_without_evidence,
+    permission.hold_without_approval,
     permission.hold_without_power,
     permission.hold_beyond_mode,
 )

@@ -2,7 +2,7 @@
 
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Situation
-from controller.policy.memory_policy import Mode
+from controller.policy.memory_policy import ApprovalRule, Mode
 
 
 def hold_without_evidence(situation: Situation) -> Hold | None:
@@ -12,6 +12,32 @@ def hold_without_evidence(situation: Situation) -> Hold | None:
     return Hold(
         reason=HoldReason.EVIDENCE_MISSING,
         message="`evidence.required` is true and no heap profile could be kept",
+    )
+
+
+def hold_without_approval(situation: Situation) -> Hold | None:
+    """Hold where the policy asks for a person's approval, and there is none for this very situation."""
+    if situation.policy.remediation.approval is ApprovalRule.NONE:
+        return None
+    given = situation.approval
+    if given is None:
+        return Hold(reason=HoldReason.APPROVAL_REQUIRED, message=f"approve it with: {_command(situation)}")
+    void = given.void_because(situation.digest, situation.now)
+    if not void:
+        return None
+    return Hold(
+        reason=HoldReason.APPROVAL_VOID,
+        message=f"the approval by {given.by} is void: {void}; approve anew with: {_command(situation)}",
+    )
+
+
+def _command(situation: Situation) -> str:
+    """What a person would paste: the name is taken from the API server, which refuses any other."""
+    return (
+        f"kubectl -n {situation.workload.ref.namespace} annotate --overwrite memi {situation.incident} "
+        f"bilgepump.dev/approved={situation.digest} "
+        'bilgepump.dev/approved-by="$(kubectl auth whoami -o jsonpath={.status.userInfo.username})" '
+        'bilgepump.dev/approved-until="$(date -u -d +1hour +%Y-%m-%dT%H:%M:%SZ)"'
     )
 
 

@@ -52,6 +52,19 @@ def hold_while_cooling_down(situation: Situation) -> Hold | None:
     )
 
 
+def hold_while_alerts_fire(situation: Situation) -> Hold | None:
+    """Hold while an alert fires that the settings or the policy name, and while nobody can say whether."""
+    alerts = situation.fleet.alerts
+    if alerts.unknown_because:
+        return Hold(
+            reason=HoldReason.ALERTS_UNKNOWN,
+            message=f"whether a blocking alert fires is not known: {alerts.unknown_because}",
+        )
+    if not alerts.firing:
+        return None
+    return Hold(reason=HoldReason.ALERT_FIRING, message=f"firing: {', '.join(alerts.firing)}")
+
+
 def hold_during_blackout(situation: Situation) -> Hold | None:
     """Hold during a blackout, also above critical: nothing overrides it."""
     until = open_until(situation.policy.remediation.blackouts, situation.now)
