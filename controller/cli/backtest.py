@@ -145,7 +145,7 @@ def summary(result: BacktestResult) -> dict[str, Any]:
         "onlyInsufficientData": sum(_only_insufficient(one) for one in result.results),
         "remediations": actions.count(Action.REMEDIATE),
         "captures": actions.count(Action.CAPTURE),
-        "crossedUnremediated": sum(_crossed_unremediated(one) for one in result.results),
+        "crossedUnremediated": sum(crossed_unremediated(one) for one in result.results),
     }
 
 
@@ -153,7 +153,7 @@ def _only_insufficient(result: ContainerResult) -> bool:
     return all(one.assessment.verdict is Verdict.INSUFFICIENT_DATA for one in result.transitions)
 
 
-def _crossed_unremediated(result: ContainerResult) -> bool:
+def crossed_unremediated(result: ContainerResult) -> bool:
     """Whether a transition shows the container above its threshold before anything was done."""
     for transition in result.transitions:
         if transition.action is Action.REMEDIATE:

@@ -5,8 +5,10 @@ import hashlib
 import re
 import sys
 import webbrowser
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -33,6 +35,25 @@ class LogsNotForYou(CannotFetch):
     """The file holds log lines, which need a right of their own; the rest is fetched all the same."""
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def reader_options(command: Command) -> Command:
+    """How the controller is reached, and with which token."""
+    token = click.option(
+        "--token", envvar="BILGEPUMP_TOKEN", help="A token to show; the kubeconfig's if it is not given."
+    )
+    controller = click.option(
+        "--controller",
+        envvar="BILGEPUMP_CONTROLLER",
+        default="bilgepump/bilgepump",
+        show_default=True,
+        metavar="NAMESPACE/SERVICE",
+        help="Where the controller's Service is.",
+    )
+    return token(controller(command))
+
+
 @click.command()
 @click.argument("name")
 @click.option("-n", "--namespace", help="The incident's namespace; the kubeconfig's if it is not given.")
@@ -46,17 +67,7 @@ class LogsNotForYou(CannotFetch):
     help="Fetch profiles too, into DIR, each checked by its SHA-256.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the report in a browser.")
-@click.option(
-    "--token", envvar="BILGEPUMP_TOKEN", help="A token to show; the kubeconfig's if it is not given."
-)
-@click.option(
-    "--controller",
-    envvar="BILGEPUMP_CONTROLLER",
-    default="bilgepump/bilgepump",
-    show_default=True,
-    metavar="NAMESPACE/SERVICE",
-    help="Where the controller's Service is.",
-)
+@reader_options
 def report(
     name: str,
     namespace: str | None,

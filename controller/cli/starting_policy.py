@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from controller.cli.backtest import crossed_unremediated
 from controller.cli.replay import ContainerResult
 from controller.cli.scan_table import Finding, crossing_text, growth_text, usage_text
 from controller.decision.outcome import Action
@@ -74,18 +75,8 @@ def trial_of(workload: WorkloadRef, now: Sequence[Finding], results: Sequence[Co
         now=tuple(now),
         found=tuple(sorted(found)),
         restarts=tuple(sorted(restarts)),
-        unforeseen=any(_unforeseen(one) for one in results),
+        unforeseen=any(crossed_unremediated(one) for one in results),
     )
-
-
-def _unforeseen(result: ContainerResult) -> bool:
-    for transition in result.transitions:
-        if transition.action is Action.REMEDIATE:
-            return False
-        said = transition.assessment
-        if said.used_bytes is not None and said.threshold_bytes and said.used_bytes >= said.threshold_bytes:
-            return True
-    return False
 
 
 def policy_text(trials: Sequence[Trial], conditions: Conditions) -> str:

@@ -5,23 +5,13 @@ from pathlib import Path
 
 import click
 
-from controller.cli.report import report
+from controller.cli.report import reader_options, report
 
 
 @click.command("open")
 @click.argument("name")
 @click.option("-n", "--namespace", help="The incident's namespace; the kubeconfig's if it is not given.")
-@click.option(
-    "--token", envvar="BILGEPUMP_TOKEN", help="A token to show; the kubeconfig's if it is not given."
-)
-@click.option(
-    "--controller",
-    envvar="BILGEPUMP_CONTROLLER",
-    default="bilgepump/bilgepump",
-    show_default=True,
-    metavar="NAMESPACE/SERVICE",
-    help="Where the controller's Service is.",
-)
+@reader_options
 @click.pass_context
 def open_report(
     ctx: click.Context, name: str, namespace: str | None, token: str | None, controller: str

@@ -107,7 +107,7 @@ class Courier:
 
     async def __aenter__(self) -> Self:
         if self._desks:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         self._tasks = [asyncio.create_task(self._carry(desk)) for desk in self._desks.values()]
         return self
 

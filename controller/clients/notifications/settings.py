@@ -17,6 +17,9 @@ from controller.clients.notifications.templates import TemplateRefused, check_te
 from controller.policy.units import parse_duration
 from controller.reporting.messages import Route, Urgency
 
+MOST_RECEIVERS = 64
+"""An incident has room for notes about so many."""
+
 
 def _duration(value: Any) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(str(value))
@@ -134,7 +137,7 @@ class NotificationSettings(_Section):
     maximum_age: Duration = timedelta(hours=1)
     """How long delivery is tried; what is older is no news."""
     proxy_url: str = ""
-    receivers: tuple[Receiver, ...] = ()
+    receivers: tuple[Receiver, ...] = Field(default=(), max_length=MOST_RECEIVERS)
     routes: tuple[RouteSettings, ...] = ()
     """Empty: every receiver is told of everything."""
 

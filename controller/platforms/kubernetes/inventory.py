@@ -1,5 +1,6 @@
 """Deployments, StatefulSets and DaemonSets with their pods and budgets, as workloads."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from controller.inventory.workload import Platform, Workload, WorkloadRef
@@ -13,6 +14,9 @@ from controller.platforms.kubernetes.reading import (
     workload,
 )
 from controller.platforms.kubernetes.surroundings import Surroundings, read_surroundings
+
+NAMESPACES_AT_ONCE = 4
+"""Read side by side: as many as the connection has threads. One list for all would hold every pod at once."""
 
 CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 """Namespaces of the cluster itself."""
@@ -40,11 +44,18 @@ class KubernetesInventory:
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
         """Every workload of these namespaces. Raises PlatformUnavailable."""
-        found: list[Workload] = []
         around = await read_surroundings(self._api, namespaces, everywhere=self._everywhere)
-        for namespace in sorted(namespaces):
-            found += await self._of_namespace(namespace, around[namespace])
-        return tuple(found)
+        turn = asyncio.Semaphore(NAMESPACES_AT_ONCE)
+
+        async def in_turn(namespace: str) -> list[Workload]:
+            async with turn:
+                return await self._of_namespace(namespace, around[namespace])
+
+        found = await asyncio.gather(*map(in_turn, sorted(namespaces)), return_exceptions=True)
+        for part in found:
+            if isinstance(part, BaseException):
+                raise part
+        return tuple(workload for part in found if not isinstance(part, BaseException) for workload in part)
 
     async def workload(self, ref: WorkloadRef) -> Workload | None:
         """A fresh look at one workload; None where it is gone. Raises PlatformUnavailable."""
@@ -72,7 +83,8 @@ class KubernetesInventory:
         budgets = await self._api.items(
             paths.in_namespace(paths.POLICY_V1, namespace, "poddisruptionbudgets")
         )
-        annotations = (await self._api.get(f"{core}/namespaces/{namespace}"))["metadata"].get("annotations")
+        home = await self._api.find(f"{core}/namespaces/{namespace}")
+        annotations = home["metadata"].get("annotations") if home else None
         by_owner = _pods_by_owner(pods, sets)
         read = []
         for kind, document in documents:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from controller.inventory.request import RequestKind
 from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
 from controller.platforms.kubernetes.reading import budgets_of, overlapping_budgets, replica, workload
 
@@ -29,6 +30,20 @@ def a_deployment(**status: Any) -> dict[str, Any]:
 def read(document: dict[str, Any], kind: str = "Deployment") -> Workload:
     ref = WorkloadRef(Platform.KUBERNETES, "shop", kind, "api")
     return workload(ref, document, replicas=(), budgets=(), namespace_annotations={})
+
+
+def test_what_people_ask_for_by_hand_is_read_from_annotations() -> None:
+    document = a_deployment()
+    document["metadata"]["annotations"] = {
+        "bilgepump.dev/restart-requested": "2026-03-02T12:00:00Z jane: before the sale",
+        "bilgepump.dev/capture-requested": "please",
+        "bilgepump.dev/acknowledged": "api-1",
+        "bilgepump.dev/acknowledged-because": "jane: limit raised",
+    }
+    found = read(document)
+    (request,) = found.requests
+    assert (request.kind, request.who, request.why) == (RequestKind.RESTART, "jane", "before the sale")
+    assert (found.acknowledged, found.acknowledged_because) == ("api-1", "jane: limit raised")
 
 
 FAILED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
