@@ -12,6 +12,7 @@ BY_HAND = {
     "explain": "controller.cli.explain:explain",
     "capture": "controller.cli.by_hand.asking:capture",
     "restart": "controller.cli.by_hand.asking:restart",
+    "approve": "controller.cli.by_hand.approving:approve",
     "acknowledge": "controller.cli.by_hand.acknowledging:acknowledge",
     "pause": "controller.cli.by_hand.pausing:pause",
     "resume": "controller.cli.by_hand.pausing:resume",

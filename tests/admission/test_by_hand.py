@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from controller.decision.outcome import Hold, HoldReason
 from controller.inventory.request import RequestKind, parse_request
-from controller.reporting.incident import Incident
+from controller.reporting.incident import Incident, IncidentStatus, Phase
 from tests.admission.full_incident import a_full_incident
 from tests.admission.test_definitions import store
 from tests.cluster.client import CommandError
@@ -62,6 +64,11 @@ def viewer(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
 @pytest.fixture(scope="module")
 def deployer(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
     return Person(shop, "deployer", tmp_path_factory.mktemp("deployer"), "bilgepump-view", "patches")
+
+
+@pytest.fixture(scope="module")
+def approver(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return Person(shop, "approver", tmp_path_factory.mktemp("approver"), "bilgepump-approver")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +130,33 @@ def test_acknowledgement_is_written_where_the_gate_looks(
     written = annotations(shop)
     assert written["bilgepump.dev/acknowledged"] == incident.name
     assert written["bilgepump.dev/acknowledged-because"].endswith("deployer: limit raised")
+
+
+def test_approval_is_in_the_approvers_own_name_and_refused_to_others(
+    shop: Cluster, viewer: Person, approver: Person, incident: Incident
+) -> None:
+    command = "approve it with: kubectl annotate memi x bilgepump.dev/approved=1f0c5b8e9a77"
+    held = replace(
+        incident,
+        name="api-waits",
+        status=IncidentStatus(
+            phase=Phase.HELD,
+            because="ApprovalRequired",
+            gates=(Hold(reason=HoldReason.APPROVAL_REQUIRED, message=command),),
+        ),
+    )
+    store(shop, held)
+    assert viewer.says("approve", "api-waits", "--yes").returncode == 1
+    answer = approver.says("approve", "api-waits", "--yes", "--for", "2h")
+    assert answer.returncode == 0, answer.stderr
+    written = shop.get("/apis/bilgepump.dev/v1alpha1/namespaces/by-hand/memoryincidents/api-waits")
+    assert written["metadata"]["annotations"]["bilgepump.dev/approved"] == "1f0c5b8e9a77"
+    assert (
+        written["metadata"]["annotations"]["bilgepump.dev/approved-by"]
+        == "system:serviceaccount:by-hand:approver"
+    )
+    no = approver.says("approve", incident.name, "--yes")
+    assert "does not wait for an approval" in no.stderr
 
 
 @pytest.mark.parametrize(

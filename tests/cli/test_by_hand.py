@@ -9,7 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from controller.cli.by_hand.access import kind_and_name
+from controller.cli.by_hand.access import NotDone, kind_and_name
+from controller.cli.by_hand.approving import pending, summary
 from controller.cli.by_hand.asking import outcome_of
 from controller.cli.by_hand.leaks import by_time_left, table
 from controller.cli.kubectl import complete, plugin
@@ -137,7 +138,7 @@ def test_plugin_has_the_same_words_with_the_same_help(word: str) -> None:
     assert plugins.partition("\n")[2].replace("plugin", "main") == ours.partition("\n")[2]
 
 
-@pytest.mark.parametrize("word", ["restart", "capture", "pause", "acknowledge", "resume"])
+@pytest.mark.parametrize("word", ["restart", "capture", "pause", "approve", "acknowledge", "resume"])
 def test_whoever_changes_something_is_told_which_right_it_needs(word: str) -> None:
     text = " ".join(CliRunner().invoke(main, [word, "--help"]).output.split())
     assert "You need the right to" in text
@@ -170,3 +171,41 @@ def test_missing_kubeconfig_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
     result = CliRunner().invoke(main, ["leaks", "--kubeconfig", str(path)])
     assert result.exit_code == 1
     assert "no usable kubeconfig" in result.output
+
+
+def waiting(*holds: Hold) -> Incident:
+    return an_incident(Phase.HELD, "ApprovalRequired", gates=holds)
+
+
+COMMAND = (
+    "approve it with: kubectl -n shop annotate --overwrite memi api bilgepump.dev/approved=1f0c5b8e9a77 more"
+)
+
+
+def test_what_is_approved_is_the_digest_that_the_gate_names() -> None:
+    other = Hold(reason=HoldReason.BLACKOUT, message="until 18:00")
+    found = pending(waiting(other, Hold(reason=HoldReason.APPROVAL_REQUIRED, message=COMMAND)))
+    assert found.digest == "1f0c5b8e9a77"
+    told = summary(found.incident)
+    assert "Deployment shop/api" in told
+    assert "held by other gates too: Blackout" in told
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        (),
+        (Hold(reason=HoldReason.BLACKOUT, message=COMMAND),),
+        (Hold(reason=HoldReason.APPROVAL_REQUIRED, message="?"),),
+    ],
+)
+def test_incident_that_waits_for_nobody_says_what_it_does(holds: tuple[Hold, ...]) -> None:
+    with pytest.raises(NotDone, match="does not wait for an approval: Held"):
+        pending(waiting(*holds))
+
+
+@pytest.mark.parametrize("period", ["soon", "25h", "10s"])
+def test_approval_is_for_a_day_at_most(period: str) -> None:
+    result = CliRunner().invoke(main, ["approve", "api", "--for", period])
+    assert result.exit_code == 2
+    assert "--for" in result.output
