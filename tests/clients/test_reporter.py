@@ -1,13 +1,15 @@
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from controller.clients.context_keeper import EvidenceContextKeeper
 from controller.clients.diagnostician import EvidenceDiagnostician
-from controller.clients.reporter import REPORT, REPORT_WITH_LOGS, EvidenceReporter
+from controller.clients.evidence_store import EvidenceStore
+from controller.clients.reporter import CHECKSUMS, REPORT, REPORT_WITH_LOGS, EvidenceReporter
+from controller.clients.s3_evidence import S3EvidenceStore, S3Location
 from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Captured
 from controller.evidence.capture_plan import baseline_of
@@ -17,6 +19,8 @@ from controller.evidence.retention import EvidenceLimits
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
 from tests.clients.test_context_keeper import Source
+from tests.clients.test_evidence_store import a_bucket, store_client
+from tests.ecs.cloud import moto_server
 from tests.evidence.profile_builder import MEBIBYTE, heap_profile
 from tests.fakes import NOW, FakeTelemetry, a_judgement, a_workload
 from tests.reporting.test_incident_document import an_incident
@@ -28,13 +32,22 @@ def a_heap(kept_mebibytes: int) -> bytes:
     return heap_profile().heap("main.keep", "main.main", inuse=kept_mebibytes * MEBIBYTE).gzipped()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> VolumeEvidenceStore:
-    return VolumeEvidenceStore(tmp_path, EvidenceLimits())
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["volume", "S3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> EvidenceStore:
+    if request.param == "volume":
+        return VolumeEvidenceStore(tmp_path, EvidenceLimits())
+    url = request.getfixturevalue("moto")
+    return S3EvidenceStore(store_client(url), S3Location(bucket=a_bucket(url)), EvidenceLimits())
 
 
 @pytest.fixture
-def captured(store: VolumeEvidenceStore) -> Incident:
+def captured(store: EvidenceStore) -> Incident:
     """An incident with a late heap profile, and a baseline of its image in the store."""
     incident = an_incident()
     stored = store.write(incident.folder, "late-api-1-app-heap.pb.gz", a_heap(200), NOW)
@@ -53,12 +66,12 @@ def captured(store: VolumeEvidenceStore) -> Incident:
     return steps.captured(incident, (late,), Captured.LATE, NOW)
 
 
-def a_reporter(store: VolumeEvidenceStore) -> EvidenceReporter:
+def a_reporter(store: EvidenceStore) -> EvidenceReporter:
     return EvidenceReporter(store, EvidenceDiagnostician(store))
 
 
 async def test_report_compares_with_the_baseline_and_names_the_retainer(
-    store: VolumeEvidenceStore, captured: Incident
+    store: EvidenceStore, captured: Incident
 ) -> None:
     uri = await a_reporter(store).write(captured, WORKLOAD, None, NOW)
 
@@ -69,17 +82,19 @@ async def test_report_compares_with_the_baseline_and_names_the_retainer(
     assert command in page
 
 
-async def test_every_file_has_its_checksum(store: VolumeEvidenceStore, captured: Incident) -> None:
-    uri = await a_reporter(store).write(captured, WORKLOAD, None, NOW)
+async def test_every_file_has_its_checksum(store: EvidenceStore, captured: Incident) -> None:
+    await a_reporter(store).write(captured, WORKLOAD, None, NOW)
 
-    folder = Path(urlsplit(uri).path).parent
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
-    assert set(sums) == {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
-    assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == sums[name] for name in sums)
+    folder = captured.folder
+    lines = (store.read(folder, CHECKSUMS) or b"").decode().splitlines()
+    sums = dict(reversed(line.split("  ")) for line in lines)
+    assert set(sums) == set(store.names(folder)) - {CHECKSUMS}
+    for name, sha256 in sums.items():
+        assert hashlib.sha256(store.read(folder, name) or b"").hexdigest() == sha256
 
 
 async def test_baseline_stays_with_the_incident_when_the_replica_is_gone(
-    store: VolumeEvidenceStore, captured: Incident
+    store: EvidenceStore, captured: Incident
 ) -> None:
     await a_reporter(store).write(captured, WORKLOAD, None, NOW)
 
@@ -89,7 +104,7 @@ async def test_baseline_stays_with_the_incident_when_the_replica_is_gone(
 
 
 async def test_profile_that_nobody_can_read_leaves_a_report_without_a_diagnosis(
-    store: VolumeEvidenceStore, captured: Incident
+    store: EvidenceStore, captured: Incident
 ) -> None:
     store.write(captured.folder, "late-api-1-app-heap.pb.gz", b"not a profile", NOW)
 
@@ -100,7 +115,7 @@ async def test_profile_that_nobody_can_read_leaves_a_report_without_a_diagnosis(
     assert "Likely cause" not in page
 
 
-async def test_log_lines_stand_on_a_page_of_their_own(store: VolumeEvidenceStore, captured: Incident) -> None:
+async def test_log_lines_stand_on_a_page_of_their_own(store: EvidenceStore, captured: Incident) -> None:
     told = Told(
         context=ReplicaContext(
             previous_termination=Termination(reason="OOMKilled", exit_code=137), restart_count=4

@@ -113,11 +113,11 @@ def test_who_may_get_the_incident_reads_its_story(people: People) -> None:
         assert f">{part}" in fetched.page
     assert "Before and after" in fetched.page
     assert people.seen.status["recovery"]["message"] in fetched.page
-    assert '<svg class="plot"' in fetched.page
+    assert '<svg class="plot wide"' in fetched.page
 
 
 def test_files_come_with_the_report_and_are_those_of_the_incident(people: People) -> None:
-    files = people.fetch("ana").files
+    files = people.fetch("olga").files
 
     kept = [one for one in people.seen.status["evidence"] if one.get("uri")]
     assert kept

@@ -60,7 +60,14 @@ def test_waiting_for_the_threshold_is_not_told_as_passed_gates() -> None:
 def test_page_tells_facts_timeline_and_outcome() -> None:
     page = render_report(report_of(a_closed_incident()))
 
-    for told in ("shop/api-", "generation 1", "RestartOrdered", "came down", "Recovered", "gates let it pass"):
+    for told in (
+        "shop/api-",
+        "generation 1",
+        "RestartOrdered",
+        "came down",
+        "Recovered",
+        "gates let it pass",
+    ):
         assert told in page
 
 

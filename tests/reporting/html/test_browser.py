@@ -144,6 +144,7 @@ def test_paper_shows_all_of_it(opened: Open, name: str) -> None:
         .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText.slice(0, 80))"""
     assert page.evaluate(cut) == []
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("#flame-tools").is_visible()
     for stack in page.locator("details").all():
         inside = stack.evaluate("(one) => one.getBoundingClientRect().height")
         assert inside > stack.locator("summary").evaluate("(one) => one.getBoundingClientRect().height") + 5
