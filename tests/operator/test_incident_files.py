@@ -5,12 +5,15 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from controller.clients.s3_evidence import S3EvidenceStore, S3Location
 from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.evidence.retention import EvidenceLimits
 from controller.operator.endpoints import serve
 from controller.operator.incident_files import TOKEN_HEADER, IncidentFiles
 from controller.platforms.kubernetes.reviewer import Access, Review
 from controller.ports import EvidenceUnavailable, PlatformUnavailable
+from tests.clients.test_evidence_store import a_bucket, store_client
+from tests.ecs.cloud import moto_server
 from tests.fakes import NOW
 
 ALLOWED = {"Authorization": "Bearer on-call"}
@@ -183,6 +186,27 @@ async def test_large_file_comes_whole(served: Served) -> None:
 
     assert (status, body) == (200, content)
     assert answered["Content-Length"] == str(len(content))
+
+
+async def test_report_and_files_come_from_s3_too() -> None:
+    content = bytes(range(256)) * 4000
+    with moto_server() as url:
+        location = S3Location(bucket=a_bucket(url), prefix="evidence/")
+        store = S3EvidenceStore(store_client(url), location, EvidenceLimits())
+        store.write("shop/api-1", "report.html", PAGE, NOW)
+        store.write("shop/api-1", "late-heap.pb.gz", content, NOW)
+        runner = await serve(IncidentFiles(store, FakeReviewer()).routes(), address="127.0.0.1", port=0)
+        async with aiohttp.ClientSession() as client:
+            served = Served(runner.addresses[0][1], Path(), FakeReviewer(), client)
+            page = await served.get("/incidents/shop/api-1/report", **ALLOWED)
+            heap = await served.get("/incidents/shop/api-1/files/late-heap.pb.gz", **ALLOWED)
+            none = await served.get("/incidents/shop/api-1/files/other", **ALLOWED)
+            outside = await served.get("/incidents/shop/api-1/files/..%2Fx", **ALLOWED)
+        await runner.cleanup()
+
+    assert page[:2] == (200, PAGE)
+    assert (heap[0], heap[1], heap[2]["Content-Length"]) == (200, content, str(len(content)))
+    assert (none[0], outside[0]) == (404, 404)
 
 
 async def test_nobody_gets_in_while_the_api_server_is_away(served: Served) -> None:
