@@ -146,7 +146,7 @@ class _Matcher:
         """Goroutines of the application that are as many more: it starts one for each of the library's."""
         if groups[0].origin is Origin.APPLICATION:
             return []
-        deltas = [each.delta for each in groups]
+        deltas = [each.delta for each in groups if each.delta > 0]
         return [
             each
             for each in self._goroutines.groups

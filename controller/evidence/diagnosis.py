@@ -153,7 +153,7 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         answers=answer(
             growth_class=growth_class,
             has_baseline=comparison.has_baseline,
-            is_blind=comparison.period <= 0,
+            is_blind=_is_blind(comparison),
             retainers=holders,
             churn=churn,
             guilty=_guilty(holders, causes, churn),
@@ -278,7 +278,7 @@ def _grew(comparison: Comparison, error: SamplingError) -> bool:
 
 
 def _confidence(comparison: Comparison, error: SamplingError, account: MemoryAccount, *, grew: bool) -> float:
-    if comparison.period <= 0 or _shows_too_little(comparison, account):
+    if _is_blind(comparison) or _shows_too_little(comparison, account):
         return _BLIND_CONFIDENCE
     if not comparison.has_baseline:
         return 0.4
@@ -338,7 +338,7 @@ def _warnings(
                 else ""
             )
         )
-    if comparison.period <= 0:
+    if _is_blind(comparison):
         told.append(
             "the heap profile is blind: MemProfileRate is 0; leave it at its default, 524288, which costs "
             "next to nothing, and take both profiles again"
@@ -366,6 +366,12 @@ def _warnings(
     if goroutines.groups and not goroutines.has_baseline:
         told.append("no goroutine baseline: only very large groups are taken for leaks")
     return told
+
+
+def _is_blind(comparison: Comparison) -> bool:
+    """MemProfileRate 0: what the runtime allocated before it was set is all that is seen."""
+    seen = float(comparison.alloc_bytes.sum() + comparison.alloc_before_bytes.sum())
+    return comparison.period <= 0 and seen < _LEAST_GROWTH_BYTES
 
 
 def _shows_too_little(comparison: Comparison, account: MemoryAccount) -> bool:

@@ -154,7 +154,9 @@ def test_a_program_without_pprof_is_judged_by_its_metrics(tmp_path: Path):
         assert told in done.stdout
     assert "GOMEMLIMIT" not in done.stdout
     assert json.loads(call("--metrics", files[1], "-o", "json").stdout)["runtime"] == "node"
-    assert "Node: " in call("--metrics", files[1], "-o", "html").stdout
+    page = call("--metrics", files[1], "-o", "html").stdout
+    assert "--max-old-space-size" in page
+    assert "GOMEMLIMIT" not in page
 
 
 def test_a_live_service_without_pprof_is_asked_for_its_metrics():
