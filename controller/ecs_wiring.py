@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
+import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from botocore.client import BaseClient
 
 from controller.clients.aws import Account, AwsClients
-from controller.clients.cloudwatch import CloudWatchMemorySource
+from controller.clients.cloudwatch import Spending
 from controller.clients.context_keeper import EvidenceContextKeeper
 from controller.clients.diagnostician import EvidenceDiagnostician
 from controller.clients.evidence_store import EvidenceStore
@@ -24,25 +25,24 @@ from controller.clients.profiler import PprofProfiler
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.clients.reporter import EvidenceReporter
+from controller.clients.s3_evidence import S3EvidenceStore, S3Location, s3_client
 from controller.clients.telemetry import PrometheusTelemetry
 from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Limits, Powers
+from controller.ecs_parts import EcsParts
 from controller.evidence.retention import EvidenceLimits
-from controller.inventory.workload import Workload, WorkloadRef
-from controller.platforms.ecs.api import EcsApi
-from controller.platforms.ecs.context import EcsContext
+from controller.platforms.ecs.bucket import BucketState
 from controller.platforms.ecs.events import EcsEvents
-from controller.platforms.ecs.inventory import EcsInventory
+from controller.platforms.ecs.lease import BucketLease
 from controller.platforms.ecs.lock import DirectoryLock
-from controller.platforms.ecs.pace import Pace
-from controller.platforms.ecs.records import DirectoryRecords
-from controller.platforms.ecs.registry import EcrTags
-from controller.platforms.ecs.restarts import EcsRestarts
+from controller.platforms.ecs.place import StateDirectory, StatePlace
+from controller.platforms.ecs.records import StateRecords
+from controller.platforms.ecs.state import DirectoryState, StateStore, UnreadableDocument
 from controller.policy.book import PolicyBook
-from controller.policy.memory_policy import EcsTarget
 from controller.ports import MemorySource, PlatformUnavailable, World
 from controller.reporting.census import Census
 from controller.sweep.flow import Sweeper
+from controller.sweep.interval import SHORTEST, until_next_sweep
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
 
@@ -56,14 +56,16 @@ LONGEST_SETTLEMENT = timedelta(seconds=30)
 class EcsSettings:
     """What the command line of `bilgepump ecs` says."""
 
-    state: Path
+    state: StatePlace
+    state_region: str = ""
     interval: timedelta
     sample_interval_seconds: int = 60
     prometheus_url: str = ""
     event_bus: str = ""
     event_region: str = ""
-    evidence_maximum_bytes: int = 2**30
-    evidence_maximum_age: timedelta = timedelta(days=30)
+    evidence_limits: EvidenceLimits = field(
+        default_factory=lambda: EvidenceLimits(maximum_bytes=2**30, maximum_age=timedelta(days=30))
+    )
     concurrent_remediations: int = 1
     allow_loopback: bool = False
     capture: bool = True
@@ -75,60 +77,119 @@ def clock() -> datetime:
     return datetime.now(UTC)  # noqa: TID251  (the one clock of `bilgepump ecs`)
 
 
+def state_store(place: StatePlace, clients: AwsClients, region: str) -> StateStore:
+    """Where documents are kept; `region` is the bucket's."""
+    if isinstance(place, StateDirectory):
+        return DirectoryState(place.path)
+    return BucketState(clients.reader(Account(region=region), "s3"), place.bucket, place.prefix)
+
+
+def evidence_at(place: StatePlace, region: str, limits: EvidenceLimits) -> EvidenceStore:
+    """Where profiles and reports are kept: `evidence` below the place."""
+    if isinstance(place, StateDirectory):
+        return VolumeEvidenceStore(place.path / "evidence", limits)
+    prefix = f"{place.prefix}/evidence/".lstrip("/")
+    return S3EvidenceStore(s3_client(region), S3Location(bucket=place.bucket, prefix=prefix), limits)
+
+
+def records_at(place: StatePlace, region: str) -> StateRecords:
+    """The records in a place, for those who only read."""
+    return StateRecords(state_store(place, AwsClients(), region))
+
+
+async def copy_incidents(place: StatePlace, region: str, to: StateDirectory) -> None:
+    """Copies the incidents of a place into a directory. Raises PlatformUnavailable."""
+
+    def copy() -> None:
+        source, target = state_store(place, AwsClients(), region), DirectoryState(to.path)
+        for key in source.keys("incidents"):
+            with suppress(UnreadableDocument):
+                if (kept := source.read(key)) is not None:
+                    target.create(key, kept.document)
+
+    await asyncio.to_thread(copy)
+
+
 class EcsController:
-    """Sweeps over ECS services while it holds the lock of its state directory."""
+    """Sweeps over ECS services while it holds the lock of its state."""
 
     def __init__(
         self,
         sweeper: Sweeper,
         book: PolicyBook,
-        lock: DirectoryLock,
+        leadership: DirectoryLock | BucketLease,
         telemetry: PrometheusTelemetry,
+        parts: EcsParts,
         courier: Courier,
-    ):
+    ) -> None:
         self._sweeper = sweeper
         self._book = book
-        self._lock = lock
+        self._leadership = leadership
         self._telemetry = telemetry
+        self._parts = parts
         self._courier = courier
 
     @property
-    def leads(self) -> bool:
-        """Whether the lock is ours; takes it where it is free."""
-        return self._lock.acquire()
+    def spending(self) -> Spending | None:
+        """What CloudWatch costs, once it was asked."""
+        return self._parts.spending
+
+    @property
+    def calls(self) -> int:
+        """How many calls of the ECS API were made so far."""
+        return self._parts.calls
 
     async def sweep(self) -> Census:
         """One sweep. Raises PlatformUnavailable."""
-        started_at = clock()
+        started_at, calls = clock(), self.calls
         census = await self._sweeper.sweep(self._book, started_at)
         ended_at = clock()
         self._telemetry.swept(census, (ended_at - started_at).total_seconds(), ended_at)
+        logger.info("swept", extra={"services": len(census.decided), "ecs_calls": self.calls - calls})
         return census
 
-    async def settle(self) -> None:
-        """Waits a while for notifications and notes what was told. Raises PlatformUnavailable."""
-        await self._courier.settle(LONGEST_SETTLEMENT)
-        await self._sweeper.note_notifications()
+    async def once(self) -> Census:
+        """One sweep by the copy that leads. Raises PlatformUnavailable where another one does."""
+        if not await self._leadership.claim():
+            raise PlatformUnavailable(f"another copy holds {self._leadership}")
+        keeping = asyncio.ensure_future(self._leadership.keep())
+        try:
+            census = await self.sweep()
+            await self._courier.settle(LONGEST_SETTLEMENT)
+            await self._sweeper.note_notifications()
+            return census
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
 
     async def run(self, interval: timedelta) -> None:
-        """Sweeps at an interval until SIGTERM or SIGINT."""
+        """Sweeps until SIGTERM or SIGINT: at `interval`, or sooner where something is near danger."""
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        while not stop.is_set():
-            if self.leads:
-                await self._sweep_or_log()
-            else:
-                logger.info("another copy holds the lock")
-            try:
-                async with asyncio.timeout(interval.total_seconds()):
-                    await stop.wait()
-            except TimeoutError:
-                continue
-
-    async def _sweep_or_log(self) -> None:
+        await self._leadership.claim()
+        keeping = asyncio.ensure_future(self._leadership.keep())
         try:
-            await self.sweep()
+            while not stop.is_set():
+                if keeping.done():
+                    keeping.result()
+                pause = await self._turn(interval)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause.total_seconds()):
+                        await stop.wait()
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+
+    async def _turn(self, interval: timedelta) -> timedelta:
+        """A sweep, where this copy leads; how long to wait for the next."""
+        if not self._leadership.held:
+            logger.info("another copy holds the lock", extra={"lock": str(self._leadership)})
+            return min(interval, AGAIN)
+        try:
+            return until_next_sweep(await self.sweep(), clock(), interval)
         except PlatformUnavailable as error:
             logger.warning("sweep ended early", extra={"why": str(error)})
             self._telemetry.failed("platform")
@@ -136,6 +197,11 @@ class EcsController:
             # A bug in one sweep must not end the controller: the next one tries again.
             logger.exception("sweep failed")
             self._telemetry.failed("sweep")
+        return interval
+
+
+AGAIN = timedelta(seconds=10)
+"""How often a copy that waits looks whether it leads by now."""
 
 
 @asynccontextmanager
@@ -144,91 +210,73 @@ async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterat
     async with AsyncExitStack() as stack:
         telemetry = PrometheusTelemetry()
         pprof = await stack.enter_async_context(PprofClient(clock))
-        lock = DirectoryLock(settings.state)
-        stack.callback(lock.release)
+        parts = EcsParts(
+            lambda: book.accepted,
+            clock=clock,
+            told=telemetry.spent,
+            may_be_loopback=settings.allow_loopback,
+        )
+        leadership = _leadership(settings, parts.clients)
+        stack.push_async_callback(leadership.release)
         courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
-        store = _store(settings)
-        upkeep = asyncio.create_task(keep_within_limits(store, lock.acquire, clock, telemetry.evidence_kept))
+        store = evidence_at(settings.state, settings.state_region, settings.evidence_limits)
+        upkeep = asyncio.create_task(
+            keep_within_limits(store, lambda: leadership.held, clock, telemetry.evidence_kept)
+        )
         stack.callback(upkeep.cancel)
-        world = _world(settings, book, lock, telemetry, pprof, store, courier)
+        world = _world(settings, parts, leadership, telemetry, pprof, store, courier)
         limits = SweepLimits(
             powers=Powers(capture=settings.capture),
             limits=Limits(concurrent=settings.concurrent_remediations),
         )
-        yield EcsController(Sweeper(world, lambda: limits, Retention()), book, lock, telemetry, courier)
+        sweeper = Sweeper(world, lambda: limits, Retention())
+        yield EcsController(sweeper, book, leadership, telemetry, parts, courier)
+
+
+def _leadership(settings: EcsSettings, clients: AwsClients) -> DirectoryLock | BucketLease:
+    place = settings.state
+    if isinstance(place, StateDirectory):
+        return DirectoryLock(place.path)
+    client = clients.reader(Account(region=settings.state_region), "s3")
+    return BucketLease(client, place.bucket, place.prefix, identity=_identity())
+
+
+def _identity() -> str:
+    """This process and no other."""
+    return f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def _world(
     settings: EcsSettings,
-    book: PolicyBook,
-    lock: DirectoryLock,
+    parts: EcsParts,
+    leadership: DirectoryLock | BucketLease,
     telemetry: PrometheusTelemetry,
     pprof: PprofClient,
     store: EvidenceStore,
     courier: Courier,
 ) -> World:
-    clients = AwsClients()
-    api = _apis(clients)
-    inventory = EcsInventory(
-        api,
-        lambda: book.accepted,
-        lambda target: EcrTags(
-            lambda region: clients.reader(replace(account_of(target), region=region), "ecr")
-        ),
-        may_be_loopback=settings.allow_loopback,
-    )
     bus = settings.event_bus
-    events = clients.reader(Account(region=settings.event_region), "events") if bus else None
+    events: BaseClient | None = (
+        parts.clients.reader(Account(region=settings.event_region), "events") if bus else None
+    )
     diagnostician = EvidenceDiagnostician(store)
-
-    def api_of(ref: WorkloadRef) -> EcsApi | None:
-        region, cluster, _ = ref.name.split("/")
-        target = inventory.target(region, cluster)
-        return api(target) if target else None
-
     return World(
-        memory_sources={"default": _memory(settings, clients, inventory)},
-        inventory=inventory,
-        remediator=EcsRestarts(inventory, api),
+        memory_sources={"default": _memory(settings, parts)},
+        inventory=parts.inventory,
+        remediator=parts.restarts,
         profiler=PprofProfiler(pprof, store, telemetry, clock),
-        context=EvidenceContextKeeper(EcsContext(api_of), store, telemetry, clock),
+        context=EvidenceContextKeeper(parts.context, store, telemetry, clock),
         diagnostician=diagnostician,
         reporter=EvidenceReporter(store, diagnostician),
-        records=DirectoryRecords(settings.state),
+        records=StateRecords(state_store(settings.state, parts.clients, settings.state_region)),
         announcer=EcsEvents(events, bus=bus),
         messenger=courier,
-        leadership=lock,
+        leadership=leadership,
         telemetry=telemetry,
     )
 
 
-def _store(settings: EcsSettings) -> EvidenceStore:
-    limits = EvidenceLimits(
-        maximum_bytes=settings.evidence_maximum_bytes, maximum_age=settings.evidence_maximum_age
-    )
-    return VolumeEvidenceStore(settings.state / "evidence", limits)
-
-
-def account_of(target: EcsTarget) -> Account:
-    """Where a target is, and as whom it is looked at."""
-    return Account(region=target.region, role_arn=target.assume_role_arn, external_id=target.external_id)
-
-
-def _apis(clients: AwsClients) -> Callable[[EcsTarget], EcsApi]:
-    """One API per account and region, so that all its calls share one bucket."""
-    apis: dict[Account, EcsApi] = {}
-
-    def api(target: EcsTarget) -> EcsApi:
-        account = account_of(target)
-        if account not in apis:
-            reader, writer = clients.reader(account, "ecs"), clients.writer(account, "ecs")
-            apis[account] = EcsApi(reader, writer, clock=clock, pace=Pace())
-        return apis[account]
-
-    return api
-
-
-def _memory(settings: EcsSettings, clients: AwsClients, inventory: EcsInventory) -> MemorySource:
+def _memory(settings: EcsSettings, parts: EcsParts) -> MemorySource:
     if settings.prometheus_url:
         return PrometheusMemorySource(
             PrometheusSettings(
@@ -237,13 +285,7 @@ def _memory(settings: EcsSettings, clients: AwsClients, inventory: EcsInventory)
                 sample_interval_seconds=float(settings.sample_interval_seconds),
             )
         )
-
-    def client(workload: Workload) -> BaseClient:
-        region, cluster, _ = workload.ref.name.split("/")
-        target = inventory.target(region, cluster)
-        account = account_of(target) if target else Account(region=region)
-        return clients.reader(account, "cloudwatch")
-
-    return CloudWatchMemorySource(
-        client, lambda: inventory.seen, sample_interval_seconds=settings.sample_interval_seconds
+    return parts.cloudwatch(
+        sample_interval_seconds=settings.sample_interval_seconds,
+        sweep_interval=min(settings.interval, SHORTEST),
     )

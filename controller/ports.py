@@ -102,8 +102,17 @@ class AlertSource(Protocol):
 class Inventory(Protocol):
     """What runs."""
 
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """
+        By policy (`namespace/name`): why its part of the platform could not be read in the last `workloads`.
+
+        What runs there is not known, which is not the same as gone.
+        """
+        ...
+
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
-        """Every workload of these namespaces. Raises PlatformUnavailable."""
+        """Every workload of these namespaces. Raises PlatformUnavailable where nothing could be read."""
         ...
 
     async def workload(self, ref: WorkloadRef) -> Workload | None:

@@ -21,8 +21,13 @@ from controller.clients.s3_evidence import S3Location
 from controller.decision.situation import Limits
 from controller.evidence.replica_context import LogLimits
 from controller.evidence.retention import EvidenceLimits
+from controller.policy.ecs_access import EcsAccess, EcsRole
+from controller.policy.syntax import AWS_REGION, ECS_NAME, ROLE_ARN
 from controller.policy.units import parse_bytes, parse_duration
 from controller.sweep.alerts import BlockingAlerts
+
+CLOUDWATCH = "cloudwatch"
+"""The name under which policies ask for CloudWatch's memory of ECS tasks."""
 
 
 class ConfigurationError(Exception):
@@ -87,6 +92,48 @@ class MetricsSource(_Section):
             timeout_seconds=self.timeout.total_seconds(),
             sample_interval_seconds=self.sample_interval.total_seconds(),
             maximum_response_bytes=self.maximum_response_bytes,
+        )
+
+
+class EcsRoleSettings(_Section):
+    """One IAM role that policies of some namespaces may name in `target.ecs`."""
+
+    arn: str = Field(default="", pattern=rf"^({ROLE_ARN})?$")
+    """Empty: the controller's own role."""
+    namespaces: tuple[str, ...] = Field(min_length=1)
+    clusters: tuple[Annotated[str, Field(pattern=rf"^{AWS_REGION}/{ECS_NAME}$")], ...] = ()
+    """As `region/cluster`; empty for all that the role itself may see."""
+    remediate: bool = True
+    """Whether it may also be used to act, and not only to look."""
+
+
+class CloudWatchSettings(_Section):
+    """The metrics source for ECS that is called `cloudwatch`."""
+
+    sample_interval: Duration = timedelta(seconds=60)
+
+
+class EcsSettings(_Section):
+    """Amazon ECS. Without a role no policy may look at it."""
+
+    roles: tuple[EcsRoleSettings, ...] = ()
+    cloudwatch: CloudWatchSettings = CloudWatchSettings()
+    allow_loopback: bool = False
+    """Profiles may be taken from tasks on 127.0.0.0/8: for demonstrations and tests."""
+
+    @property
+    def access(self) -> EcsAccess:
+        """Who may use which role."""
+        return EcsAccess(
+            tuple(
+                EcsRole(
+                    arn=role.arn,
+                    namespaces=role.namespaces,
+                    clusters=role.clusters,
+                    remediate=role.remediate,
+                )
+                for role in self.roles
+            )
         )
 
 
@@ -252,6 +299,7 @@ class Settings(_Section):
     http: HttpSettings = HttpSettings()
     lease: LeaseSettings = LeaseSettings()
     notifications: NotificationSettings = NotificationSettings()
+    ecs: EcsSettings = EcsSettings()
 
     @property
     def metrics_namespaces(self) -> frozenset[str]:
@@ -265,6 +313,10 @@ class Settings(_Section):
         names = [source.name for source in self.metrics_sources]
         if len(set(names)) < len(names):
             raise ValueError(f"`metricsSources` must have different names (are {', '.join(names)})")
+        if self.ecs.roles and CLOUDWATCH in names:
+            raise ValueError(
+                f"`metricsSources` must not name `{CLOUDWATCH}`: with `ecs.roles` that is built in"
+            )
         if self.sweep_interval < timedelta(seconds=1):
             raise ValueError(f"`sweepInterval` must be at least 1s (is {self.sweep_interval})")
         return self

@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from controller.clients.s3_evidence import S3EvidenceStore, s3_client
 from controller.clients.telemetry import PrometheusTelemetry
 from controller.clients.volume_evidence import VolumeEvidenceStore
 from controller.decision.situation import Powers
+from controller.ecs_parts import EcsParts
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.operator.endpoints import own_routes, serve
 from controller.operator.incident_files import IncidentFiles
 from controller.operator.policies import WatchedPolicies
 from controller.operator.schedule import Schedule
+from controller.platforms.both import ContextOfBoth, EventsOnPolicies, InventoryOfBoth, RemediatorOfBoth
 from controller.platforms.kubernetes.api import KubernetesApi, connect
 from controller.platforms.kubernetes.context import KubernetesContext
 from controller.platforms.kubernetes.events import KubernetesEvents
@@ -37,8 +40,9 @@ from controller.platforms.kubernetes.lease import Lease
 from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.platforms.kubernetes.restarts import KubernetesRestarts
 from controller.platforms.kubernetes.reviewer import KubernetesReviewer
+from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import World
-from controller.settings import ConfigurationError, Settings, read_settings
+from controller.settings import CLOUDWATCH, ConfigurationError, Settings, read_settings
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
@@ -62,12 +66,15 @@ async def run(settings: Settings, settings_file: Path) -> None:
         lease = _lease(api, settings)
         store = _store(settings)
         courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
-        world = _world(settings, api, lease, telemetry, pprof, store, courier)
         policies = WatchedPolicies(
             api,
             namespaces=settings.watch_namespaces,
             allow_short_lookback=settings.allow_short_lookback,
+            ecs_access=settings.ecs.access,
         )
+        world = _world(settings, api, lease, telemetry, pprof, store, courier)
+        if settings.ecs.roles:
+            world = _with_ecs(world, settings, api, policies, telemetry, store)
         schedule = Schedule(
             sweeper=Sweeper(
                 world, _limits(settings, settings_file), Retention(keep_per_workload=settings.incidents.keep)
@@ -152,6 +159,45 @@ def _world(
         messenger=courier,
         leadership=lease,
         telemetry=telemetry,
+    )
+
+
+def _with_ecs(
+    world: World,
+    settings: Settings,
+    api: KubernetesApi,
+    policies: WatchedPolicies,
+    telemetry: PrometheusTelemetry,
+    store: EvidenceStore,
+) -> World:
+    """The same world with ECS services in it."""
+
+    def accepted() -> Sequence[MemoryPolicy]:
+        return policies.accepted
+
+    parts = EcsParts(
+        accepted,
+        clock=clock,
+        told=telemetry.spent,
+        may_not_act=settings.ecs.access.may_not_act,
+        may_be_loopback=settings.ecs.allow_loopback,
+    )
+    cloudwatch = parts.cloudwatch(
+        sample_interval_seconds=int(settings.ecs.cloudwatch.sample_interval.total_seconds()),
+        sweep_interval=settings.sweep_interval,
+    )
+    return replace(
+        world,
+        memory_sources={**world.memory_sources, CLOUDWATCH: cloudwatch},
+        inventory=InventoryOfBoth(world.inventory, parts.inventory, accepted),
+        remediator=RemediatorOfBoth(world.remediator, parts.restarts),
+        context=EvidenceContextKeeper(
+            ContextOfBoth(KubernetesContext(api, settings.evidence.logs.limits), parts.context),
+            store,
+            telemetry,
+            clock,
+        ),
+        announcer=EventsOnPolicies(world.announcer, parts.inventory, accepted),
     )
 
 

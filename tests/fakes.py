@@ -130,6 +130,7 @@ def a_leaking_situation(**changes: Any) -> Situation:
 class FakeInventory:
     def __init__(self, *workloads: Workload) -> None:
         self.standing = {workload.ref: workload for workload in workloads}
+        self.unread: dict[str, str] = {}
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
         return tuple(one for one in self.standing.values() if one.ref.namespace in namespaces)

@@ -1,11 +1,9 @@
 """`bilgepump ecs`: the controller for Amazon ECS, without Kubernetes."""
 
 import asyncio
-import shutil
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,30 +14,26 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from controller.cli.options import (
+    DurationParam,
+    PlaceParam,
+    log_level_option,
+    short_lookback_option,
+    state_region_option,
+)
 from controller.clients.notifications.settings import NotificationSettings
 from controller.decision.outcome import Action
+from controller.platforms.ecs.place import StateDirectory, StatePlace
 from controller.policy.book import PolicyBook, RejectedPolicy, read_policy
+from controller.policy.ecs_access import ambiguous
 from controller.policy.memory_policy import MemoryPolicy
-from controller.policy.units import parse_duration
 from controller.ports import PlatformUnavailable
 from controller.reporting.census import Census, Seen
 from controller.settings import ConfigurationError, read_notifications
 
 if TYPE_CHECKING:
+    from controller.clients.cloudwatch import Spending
     from controller.ecs_wiring import EcsSettings
-
-
-class _Duration(click.ParamType[timedelta]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """A duration as in policies."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(str(value))
-        except ValueError:
-            self.fail("must be a duration such as 60s or 5m", param, ctx)
 
 
 @click.command()
@@ -58,25 +52,27 @@ class _Duration(click.ParamType[timedelta]):
 )
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PlaceParam(),
     required=True,
     envvar="BILGEPUMP_STATE",
-    help="Directory for incidents, evidence and the lock; it must outlive this process.",
+    metavar="DIR|s3://BUCKET/PREFIX",
+    help="Directory or bucket for incidents, evidence and the lock; it must outlive this process.",
 )
+@state_region_option
 @click.option("--once", is_flag=True, help="One sweep, a table of what was found, and out.")
 @click.option(
     "--dry-run", is_flag=True, help="The same, but nothing is captured, restarted, written or posted."
 )
 @click.option(
     "--interval",
-    type=_Duration(),
+    type=DurationParam(),
     default="5m",
     show_default=True,
-    help="Time between sweeps; each asks CloudWatch for one metric per container.",
+    help="Longest time between sweeps; near danger it is a minute.",
 )
 @click.option(
     "--sample-interval",
-    type=_Duration(),
+    type=DurationParam(),
     default="60s",
     show_default=True,
     help="How often memory is measured: 60s by Container Insights.",
@@ -91,27 +87,18 @@ class _Duration(click.ParamType[timedelta]):
     type=click.Path(path_type=Path, dir_okay=False),
     help="A YAML file that says who is told of what (docs/notifications.md).",
 )
-@click.option(
-    "--allow-short-lookback",
-    is_flag=True,
-    help="Let policies remediate on a lookback below two hours: for demonstrations and tests.",
-)
+@short_lookback_option
 @click.option(
     "--allow-loopback",
     is_flag=True,
     help="Take profiles from tasks on 127.0.0.0/8: for demonstrations and tests.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="How much is logged, as JSON lines on standard error.",
-)
+@log_level_option
 def ecs(
     files: tuple[TextIO, ...],
     policy_text: str,
-    state: Path,
+    state: StatePlace,
+    state_region: str,
     once: bool,
     dry_run: bool,
     interval: timedelta,
@@ -128,8 +115,8 @@ def ecs(
 
     Example: bilgepump ecs --policy policy.yaml --state /var/lib/bilgepump
 
-    Exit codes: 0 done or stopped by a signal, 1 AWS or the state directory did not answer or another copy
-    runs, 2 a policy or the notifications' settings cannot be used.
+    Exit codes: 0 done or stopped by a signal, 1 AWS or the state did not answer or another copy runs, 2 a
+    policy or the notifications' settings cannot be used.
     """
     from controller.ecs_wiring import EcsSettings
     from controller.json_logs import configure_logging
@@ -142,52 +129,59 @@ def ecs(
     except ConfigurationError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
+    region = next((one.target.ecs.region for one in book.accepted if one.target.ecs), "")
     settings = EcsSettings(
         state=state,
+        state_region=state_region or region,
         interval=interval,
         sample_interval_seconds=int(sample_interval.total_seconds()),
         prometheus_url=prometheus,
         event_bus=event_bus,
-        event_region=next((one.target.ecs.region for one in book.accepted if one.target.ecs), ""),
+        event_region=region,
         allow_loopback=allow_loopback,
         notifications=notifications,
     )
     try:
-        work = _look(settings, book) if dry_run else _run(settings, book, once=once)
-        census = asyncio.run(work)
+        found = asyncio.run(_look(settings, book) if dry_run else _run(settings, book, once=once))
     except PlatformUnavailable as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    if census is not None:
-        _print(census)
+    if found is not None:
+        _print(found)
 
 
-async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool) -> Census | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What one sweep found, and what it took."""
+
+    census: Census
+    ecs_calls: int
+    spending: "Spending | None"
+
+
+async def _run(settings: "EcsSettings", book: PolicyBook, *, once: bool) -> _Found | None:
     from controller.ecs_wiring import ecs_controller
 
     async with ecs_controller(settings, book) as controller:
         if not once:
             await controller.run(settings.interval)
             return None
-        if not controller.leads:
-            raise PlatformUnavailable(f"another copy holds {settings.state / 'lock'}")
-        census = await controller.sweep()
-        await controller.settle()
-        return census
+        census = await controller.once()
+        return _Found(census=census, ecs_calls=controller.calls, spending=controller.spending)
 
 
-async def _look(settings: "EcsSettings", book: PolicyBook) -> Census:
+async def _look(settings: "EcsSettings", book: PolicyBook) -> _Found:
     """A sweep on a copy of the incidents, which is thrown away; without the lock it never acts."""
-    from controller.ecs_wiring import ecs_controller
+    from controller.ecs_wiring import copy_incidents, ecs_controller
 
     with TemporaryDirectory(prefix="bilgepump-") as folder:
-        kept, copy = settings.state / "incidents", Path(folder) / "incidents"
-        if kept.is_dir():
-            shutil.copytree(kept, copy)
-        settings = replace(settings, state=Path(folder), event_bus="", capture=False)
+        copy = StateDirectory(Path(folder))
+        await copy_incidents(settings.state, settings.state_region, copy)
+        settings = replace(settings, state=copy, event_bus="", capture=False)
         settings = replace(settings, notifications=NotificationSettings())
         async with ecs_controller(settings, book) as controller:
-            return await controller.sweep()
+            census = await controller.sweep()
+            return _Found(census=census, ecs_calls=controller.calls, spending=controller.spending)
 
 
 def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
@@ -212,27 +206,13 @@ def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
     problems += [
         f"{key} is there more than once" for key in sorted({one for one in keys if keys.count(one) > 1})
     ]
-    problems += _ambiguous(accepted)
+    problems += sorted(set(ambiguous(accepted).values()))
     if not accepted and not problems:
         problems.append("no MemoryPolicy was given: use --policy, or BILGEPUMP_POLICY")
     if problems:
         click.echo("\n".join(problems), err=True)
         sys.exit(2)
     return PolicyBook(accepted=tuple(accepted))
-
-
-def _ambiguous(policies: Sequence[MemoryPolicy]) -> Iterator[str]:
-    """A service's name tells region and cluster, so each must be reached in one way only."""
-    ways: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
-    for policy in policies:
-        if ecs := policy.target.ecs:
-            ways[ecs.region, ecs.cluster].add((ecs.assume_role_arn, ecs.external_id))
-    for (region, cluster), found in ways.items():
-        if len(found) > 1:
-            yield (
-                f"cluster {cluster} of {region} is reached with different `assumeRoleArn` or `externalId`; "
-                "govern each account with its own `bilgepump ecs`"
-            )
 
 
 def _with_identity(document: Any) -> dict[str, Any]:
@@ -244,13 +224,21 @@ def _with_identity(document: Any) -> dict[str, Any]:
     return {**whole, "metadata": {"namespace": "default", "uid": name, **metadata}}
 
 
-def _print(census: Census) -> None:
+def _print(found: _Found) -> None:
+    census, spending = found.census, found.spending
     table = Table("SERVICE", "TASKS", "VERDICT", "GROWTH", "DECISION", "BECAUSE", box=None, pad_edge=False)
     for seen in census.decided:
         table.add_row(*_row(seen))
-    Console().print(table)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
     if not census.decided:
         click.echo("no service is governed by these policies", err=True)
+    click.echo(f"{found.ecs_calls} calls of the ECS API")
+    if spending is not None:
+        click.echo(
+            f"{spending.metrics_asked} metrics of CloudWatch; at the pace of now "
+            f"{spending.metrics_per_month} a month, about USD {spending.dollars_per_month:.2f}"
+        )
 
 
 def _row(seen: Seen) -> tuple[str, ...]:

@@ -1,15 +1,16 @@
-"""`bilgepump incidents`: what `kubectl get memi` shows, from the state directory of `bilgepump ecs`."""
+"""`bilgepump incidents`: what `kubectl get memi` shows, from the state of `bilgepump ecs`."""
 
 import json
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from controller.platforms.ecs.records import DirectoryRecords
+from controller.cli.options import PlaceParam, state_region_option
+from controller.platforms.ecs.place import StatePlace
+from controller.ports import PlatformUnavailable
 from controller.reporting.incident import Incident
 from controller.reporting.incident_document import to_document
 
@@ -21,21 +22,28 @@ WIDE = 200
 @click.argument("name", required=False)
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=PlaceParam(),
     required=True,
     envvar="BILGEPUMP_STATE",
-    help="The directory that `bilgepump ecs` was given.",
+    metavar="DIR|s3://BUCKET/PREFIX",
+    help="The directory or bucket that `bilgepump ecs` was given.",
 )
+@state_region_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def incidents(name: str | None, state: Path, output: str) -> None:
+def incidents(name: str | None, state: StatePlace, state_region: str, output: str) -> None:
     """
     List incidents, or tell the story of the one called NAME.
 
     Example: bilgepump incidents --state /var/lib/bilgepump api-3f2a91c0de
 
-    Exit codes: 0 shown, 1 there is no incident of that name.
+    Exit codes: 0 shown, 1 there is no incident of that name or the state could not be read.
     """
-    kept = DirectoryRecords(state).read_all()
+    from controller.ecs_wiring import records_at
+
+    try:
+        kept = records_at(state, state_region).read_all()
+    except PlatformUnavailable as error:
+        raise click.ClickException(str(error)) from error
     chosen = [one for one in kept if name in (None, one.name)]
     if name is not None and not chosen:
         known = ", ".join(one.name for one in kept) or "none"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from controller.cli.options import log_level_option, short_lookback_option
 from controller.ports import PlatformUnavailable
 from controller.settings import ConfigurationError, read_settings
 
@@ -17,18 +18,8 @@ from controller.settings import ConfigurationError, read_settings
     required=True,
     help="The settings file, as the chart writes it.",
 )
-@click.option(
-    "--allow-short-lookback",
-    is_flag=True,
-    help="Let policies remediate on a lookback below two hours: for demonstrations and tests.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="How much is logged, as JSON lines on standard error.",
-)
+@short_lookback_option
+@log_level_option
 def run(config: Path, allow_short_lookback: bool, log_level: str) -> None:
     """
     Run the controller: in a pod, or anywhere with a kubeconfig.

@@ -7,14 +7,16 @@ ListMetrics, since a search expression that finds nothing answers "Complete". El
 `MemoryUtilization`, always its `Maximum`: an average over ten tasks hides the one that leaks. That one series
 stands for every task of the service, so what it shows counts as a leak of all.
 
-A response's blocks are CloudWatch's own periods, so one number per block travels.
+A response's blocks are CloudWatch's own periods, so one number per block travels. Every metric that is asked
+for costs money, so each series is asked again only when `controller.metrics.pace` says that it could have
+come near danger meanwhile.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -24,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from controller.inventory.workload import Container, Replica, Workload
 from controller.metrics.floors import FloorRing
+from controller.metrics.pace import looks
 from controller.metrics.series import BlockMatrix, ContainerKey, Matrix, Signal
 from controller.ports import MemoryRequest, MetricsUnavailable
 
@@ -38,6 +41,10 @@ FRESH_SECONDS = 600
 """Container Insights comes up to a few minutes late; nothing for ten minutes is no data."""
 DOLLARS_PER_METRIC = 0.01 / 1000
 """Price of GetMetricData per metric asked for, in most regions (CloudWatch pricing)."""
+
+MONTH_SECONDS = 365 * 86400 / 12
+JITTER_SECONDS = 5.0
+"""Sweeps do not come to the second."""
 
 _HIGH_RESOLUTION = (1, 5, 10, 30)
 """Periods below a minute that CloudWatch takes (API reference, MetricStat)."""
@@ -58,6 +65,28 @@ class _Wanted:
 class _Holding:
     ring: FloorRing
     fetched: dict[str, int] = field(default_factory=dict)
+    due: dict[str, float] = field(default_factory=dict)
+    """By series: when it is asked again, in Unix time."""
+    pace: dict[str, float] = field(default_factory=dict)
+    """By series: the seconds between two looks."""
+    asked: dict[str, tuple[ContainerKey, ...]] = field(default_factory=dict)
+    """The series of the last question, and the containers they tell of."""
+    by_client: dict[int, set[str]] = field(default_factory=dict)
+    """The names of the series that a client answers for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What a source costs."""
+
+    metrics_asked: int
+    """So far."""
+    metrics_per_month: int
+    """At the pace of now."""
+    dollars_per_month: float
+    """At list price."""
+    nearest_seconds: float
+    """The time between two looks at what is nearest to danger."""
 
 
 class CloudWatchMemorySource:
@@ -72,11 +101,19 @@ class CloudWatchMemorySource:
         workloads: Callable[[], Sequence[Workload]],
         *,
         sample_interval_seconds: int = 60,
+        sweep_interval: timedelta = timedelta(minutes=1),
+        on_spent: Callable[[Spending], None] = lambda spending: None,  # noqa: ARG005
     ) -> None:
-        """`client` answers for a workload's account and region."""
+        """
+        `client` answers for a workload's account and region.
+
+        `on_spent` is called from another thread after every question, and only then.
+        """
         self._client = client
         self._workloads = workloads
         self._sample_interval_seconds = sample_interval_seconds
+        self._sweep_seconds = sweep_interval.total_seconds()
+        self._on_spent = on_spent
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudwatch")
         self._holdings: dict[tuple[int, int], _Holding] = {}
         self._starts: dict[ContainerKey, float] = {}
@@ -90,9 +127,20 @@ class CloudWatchMemorySource:
         return await loop.run_in_executor(self._executor, self._refresh, request, now)
 
     @property
-    def dollars(self) -> float:
-        """What the calls so far cost, at list price."""
-        return self.metrics_asked * DOLLARS_PER_METRIC
+    def spending(self) -> Spending:
+        """What it costs, and will if nothing changes."""
+        paces = [
+            max(pace, self._sweep_seconds)
+            for holding in self._holdings.values()
+            for pace in holding.pace.values()
+        ]
+        monthly = sum(MONTH_SECONDS / pace for pace in paces)
+        return Spending(
+            metrics_asked=self.metrics_asked,
+            metrics_per_month=round(monthly),
+            dollars_per_month=monthly * DOLLARS_PER_METRIC,
+            nearest_seconds=min(paces, default=0.0),
+        )
 
     def period_seconds(self, request: MemoryRequest) -> int:
         """The block width: a period that CloudWatch takes, no shorter than the samples."""
@@ -108,18 +156,35 @@ class CloudWatchMemorySource:
         holding = self._holdings.setdefault(
             (width, blocks), _Holding(FloorRing(blocks=blocks, block_seconds=width))
         )
-        end = int(now.timestamp()) // width * width
-        holding.ring.advance(end)
+        ring = holding.ring
+        ring.advance(int(now.timestamp()) // width * width)
         workloads = [one for one in self._workloads() if one.ref.namespace in request.namespaces]
         self._remember(workloads)
+        asked = False
         try:
             for client, some in self._by_client(workloads):
-                self._fetch(holding, some, client)
+                asked |= self._fetch(holding, some, client, now.timestamp())
         except (ClientError, BotoCoreError) as error:
             raise MetricsUnavailable(f"CloudWatch: {' '.join(str(error).split())[:300]}") from error
-        _check_fresh(holding.ring, workloads)
-        holding.ring.forget_vanished()
-        return self._with_inventory(holding.ring.matrix())
+        _check_running(workloads)
+        ring.forget_vanished()
+        matrix = self._with_inventory(ring.matrix())
+        if asked:
+            self._plan(holding, matrix, now.timestamp())
+            _check_fresh(ring)
+        return matrix
+
+    def _plan(self, holding: _Holding, matrix: BlockMatrix, now: float) -> None:
+        """When each series that was asked for just now is asked for again."""
+        paces = dict(zip(matrix.keys, looks(matrix).tolist(), strict=True))
+        for name, keys in holding.asked.items():
+            known = [paces[key] for key in keys if key in paces]
+            # Nothing came of it: it is asked again by the next sweep.
+            pace = min(known, default=0.0)
+            holding.due[name] = now + pace
+            holding.pace[name] = pace or self._sweep_seconds
+        holding.asked.clear()
+        self._on_spent(self.spending)
 
     def _remember(self, workloads: Sequence[Workload]) -> None:
         """Starts and limits, which CloudWatch does not know, also of tasks that will be gone."""
@@ -139,20 +204,36 @@ class CloudWatchMemorySource:
             groups.setdefault(id(client), (client, []))[1].append(workload)
         yield from groups.values()
 
-    def _fetch(self, holding: _Holding, workloads: Sequence[Workload], client: BaseClient) -> None:
-        """Asks for all series with the same gap at once."""
+    def _fetch(
+        self, holding: _Holding, workloads: Sequence[Workload], client: BaseClient, now: float
+    ) -> bool:
+        """Asks for what is due, all series with the same gap at once; whether anything was asked for."""
         ring = holding.ring
         oldest = ring.end - (ring.blocks - 1) * ring.block_seconds
+        wanted = list(self._wanted(workloads, client))
+        self._forget(holding, client, wanted)
         by_gap: dict[int, list[_Wanted]] = {}
-        for one in self._wanted(workloads, client):
-            first = max(oldest, holding.fetched.get(_name(one), oldest))
-            by_gap.setdefault(first, []).append(one)
-        for first, wanted in by_gap.items():
-            points = (ring.end - first) // ring.block_seconds + 1
+        for one in wanted:
+            if holding.due.get(_name(one), 0.0) <= now + JITTER_SECONDS:
+                first = max(oldest, holding.fetched.get(_name(one), oldest))
+                by_gap.setdefault(first, []).append(one)
+        for first, some in by_gap.items():
+            points = (ring.end - first) // ring.block_seconds + 2
             size = max(1, min(QUERIES_PER_CALL, POINTS_PER_CALL // points) // 2)
-            for start in range(0, len(wanted), size):
-                self._ask(ring, client, wanted[start : start + size], first)
-            holding.fetched.update((_name(one), ring.end) for one in wanted)
+            for start in range(0, len(some), size):
+                self._ask(ring, client, some[start : start + size], first, now)
+            holding.fetched.update((_name(one), ring.end) for one in some)
+            holding.asked.update((_name(one), one.keys) for one in some)
+        return bool(by_gap)
+
+    def _forget(self, holding: _Holding, client: BaseClient, wanted: Sequence[_Wanted]) -> None:
+        """Series of tasks that are gone cost nothing any more."""
+        names = {_name(one) for one in wanted}
+        known = holding.by_client.get(id(client), set())
+        for name in known - names:
+            for remembered in (holding.fetched, holding.due, holding.pace):
+                remembered.pop(name, None)
+        holding.by_client[id(client)] = names
 
     def _wanted(self, workloads: Sequence[Workload], client: BaseClient) -> Iterator[_Wanted]:
         published: dict[str, list[dict[str, str]]] = {}
@@ -201,8 +282,10 @@ class CloudWatchMemorySource:
                 since=tuple(self._starts.get(key, 0.0) for key in keys),
             )
 
-    def _ask(self, ring: FloorRing, client: BaseClient, wanted: Sequence[_Wanted], first: int) -> None:
-        """One batch: the smallest and the largest value of each period."""
+    def _ask(
+        self, ring: FloorRing, client: BaseClient, wanted: Sequence[_Wanted], first: int, now: float
+    ) -> None:
+        """One batch: the smallest and the largest value of each period, the current one's so far too."""
         queries = [
             {
                 "Id": f"{stat.lower()}{number}",
@@ -219,7 +302,7 @@ class CloudWatchMemorySource:
         pages: Any = client.get_paginator("get_metric_data").paginate(
             MetricDataQueries=queries,
             StartTime=datetime.fromtimestamp(first - ring.block_seconds, UTC),
-            EndTime=datetime.fromtimestamp(ring.end, UTC),
+            EndTime=datetime.fromtimestamp(max(ring.end, ceil(now / 60) * 60), UTC),
             ScanBy="TimestampAscending",
         )
         for page in pages:
@@ -230,7 +313,9 @@ class CloudWatchMemorySource:
 
     def _with_inventory(self, matrix: BlockMatrix) -> BlockMatrix:
         """The matrix with starts and limits, and memory told as resident and as working set alike."""
-        floor, top = matrix.signals[Signal.RSS_FLOOR], matrix.signals[Signal.RSS_TOP]
+        nothing: Matrix = np.full((len(matrix.keys), matrix.blocks), np.nan, dtype=np.float32)
+        floor = matrix.signals.get(Signal.RSS_FLOOR, nothing)
+        top = matrix.signals.get(Signal.RSS_TOP, nothing)
         start, limit = np.full_like(floor, np.nan), np.full_like(floor, np.nan)
         for row, key in enumerate(matrix.keys):
             measured = np.flatnonzero(~np.isnan(floor[row]))
@@ -286,23 +371,34 @@ def _stat(wanted: _Wanted, stat: str) -> str:
 
 
 def _fold(ring: FloorRing, wanted: Sequence[_Wanted], result: Mapping[str, Any]) -> None:
-    """A period's timestamp is its begin, a block's its end."""
+    """
+    A period's timestamp is its begin, a block's its end.
+
+    What was measured since the newest block counts towards that block's top, so that danger shows at once.
+    """
     smallest = result["Id"].startswith("minimum")
     one = wanted[int(result["Id"].removeprefix("minimum" if smallest else "maximum"))]
-    ends = [at.timestamp() + ring.block_seconds for at in result["Timestamps"]]
+    values: dict[int, float] = {}
+    for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+        end = round(at.timestamp()) + ring.block_seconds
+        if end <= ring.end:
+            values[end] = value
+        elif not smallest:
+            values[ring.end] = max(value, values.get(ring.end, value))
     for key, scale, since in zip(one.keys, one.scale, one.since, strict=True):
-        points = [
-            [end, value * scale] for end, value in zip(ends, result["Values"], strict=True) if end >= since
-        ]
+        points = [[end, value * scale] for end, value in values.items() if end >= since]
         labels = {"namespace": key.namespace, "pod": key.pod, "container": key.container}
         signal = Signal.RSS_FLOOR if smallest else Signal.RSS_TOP
         ring.fold(signal, [{"metric": labels, "values": points}])
 
 
-def _check_fresh(ring: FloorRing, workloads: Sequence[Workload]) -> None:
+def _check_running(workloads: Sequence[Workload]) -> None:
     if not any(workload.replicas for workload in workloads):
         names = ", ".join(workload.ref.name for workload in workloads) or "any service"
         raise MetricsUnavailable(f"no task of {names} runs")
+
+
+def _check_fresh(ring: FloorRing) -> None:
     newest = ring.newest((Signal.RSS_FLOOR, Signal.RSS_TOP))
     if newest is None or ring.end - newest > max(FRESH_SECONDS, 3 * ring.block_seconds):
         raise MetricsUnavailable(

@@ -43,6 +43,7 @@ class PrometheusTelemetry:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
+        self._metrics_asked = 0
         self._counters: dict[Metric, Counter] = {}
         self._gauges: dict[Metric, Gauge] = {}
         self._histograms: dict[Metric, Histogram] = {}
@@ -76,6 +77,12 @@ class PrometheusTelemetry:
     def failed(self, part: str) -> None:
         """Part of a sweep ended in an error."""
         self._counters[catalogue.SWEEP_FAILURES].labels(part).inc()
+
+    def spent(self, metrics_asked: int, dollars_per_month: float) -> None:
+        """How many metrics CloudWatch was asked for so far, and what that costs a month."""
+        self._counters[catalogue.CLOUDWATCH_METRICS].inc(max(metrics_asked - self._metrics_asked, 0))
+        self._metrics_asked = metrics_asked
+        self._gauges[catalogue.CLOUDWATCH_DOLLARS].set(dollars_per_month)
 
     def leads(self, leader: bool) -> None:
         """Whether this process holds the Lease. What its last sweep found goes with it."""

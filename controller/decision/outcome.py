@@ -65,6 +65,7 @@ class HoldReason(StrEnum):
     APPROVAL_REQUIRED = "ApprovalRequired"
     APPROVAL_VOID = "ApprovalVoid"
     POWER_WITHHELD = "PowerWithheld"
+    ROLE_NOT_ALLOWED = "RoleNotAllowed"
     CAPTURE_ONLY = "CaptureOnly"
     OBSERVE_ONLY = "ObserveOnly"
     OUTCOME_UNKNOWN = "OutcomeUnknown"

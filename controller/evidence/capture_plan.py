@@ -35,7 +35,8 @@ def plan_captures(
     The captures for one incident: the worst replica, once per container that serves pprof.
 
     Replicas on the host's network are left out (their address is the node's, and who answers there is not
-    known to be the replica), and so are addresses that no replica has of its own.
+    known to be the replica), and so are addresses that no replica has of its own. An ECS task on the
+    network of its container instance is reached through the ports it has bound there, and through no other.
     """
     replica = _replica(workload, judgement.worst.key.pod)
     if replica is None:
@@ -102,10 +103,13 @@ def _replica(workload: Workload, name: str) -> Replica | None:
 def _plan(
     replica: Replica, rule: PprofRule, *, folder: str, label: str, collect_first: bool
 ) -> CapturePlan | None:
+    port = replica.reached_at(rule.container, rule.port)
+    if port is None:
+        return None
     try:
         endpoint = replica_endpoint(
             address=replica.address or "",
-            port=rule.port,
+            port=port,
             path=rule.path,
             scheme=rule.scheme,
             may_be_loopback=replica.may_be_loopback,

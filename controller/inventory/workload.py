@@ -58,8 +58,27 @@ class Replica:
     terminating: bool = False
     protected_until: datetime | None = None
     """Until when it may not be stopped (ECS task protection)."""
+    published_ports: tuple[tuple[str, int, int], ...] | None = None
+    """
+    Container, its port, and the port at `address` that leads there: only these can be reached.
+
+    None where `address` is the replica's own, with all of its ports.
+    """
     may_be_loopback: bool = False
     """Its address may be one of loopback: only where a stand-in of the platform is used."""
+
+    def reached_at(self, container: str, port: int) -> int | None:
+        """The port at `address` that leads to `port` of a container; None where none does."""
+        if self.published_ports is None:
+            return port
+        return next(
+            (
+                outside
+                for name, inside, outside in self.published_ports
+                if (name, inside) == (container, port)
+            ),
+            None,
+        )
 
     def container(self, name: str) -> Container | None:
         """The container called `name`, if there is one."""
@@ -135,6 +154,8 @@ class Workload:
     """How many replicas a rolling restart may take away before their successors are ready."""
     unread: tuple[str, ...] = ()
     """Kinds of object that a decision should look at and the platform did not let us read."""
+    access_refusal: str = ""
+    """Why its platform, or the controller's settings, would not let us act on it; empty where they would."""
     throttled: bool = False
     """Its platform refused calls lately because there were too many."""
     disruption_budgets: tuple[DisruptionBudget, ...] = ()

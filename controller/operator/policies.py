@@ -15,7 +15,8 @@ import kopf
 from controller.operator.cluster_policies import CLUSTER_PLURAL, ClusterWidePolicies
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
-from controller.policy.book import PolicyBook, RejectedPolicy, read_policy, spread
+from controller.policy.book import PolicyBook, RejectedPolicy, read_policy, refused, spread
+from controller.policy.ecs_access import EcsAccess, ambiguous
 from controller.policy.memory_policy import MemoryPolicy
 
 GROUP, VERSION, PLURAL = "bilgepump.dev", "v1alpha1", "memorypolicies"
@@ -24,11 +25,21 @@ GROUP, VERSION, PLURAL = "bilgepump.dev", "v1alpha1", "memorypolicies"
 class WatchedPolicies:
     """The policies of some namespaces, or of all."""
 
-    def __init__(self, api: KubernetesApi, *, namespaces: Sequence[str], allow_short_lookback: bool) -> None:
+    def __init__(
+        self,
+        api: KubernetesApi,
+        *,
+        namespaces: Sequence[str],
+        allow_short_lookback: bool,
+        ecs_access: EcsAccess | None = None,
+    ) -> None:
         self._api = api
         self._namespaces = namespaces
         self._allow_short_lookback = allow_short_lookback
         self._cluster_wide = ClusterWidePolicies(api, reads=not namespaces)
+        self._ecs_access = ecs_access or EcsAccess()
+        self.accepted: tuple[MemoryPolicy, ...] = ()
+        """Those in force when the book was read last."""
         self._read: dict[tuple[str, str], MemoryPolicy | RejectedPolicy] = {}
         self.changed = asyncio.Event()
 
@@ -38,11 +49,13 @@ class WatchedPolicies:
         documents += await self._cluster_wide.documents()
         living = [document for document in documents if "deletionTimestamp" not in document["metadata"]]
         self._read = {_version(document): self._policy(document) for document in living}
-        policies = sorted(self._read.values(), key=lambda one: (one.namespace, one.name))
+        read = sorted(self._read.values(), key=lambda one: (one.namespace, one.name))
+        policies = self._as_allowed(read)
         accepted = tuple(one for one in policies if isinstance(one, MemoryPolicy))
         namespaces = await self._cluster_wide.namespaces(accepted)
+        self.accepted = tuple(one for policy in accepted for one in spread(policy, namespaces))
         return PolicyBook(
-            accepted=tuple(one for policy in accepted for one in spread(policy, namespaces)),
+            accepted=self.accepted,
             rejected=tuple(one for one in policies if isinstance(one, RejectedPolicy)),
             cluster_wide=tuple(policy for policy in accepted if policy.cluster_wide),
         )
@@ -74,6 +87,25 @@ class WatchedPolicies:
     def _policy(self, document: Document) -> MemoryPolicy | RejectedPolicy:
         known = self._read.get(_version(document))
         return known or read_policy(document, allow_short_lookback=self._allow_short_lookback)
+
+    def _as_allowed(
+        self, policies: Sequence[MemoryPolicy | RejectedPolicy]
+    ) -> list[MemoryPolicy | RejectedPolicy]:
+        """Without those whose namespace may not use the role they name, or that contradict each other."""
+        allowed = [one if isinstance(one, RejectedPolicy) else self._allowed(one) for one in policies]
+        clashes = ambiguous(one for one in allowed if isinstance(one, MemoryPolicy))
+        return [
+            refused(one, "Invalid", clashes[one.key])
+            if isinstance(one, MemoryPolicy) and one.key in clashes
+            else one
+            for one in allowed
+        ]
+
+    def _allowed(self, policy: MemoryPolicy) -> MemoryPolicy | RejectedPolicy:
+        """The policy, unless its namespace may not use the role it names."""
+        target = policy.target.ecs
+        problem = self._ecs_access.may_not_look(policy.namespace, target) if target is not None else ""
+        return refused(policy, "RoleNotAllowed", problem) if problem else policy
 
     def _lists(self) -> list[str]:
         if not self._namespaces:

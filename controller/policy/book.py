@@ -18,6 +18,20 @@ class RejectedPolicy:
     generation: int
     problems: str
     """Every problem with its field, in one line."""
+    reason: str = "Invalid"
+    """Why, in one word: `Invalid`, or `RoleNotAllowed` where its namespace may not use the role it names."""
+
+
+def refused(policy: MemoryPolicy, reason: str, problem: str) -> RejectedPolicy:
+    """A policy that is well written and may not be followed all the same."""
+    return RejectedPolicy(
+        namespace=policy.namespace,
+        name=policy.name,
+        uid=policy.uid,
+        generation=policy.generation,
+        problems=problem,
+        reason=reason,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

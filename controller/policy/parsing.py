@@ -68,12 +68,14 @@ def parse_policy(
         uid=str(metadata.raw("uid") or ""),
         generation=metadata.whole_number("generation", lowest=0, highest=2**63 - 1),
         mode=spec.choice("mode", Mode.OBSERVE),
-        target=parse_cluster_target(spec.section("target"))
-        if cluster_wide
-        else parse_target(spec.section("target"), on_ecs=on_ecs),
+        target=(
+            target := parse_cluster_target(spec.section("target"))
+            if cluster_wide
+            else parse_target(spec.section("target"), on_ecs=on_ecs)
+        ),
         metrics=_metrics(spec.section("metrics")),
         detection=_detection(spec.section("detection")),
-        evidence=_evidence(spec.section("evidence"), ECS_NAME if on_ecs else DNS_LABEL),
+        evidence=_evidence(spec.section("evidence"), ECS_NAME if target.ecs or on_ecs else DNS_LABEL),
         remediation=parse_remediation(spec.section("remediation"), on_ecs=on_ecs),
         verification=_verification(spec.section("verification")),
         suspend=spec.boolean("suspend", False),

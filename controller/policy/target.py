@@ -13,6 +13,7 @@ from controller.policy.section import Section
 from controller.policy.syntax import DNS_LABEL, DNS_NAME, ECS_NAME, LABEL_KEY, LABEL_VALUE
 
 MOST_WORKLOADS = 64
+_ALTERNATIVES = ("selector", "workloads", "ecs")
 
 
 def parse_target(target: Section, *, on_ecs: bool) -> Target:
@@ -21,38 +22,31 @@ def parse_target(target: Section, *, on_ecs: bool) -> Target:
 
     `on_ecs`: it is read by `bilgepump ecs`, which governs ECS services and nothing else.
     """
+    ecs = parse_ecs_target(target.section("ecs")) if "ecs" in target else None
+    containers = target.names(
+        "containers", DNS_LABEL if ecs is None and not on_ecs else ECS_NAME, "names of containers"
+    )
     if on_ecs:
-        return _ecs(target)
+        if ecs is None:
+            target.refuse("ecs", "is required: `bilgepump ecs` governs ECS services only")
+        target.refuse_unknown()
+        return Target(ecs=ecs, containers=containers)
     selector = parse_selector(target.section("selector")) if "selector" in target else None
     workloads = tuple(
         _named_workload(entry) for entry in target.sections("workloads", maximum=MOST_WORKLOADS)
     )
-    containers = target.names("containers", DNS_LABEL, "names of containers")
-    if "ecs" in target:
-        target.refuse("ecs", "is for `bilgepump ecs`: in Kubernetes this version governs its workloads only")
-    elif ("selector" in target) == ("workloads" in target):
-        target.refuse("", "must have exactly one of `selector` and `workloads`", _present(target))
+    if sum(name in target for name in _ALTERNATIVES) != 1:
+        target.refuse("", "must have exactly one of `selector`, `workloads` and `ecs`", _present(target))
     elif "workloads" in target and not workloads:
         target.refuse("workloads", "must name at least one workload")
     if len(set(workloads)) < len(workloads):
         target.refuse("workloads", "must name each workload once")
     target.refuse_unknown()
-    return Target(selector=selector, workloads=workloads, containers=containers)
-
-
-def _ecs(target: Section) -> Target:
-    parsed = Target(
-        ecs=parse_ecs_target(target.section("ecs")) if "ecs" in target else None,
-        containers=target.names("containers", ECS_NAME, "names of containers"),
-    )
-    if parsed.ecs is None:
-        target.refuse("ecs", "is required: `bilgepump ecs` governs ECS services only")
-    target.refuse_unknown()
-    return parsed
+    return Target(selector=selector, workloads=workloads, ecs=ecs, containers=containers)
 
 
 def _present(target: Section) -> str:
-    return " and ".join(name for name in ("selector", "workloads") if name in target) or "neither"
+    return " and ".join(name for name in _ALTERNATIVES if name in target) or "none"
 
 
 def parse_selector(selector: Section, *, may_be_empty: bool = False) -> LabelSelector:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from controller.decision.outcome import Action, Decision
 from controller.detection.assessment import Assessment, Verdict
@@ -113,11 +114,21 @@ def _seconds_left(item: Seen) -> float | None:
     return (item.judgement.worst.crossing.likely - item.judgement.at).total_seconds()
 
 
-def policy_facts(policy: MemoryPolicy, seen: Sequence[Seen], missing: Mapping[str, str]) -> PolicyFacts:
-    """What the sweep found out about `policy`."""
+def policy_facts(
+    policy: MemoryPolicy,
+    seen: Sequence[Seen],
+    missing: Mapping[str, str],
+    unread: Mapping[str, str] = MappingProxyType({}),
+) -> PolicyFacts:
+    """
+    What the sweep found out about `policy`.
+
+    `missing` says by metrics source why it cannot be read, `unread` by policy why its platform cannot.
+    """
     mine = [item for item in seen if item.policy.key == policy.key]
     return PolicyFacts(
         generation=policy.generation,
+        unread_because=unread.get(policy.key, ""),
         metrics_missing_because=missing.get(policy.metrics.source, "") if mine else "",
         remediating=tuple(
             str(item.workload.ref) for item in mine if item.incident and item.incident.replaces_replicas

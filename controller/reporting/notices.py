@@ -52,8 +52,9 @@ def leak_detected(
         f"container {judgement.worst.key.container} leaks in {len(judgement.leaking_replicas)} of "
         f"{judgement.replicas_of_age} replicas: {judgement.worst.message}{_adds_replicas(workload)}"
     )
+    kind = "Task" if workload.ref.platform is Platform.ECS else "Pod"
     pods = (
-        Subject(kind="Pod", namespace=workload.ref.namespace, name=replica.name, uid=replica.uid)
+        Subject(kind=kind, namespace=workload.ref.namespace, name=replica.name, uid=replica.uid)
         for replica in workload.replicas
         if replica.name == judgement.worst.key.pod
     )

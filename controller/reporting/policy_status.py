@@ -29,6 +29,9 @@ class PolicyFacts:
 
     generation: int
     rejected_because: str = ""
+    rejection_reason: str = "Invalid"
+    unread_because: str = ""
+    """Why its platform could not be read; empty where it was."""
     metrics_missing_because: str = ""
     """Empty while metrics are available."""
     remediating: tuple[str, ...] = ()
@@ -52,7 +55,11 @@ def policy_status(facts: PolicyFacts, now: datetime) -> PolicyStatus:
     """The status for these facts, with fresh transition times."""
     if facts.rejected_because:
         said: dict[ConditionType, _Said] = {
-            ConditionType.ACCEPTED: (ConditionStatus.FALSE, "Invalid", facts.rejected_because)
+            ConditionType.ACCEPTED: (
+                ConditionStatus.FALSE,
+                facts.rejection_reason,
+                facts.rejected_because,
+            )
         }
     else:
         said = {
@@ -81,6 +88,8 @@ def policy_status(facts: PolicyFacts, now: datetime) -> PolicyStatus:
 
 
 def _metrics(facts: PolicyFacts) -> _Said:
+    if facts.unread_because:
+        return ConditionStatus.UNKNOWN, "PlatformUnavailable", facts.unread_because
     if facts.metrics_missing_because:
         return ConditionStatus.FALSE, "MetricsUnavailable", facts.metrics_missing_because
     if not facts.workloads:
@@ -89,6 +98,8 @@ def _metrics(facts: PolicyFacts) -> _Said:
 
 
 def _remediating(facts: PolicyFacts) -> _Said:
+    if facts.unread_because:
+        return ConditionStatus.UNKNOWN, "PlatformUnavailable", facts.unread_because
     if facts.remediating:
         return ConditionStatus.TRUE, "RestartUnderWay", ", ".join(facts.remediating)
     return ConditionStatus.FALSE, "NothingUnderWay", "nothing is being restarted"

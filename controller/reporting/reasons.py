@@ -45,6 +45,8 @@ class EventReason(StrEnum):
     POLICY_ACCEPTED = "PolicyAccepted"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     METRICS_RESTORED = "MetricsRestored"
+    PLATFORM_UNAVAILABLE = "PlatformUnavailable"
+    PLATFORM_RESTORED = "PlatformRestored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,15 @@ EVENTS: dict[EventReason, CatalogueRow] = {
     EventReason.METRICS_RESTORED: CatalogueRow(
         Tone.NORMAL, Regarding.POLICY, "The metrics source answers again.", "Nothing."
     ),
+    EventReason.PLATFORM_UNAVAILABLE: CatalogueRow(
+        Tone.WARNING,
+        Regarding.POLICY,
+        "The policy's ECS services could not be read: no answer, no such cluster, a role that AWS refused.",
+        "Look at the message. Other policies go on; of this one nothing is judged or restarted meanwhile.",
+    ),
+    EventReason.PLATFORM_RESTORED: CatalogueRow(
+        Tone.NORMAL, Regarding.POLICY, "The policy's services can be read again.", "Nothing."
+    ),
 }
 
 _A_PERSON_IS_NEEDED = frozenset(
@@ -178,6 +189,7 @@ _A_PERSON_IS_NEEDED = frozenset(
         HoldReason.POWER_WITHHELD,
         HoldReason.APPROVAL_REQUIRED,
         HoldReason.APPROVAL_VOID,
+        HoldReason.ROLE_NOT_ALLOWED,
         HoldReason.CAPACITY_MISSING,
         HoldReason.INPUTS_UNREADABLE,
         HoldReason.QUOTA_EXHAUSTED,
@@ -350,6 +362,10 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
     HoldReason.POWER_WITHHELD: (
         "This controller was installed without the power to restart.",
         "Install with `remediate.enabled=true`.",
+    ),
+    HoldReason.ROLE_NOT_ALLOWED: (
+        "The IAM role may look and not act: the controller's `ecs.roles` say so, or AWS refused the act.",
+        "Allow it in `ecs.roles`, or give the role the rights of docs/ecs.md and the service its tag.",
     ),
     HoldReason.CAPTURE_ONLY: ("The policy's mode is `Capture`.", "Set `mode: Remediate` to let it act."),
     HoldReason.OUTCOME_UNKNOWN: (

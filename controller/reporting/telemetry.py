@@ -143,6 +143,17 @@ METRICS_AVAILABLE = Metric(
     ("source",),
 )
 
+CLOUDWATCH_METRICS = Metric(
+    "bilgepump_cloudwatch_metrics_requested_total",
+    MetricKind.COUNTER,
+    "Metrics that CloudWatch was asked for, which is what it bills.",
+)
+CLOUDWATCH_DOLLARS = Metric(
+    "bilgepump_cloudwatch_dollars_per_month",
+    MetricKind.GAUGE,
+    "What these questions cost a month at list price, if memory stays as far from danger as it is now.",
+)
+
 METRICS = (
     SWEEP_DURATION,
     SWEEP_INTERVAL,
@@ -168,4 +179,6 @@ METRICS = (
     NOTIFICATIONS,
     INCIDENTS,
     METRICS_AVAILABLE,
+    CLOUDWATCH_METRICS,
+    CLOUDWATCH_DOLLARS,
 )

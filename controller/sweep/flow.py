@@ -7,7 +7,7 @@ containers, and nothing to clean up on anybody's objects when the controller is 
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from controller.detection.judgement import Judgement
@@ -54,6 +54,7 @@ class Sweeper:
         """One pass. Raises PlatformUnavailable where the platform cannot be read."""
         world, limits = self._world, self._limits()
         workloads = await world.inventory.workloads(book.namespaces)
+        unread = world.inventory.unread
         incidents = await self._notifications.note_ended(await world.records.incidents())
         incidents = await note_acknowledged(world, workloads, incidents, now)
         covered = tuple(cover(book.accepted, workloads))
@@ -63,8 +64,8 @@ class Sweeper:
         alerts = await read_alerts(world.alert_sources, limits.blocking_alerts, policies, now)
         fleet = FleetLedger(judged, incidents, workloads, now, alerts)
         seen = await self._attend_all(judged, incidents, fleet, gathered, limits, now)
-        await self._finish_ungoverned(covered, workloads, incidents, limits, now)
-        await self._telling.tell(book, seen, gathered.missing, now)
+        await self._finish_ungoverned(covered, workloads, _readable(incidents, unread), limits, now)
+        await self._telling.tell(book, seen, gathered.missing, unread, now)
         self._notifications.send_due(book, incidents, seen, now)
         await self._reports.write_due(incidents, seen, covered, gathered, now)
         await self._retention.prune(world.records, incidents, now)
@@ -161,3 +162,10 @@ class Sweeper:
             workload = living.get(uid) or await self._world.inventory.workload(incident.spec.workload)
             same = workload if workload is not None and workload.uid == uid else None
             await self._finisher.finish(incident, same, None, None, limits.powers, now)
+
+
+def _readable(incidents: Sequence[Incident], unread: Mapping[str, str]) -> tuple[Incident, ...]:
+    """Without those of policies whose part of the platform could not be read: unknown is not gone."""
+    return tuple(
+        one for one in incidents if f"{one.spec.policy.namespace}/{one.spec.policy.name}" not in unread
+    )

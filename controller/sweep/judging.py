@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.detection.assess import assess
@@ -41,13 +41,28 @@ class Gathered:
 
 
 def cover(policies: Sequence[MemoryPolicy], workloads: Sequence[Workload]) -> Iterable[Covered]:
-    """Every workload that is governed, or that several policies claim."""
-    for workload in workloads:
-        match governing(policies, workload):
-            case Governed(policy=policy):
-                yield Covered(workload, policy)
-            case Conflict(policies=claims):
-                yield Covered(workload, claims[0], tuple(claim.key for claim in claims[1:]))
+    """
+    Every workload that is governed, or that several policies claim.
+
+    An ECS service can be claimed from several namespaces: it is one service, so each claim has a rival.
+    """
+    covered = [item for workload in workloads if (item := _covered(policies, workload)) is not None]
+    claims: dict[str, list[str]] = defaultdict(list)
+    for item in covered:
+        claims[item.workload.uid].append(item.policy.key)
+    for item in covered:
+        others = tuple(key for key in claims[item.workload.uid] if key != item.policy.key)
+        yield replace(item, rivals=item.rivals + others) if others else item
+
+
+def _covered(policies: Sequence[MemoryPolicy], workload: Workload) -> Covered | None:
+    match governing(policies, workload):
+        case Governed(policy=policy):
+            return Covered(workload, policy)
+        case Conflict(policies=claims):
+            return Covered(workload, claims[0], tuple(claim.key for claim in claims[1:]))
+        case _:
+            return None
 
 
 async def gather(sources: Mapping[str, MemorySource], covered: Sequence[Covered], now: datetime) -> Gathered:

@@ -20,15 +20,24 @@ class PolicyTelling:
         self._told: dict[str, EventReason | None] = {}
 
     async def tell(
-        self, book: PolicyBook, seen: Sequence[Seen], missing: Mapping[str, str], now: datetime
+        self,
+        book: PolicyBook,
+        seen: Sequence[Seen],
+        missing: Mapping[str, str],
+        unread: Mapping[str, str],
+        now: datetime,
     ) -> None:
-        """Status and Events for every policy."""
+        """Status and Events for every policy; the last two say what could not be read."""
         for policy in book.documents:
-            facts = policy_facts(policy, seen, missing)
-            reason = EventReason.METRICS_UNAVAILABLE if facts.metrics_missing_because else None
-            await self._tell(policy, facts, reason, facts.metrics_missing_because, now)
+            facts = policy_facts(policy, seen, missing, unread)
+            reason, why = _trouble(facts)
+            await self._tell(policy, facts, reason, why, now)
         for rejected in book.rejected:
-            facts = PolicyFacts(generation=rejected.generation, rejected_because=rejected.problems)
+            facts = PolicyFacts(
+                generation=rejected.generation,
+                rejected_because=rejected.problems,
+                rejection_reason=rejected.reason,
+            )
             await self._tell(rejected, facts, EventReason.POLICY_INVALID, rejected.problems, now)
         known = {policy.uid for policy in book.documents} | {policy.uid for policy in book.rejected}
         self._told = {uid: told for uid, told in self._told.items() if uid in known}
@@ -53,7 +62,16 @@ class PolicyTelling:
         )
 
 
+def _trouble(facts: PolicyFacts) -> tuple[EventReason | None, str]:
+    if facts.unread_because:
+        return EventReason.PLATFORM_UNAVAILABLE, facts.unread_because
+    if facts.metrics_missing_because:
+        return EventReason.METRICS_UNAVAILABLE, facts.metrics_missing_because
+    return None, ""
+
+
 _AFTER: dict[EventReason | None, EventReason] = {
     EventReason.METRICS_UNAVAILABLE: EventReason.METRICS_RESTORED,
+    EventReason.PLATFORM_UNAVAILABLE: EventReason.PLATFORM_RESTORED,
     EventReason.POLICY_INVALID: EventReason.POLICY_ACCEPTED,
 }

@@ -97,6 +97,9 @@ def definition() -> Schema:
     return made
 
 
+_CONTAINER_NAME = {"maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+
+
 def _change_spec(spec: Schema) -> None:
     fields = spec["properties"]
     spec["required"] = ["namespaceSelector"]
@@ -127,6 +130,9 @@ def _change_spec(spec: Schema) -> None:
         "default": {},
         "properties": {name: target["properties"][name] for name in ("selector", "containers")},
     }
+    # Without ECS, containers have the names of Kubernetes alone.
+    fields["target"]["properties"]["containers"]["items"] |= _CONTAINER_NAME
+    fields["evidence"]["properties"]["pprof"]["items"]["properties"]["container"] |= _CONTAINER_NAME
     spec["properties"] = {
         "mode": fields["mode"],
         "suspend": fields["suspend"],

@@ -320,6 +320,11 @@ REFUSALS = [
         id="installed without the power",
     ),
     pytest.param(
+        a_captured_situation(workload=a_workload(access_refusal="may look as that role but not act")),
+        HoldReason.ROLE_NOT_ALLOWED,
+        id="role may look and not act",
+    ),
+    pytest.param(
         a_captured_situation(policy=a_policy(mode=Mode.CAPTURE)), HoldReason.CAPTURE_ONLY, id="mode Capture"
     ),
     pytest.param(

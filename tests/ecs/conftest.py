@@ -12,12 +12,13 @@ from botocore.config import Config
 from controller.decision.situation import Captured, Situation
 from controller.inventory.workload import Workload
 from controller.platforms.ecs.api import EcsApi
+from controller.platforms.ecs.hosts import Hosts
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.pace import Pace
 from controller.platforms.ecs.reading import service_ref
 from controller.platforms.ecs.registry import EcrTags
 from controller.platforms.ecs.restarts import EcsRestarts
-from controller.policy.memory_policy import EcsTarget, MemoryPolicy, Target
+from controller.policy.memory_policy import DetectionRules, EcsTarget, MemoryPolicy, Target
 from controller.remediation.order import Order, order_restart
 from tests.ecs import scheduler
 from tests.ecs.scheduler import now
@@ -59,7 +60,9 @@ def a_client(ecs: EcsStandIn, attempts: int = 1) -> Any:
 
 
 def an_ecs_policy(**changes: Any) -> MemoryPolicy:
-    return a_policy(target=Target(ecs=TARGET, containers=("app",)), **changes)
+    """No minimum age: the stand-in's tasks are seconds old."""
+    rules = DetectionRules(minimum_age=timedelta())
+    return a_policy(target=Target(ecs=TARGET, containers=("app",)), detection=rules, **changes)
 
 
 def no_registry(region: str) -> Any:
@@ -74,6 +77,8 @@ class Adapters:
     policies: list[MemoryPolicy] = field(default_factory=lambda: [an_ecs_policy()])
     clock: Callable[[], datetime] = now
     registry: Callable[[str], Any] = no_registry
+    ec2: Any = None
+    may_not_act: Callable[[str, EcsTarget], str] = lambda namespace, target: ""
 
     def __post_init__(self) -> None:
         self.client = a_client(self.ecs)
@@ -84,7 +89,15 @@ class Adapters:
             pace=Pace(burst=1000, per_second=1000),
         )
         self.tags = EcrTags(self.registry)
-        self.inventory = EcsInventory(lambda _: self.api, lambda: self.policies, lambda _: self.tags)
+        self.hosts = Hosts(self.api, self.ec2)
+        self.inventory = EcsInventory(
+            lambda _: self.api,
+            lambda: self.policies,
+            lambda _: self.tags,
+            lambda _: self.hosts,
+            may_not_act=self.may_not_act,
+            may_be_loopback=True,
+        )
         self.restarts = EcsRestarts(self.inventory, lambda _: self.api)
 
     async def workload(self) -> Workload:

@@ -8,6 +8,7 @@ from tests.ecs.scheduler import ACCOUNT, ARN, CLUSTER, Document, Refused, Schedu
 
 PAGE = 100
 """Most ids per page of a list, and per DescribeTasks (API_ListTasks, API_DescribeTasks)."""
+INSTANCE = f"{ARN}:container-instance/{CLUSTER}/{'c' * 32}"
 PAGE_OF_SERVICES = 10
 """ListServices answers 10 a page unless asked for more (API_ListServices); DescribeServices takes 10."""
 
@@ -19,8 +20,11 @@ class Operations:
         self._scheduler = scheduler
         self.image_digest = "sha256:" + "d" * 64
         """What every task runs."""
+        self.ec2_instance = "i-0123456789abcdef0"
+        """The one container instance of tasks that have no network interface of their own."""
         self.named: dict[str, Callable[[Document], Document]] = {
             "CreateService": self._create_service,
+            "DescribeContainerInstances": self._describe_container_instances,
             "DescribeServices": self._describe_services,
             "DescribeTaskDefinition": self._describe_task_definition,
             "DescribeTasks": self._describe_tasks,
@@ -118,6 +122,19 @@ class Operations:
                 found.append(self._task(*known))
         return {"tasks": found, "failures": missing}
 
+    def _describe_container_instances(self, asked: Document) -> Document:
+        self._in_cluster(asked)
+        found = [
+            {"containerInstanceArn": arn, "ec2InstanceId": self.ec2_instance, "status": "ACTIVE"}
+            for arn in asked["containerInstances"]
+            if arn == INSTANCE
+        ]
+        missing = [arn for arn in asked["containerInstances"] if arn != INSTANCE]
+        return {
+            "containerInstances": found,
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn in missing],
+        }
+
     def _stop_task(self, asked: Document) -> Document:
         known = self._scheduler.task(asked["task"])
         if known is None:
@@ -167,14 +184,16 @@ class Operations:
     def _task(self, service: Service, task: Task) -> Document:
         definition = self._scheduler.definitions[task.deployment.definition]
         container = definition["containerDefinitions"][0]
-        address = task.running.address if task.running else None
+        own = definition.get("networkMode", "awsvpc") == "awsvpc"
+        address = task.running.address if task.running and own else None
         document: Document = {
             "taskArn": task.arn,
             "clusterArn": f"{ARN}:cluster/{CLUSTER}",
             "taskDefinitionArn": task.deployment.definition,
             "group": f"service:{service.name}",
             "startedBy": task.deployment.id,
-            "launchType": "FARGATE",
+            "launchType": "FARGATE" if own else "EC2",
+            "containerInstanceArn": None if own else INSTANCE,
             "lastStatus": task.status,
             "desiredStatus": task.desired_status,
             "healthStatus": task.health,
@@ -200,6 +219,7 @@ class Operations:
                         "reason": _reason(task),
                         "healthStatus": task.health,
                         "networkInterfaces": [{"privateIpv4Address": address}] if address else [],
+                        "networkBindings": [] if own else _bindings(task, definition),
                         "memory": str(container.get("memory", definition.get("memory"))),
                     }
                 )
@@ -210,6 +230,25 @@ class Operations:
 
 def _reason(task: Task) -> str | None:
     return "OutOfMemoryError: Container killed due to memory usage" if task.exit_code == 137 else None
+
+
+def _bindings(task: Task, definition: Document) -> list[Document]:
+    """
+    In `host` mode the port itself, in `bridge` mode any port of the instance (API_NetworkBinding).
+
+    Dynamic ports come from the ephemeral range (API_PortMapping).
+    """
+    (container,) = definition["containerDefinitions"]
+    dynamic = 32768 + int(task.id[:4], 16) % 20000
+    return [
+        {
+            "bindIP": "0.0.0.0",
+            "protocol": "tcp",
+            "containerPort": one["containerPort"],
+            "hostPort": one["containerPort"] if definition["networkMode"] == "host" else dynamic + number,
+        }
+        for number, one in enumerate(container.get("portMappings", ()))
+    ]
 
 
 def _attachments(address: str | None) -> list[Document]:

@@ -27,6 +27,7 @@ from tests.ecs.tasks import Runtime
 TARGET = "AmazonEC2ContainerServiceV20141113"
 _MESSAGES = {
     "ThrottlingException": "Rate exceeded",
+    "AccessDeniedException": "User is not authorized to perform this action",
     "ExpiredTokenException": "The security token included in the request is expired",
 }
 TICK_SECONDS = 0.05
@@ -48,7 +49,7 @@ class EcsStandIn:
         self.url = ""
         self.balancer: Balancer | None = None
         self._balance_port = balance_port
-        self._operations = Operations(self.scheduler)
+        self.operations = Operations(self.scheduler)
         self._refusals: defaultdict[str, deque[str]] = defaultdict(deque)
         self._unanswered: Counter[str] = Counter()
         self._model = model_of_ecs()
@@ -72,7 +73,7 @@ class EcsStandIn:
 
     def run_image(self, digest: str) -> None:
         """The tasks' images have this digest."""
-        self._operations.image_digest = digest
+        self.operations.image_digest = digest
 
     def service(self, name: str) -> Service:
         """A service of the scheduler."""
@@ -131,7 +132,7 @@ class EcsStandIn:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
-        call = self._operations.named.get(operation)
+        call = self.operations.named.get(operation)
         self.calls[operation] += 1
         if prefix != TARGET or call is None:
             return _error("UnknownOperationException", f"{operation} is not implemented by the stand-in")

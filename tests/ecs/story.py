@@ -29,14 +29,16 @@ _ENVIRONMENT = {
 """About three times the story's usual pace: 0.65 MiB a second at 20 requests a second and task."""
 
 
-def a_leaking_service(client: Any, *, command: str = "api", **changes: Any) -> None:
+def a_leaking_service(
+    client: Any, *, command: str = "api", network_mode: str = "awsvpc", **changes: Any
+) -> None:
     """Registers the task definition and creates the service, as its owners would."""
     environment = [{"name": key, "value": value} for key, value in _ENVIRONMENT.items()]
     client.register_task_definition(
         family="api",
         memory=str(MEMORY_MIB),
-        networkMode="awsvpc",
-        requiresCompatibilities=["FARGATE"],
+        networkMode=network_mode,
+        requiresCompatibilities=["FARGATE" if network_mode == "awsvpc" else "EC2"],
         containerDefinitions=[
             {
                 "name": "app",
@@ -44,6 +46,7 @@ def a_leaking_service(client: Any, *, command: str = "api", **changes: Any) -> N
                 "memory": MEMORY_MIB,
                 "command": [command],
                 "environment": environment,
+                "portMappings": [{"containerPort": PORT}, {"containerPort": DEBUG_PORT}],
                 "healthCheck": {"command": ["CMD-SHELL", f"wget -q http://localhost:{PORT}/readyz"]},
             }
         ],

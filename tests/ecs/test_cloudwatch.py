@@ -104,7 +104,7 @@ async def test_only_what_is_new_is_asked_again(cloudwatch: Any) -> None:
 
     assert list(matrix.signals[Signal.RSS_FLOOR][0, -3:] / MIB) == [100, 101, 102]
     assert source.metrics_asked == 2
-    assert source.dollars == pytest.approx(2e-5)
+    assert source.spending.metrics_asked == 2
 
 
 async def test_without_task_series_the_service_maximum_stands_for_every_task(cloudwatch: Any) -> None:

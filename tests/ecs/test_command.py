@@ -1,5 +1,6 @@
 """`bilgepump ecs` and `bilgepump incidents` as people call them, against stand-in and moto."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from controller.cli.ecs import ecs as ecs_command
 from controller.cli.incidents import incidents
 from controller.clients.aws import Account, AwsClients
 from controller.platforms.ecs.events import EcsEvents
+from controller.platforms.ecs.lease import BucketLease
 from controller.platforms.ecs.lock import DirectoryLock
 from controller.reporting import notices
 from tests.ecs.cloud import ContainerInsights, a_client, aws_environment, moto_server
@@ -69,7 +71,7 @@ def test_once_shows_every_service_and_keeps_policy_status(stage: Stage) -> None:
 
 def test_dry_run_writes_nothing_and_needs_no_lock(stage: Stage) -> None:
     other = DirectoryLock(stage.state)
-    assert other.acquire()
+    assert asyncio.run(other.claim())
     before = sorted(stage.state.rglob("*"))
 
     result = stage.run("--dry-run")
@@ -81,12 +83,47 @@ def test_dry_run_writes_nothing_and_needs_no_lock(stage: Stage) -> None:
 
 def test_second_copy_is_refused(stage: Stage) -> None:
     other = DirectoryLock(stage.state)
-    assert other.acquire()
+    assert asyncio.run(other.claim())
 
     result = stage.run("--once")
 
     assert result.exit_code == 1
     assert "another copy holds" in result.output
+
+
+def test_state_in_a_bucket(stage: Stage) -> None:
+    s3 = a_client("s3", stage.moto)
+    s3.create_bucket(Bucket="state", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    place = "s3://state/shop"
+
+    assert stage.run("--dry-run", "--state", place).exit_code == 0
+    assert "Contents" not in s3.list_objects_v2(Bucket="state")
+    result = stage.run("--once", "--state", place)
+
+    assert result.exit_code == 0, result.output
+    keys = {one["Key"] for one in s3.list_objects_v2(Bucket="state")["Contents"]}
+    assert keys == {"shop/lease.json", "shop/policies/shop/api.json"}
+    lease = json.loads(s3.get_object(Bucket="state", Key="shop/lease.json")["Body"].read())
+    assert lease["holder"] == ""
+
+
+def test_second_copy_over_a_bucket_is_refused(stage: Stage) -> None:
+    s3 = a_client("s3", stage.moto)
+    s3.create_bucket(Bucket="busy", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert asyncio.run(BucketLease(s3, "busy", identity="other").claim())
+
+    result = stage.run("--once", "--state", "s3://busy")
+
+    assert result.exit_code == 1
+    assert "another copy holds s3://busy/lease.json" in result.output
+
+
+def test_cost_and_calls_are_shown(stage: Stage) -> None:
+    output = stage.run("--dry-run").output
+
+    assert "calls of the ECS API" in output
+    assert "3 metrics of CloudWatch; at the pace of now" in output
+    assert "a month, about USD" in output
 
 
 @pytest.mark.parametrize(
@@ -129,9 +166,10 @@ def test_aws_that_does_not_answer_ends_with_one_line(stage: Stage) -> None:
 
 
 async def test_incidents_are_listed_and_told(tmp_path: Path) -> None:
-    from controller.platforms.ecs.records import DirectoryRecords
+    from controller.platforms.ecs.records import StateRecords
+    from controller.platforms.ecs.state import DirectoryState
 
-    kept = await DirectoryRecords(tmp_path).create(an_incident())
+    kept = await StateRecords(DirectoryState(tmp_path)).create(an_incident())
     runner = CliRunner()
 
     table = runner.invoke(incidents, ["--state", str(tmp_path)]).output
@@ -147,6 +185,23 @@ async def test_incidents_are_listed_and_told(tmp_path: Path) -> None:
     assert document["kind"] == "MemoryIncident"
     assert missing.exit_code == 1
     assert kept.name in missing.output
+
+
+async def test_incidents_in_a_bucket_are_listed(moto: str) -> None:
+    from controller.platforms.ecs.bucket import BucketState
+    from controller.platforms.ecs.records import StateRecords
+
+    s3 = a_client("s3", moto)
+    s3.create_bucket(Bucket="listed", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    kept = await StateRecords(BucketState(s3, "listed", "shop")).create(an_incident())
+    runner = CliRunner(env=aws_environment(moto, moto))
+
+    table = runner.invoke(incidents, ["--state", "s3://listed/shop", "--state-region", "eu-west-1"])
+    missing = runner.invoke(incidents, ["--state", "s3://nowhere", "--state-region", "eu-west-1"])
+
+    assert kept.name in table.output
+    assert missing.exit_code == 1
+    assert "s3://nowhere/" in missing.output
 
 
 async def test_events_reach_a_rule_on_our_source(moto: str) -> None:
@@ -228,4 +283,4 @@ def test_cluster_of_two_accounts_is_refused(stage: Stage) -> None:
     )
 
     assert result.exit_code == 2
-    assert "its own `bilgepump ecs`" in result.output
+    assert "one namespace for each account" in result.output

@@ -9,6 +9,8 @@ import pytest
 from controller.decision.decide import decide
 from controller.decision.mechanism import Mechanism, choose_mechanism
 from controller.decision.outcome import Action, HoldReason
+from controller.policy.ecs_access import EcsAccess, EcsRole
+from controller.ports import RemediationRefused
 from tests.ecs.conftest import Adapters, a_client
 from tests.ecs.scheduler import now
 from tests.ecs.server import EcsStandIn
@@ -197,3 +199,28 @@ async def test_only_task_is_never_stopped_first(ecs: EcsStandIn) -> None:
 
     assert choose_mechanism(situation) is Mechanism.ROLLING_RESTART
     assert decide(situation).action is Action.REMEDIATE
+
+
+async def test_role_that_may_look_and_not_act_in_this_namespace_holds(adapters: Adapters) -> None:
+    access = EcsAccess((EcsRole(namespaces=("shop",), remediate=False),))
+    adapters = Adapters(adapters.ecs, may_not_act=access.may_not_act)
+
+    decision = decide(await adapters.situation())
+
+    assert decision.reason is HoldReason.ROLE_NOT_ALLOWED
+    assert "`remediate: false`" in decision.message
+
+
+@pytest.mark.parametrize(("operation", "leaking"), [("UpdateService", 3), ("StopTask", 1)])
+async def test_act_that_aws_forbids_is_not_tried_again_for_a_while(
+    adapters: Adapters, operation: str, leaking: int
+) -> None:
+    tasks = [one.id for one in adapters.ecs.service("api").tasks[:leaking]]
+    adapters.ecs.refuse(operation, "AccessDeniedException")
+    with pytest.raises(RemediationRefused, match="not authorized"):
+        await adapters.restarts.carry_out(await adapters.order(*(tasks if leaking == 1 else ())))
+
+    held = decide(await adapters.situation(leaking=leaking))
+
+    assert held.reason is HoldReason.ROLE_NOT_ALLOWED
+    assert "not authorized" in held.message

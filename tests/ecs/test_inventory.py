@@ -143,3 +143,45 @@ async def test_credentials_that_expire_end_the_sweep_and_the_next_one_goes_on(ad
         await adapters.inventory.workloads(frozenset({"shop"}))
 
     assert (await adapters.workload()).ready_replicas == 3
+
+
+async def test_cluster_that_cannot_be_read_leaves_the_others_alone(adapters: Adapters) -> None:
+    gone = EcsTarget(region="eu-west-1", cluster="gone", services=("api",))
+    adapters.policies.append(a_policy(name="gone", target=Target(ecs=gone)))
+
+    (workload,) = await adapters.inventory.workloads(frozenset({"shop"}))
+
+    assert workload.ref == REF
+    assert list(adapters.inventory.unread) == ["shop/gone"]
+    assert "Cluster not found" in adapters.inventory.unread["shop/gone"]
+
+
+async def test_policies_of_one_cluster_share_calls(ecs: EcsStandIn) -> None:
+    client = a_client(ecs)
+    names = [f"api-{number}" for number in range(6)]
+    for name in names:
+        a_leaking_service(client, serviceName=name, desiredCount=1)
+    until(lambda: all(ecs.settled(name) for name in names))
+    ecs.calls.clear()
+    adapters = Adapters(
+        ecs,
+        policies=[
+            a_policy(
+                name=name,
+                target=Target(ecs=EcsTarget(region="eu-west-1", cluster="prod", services=(name,))),
+            )
+            for name in names
+        ],
+    )
+
+    found = await adapters.inventory.workloads(frozenset({"shop"}))
+
+    assert sorted(one.ref.name.rpartition("/")[2] for one in found) == names
+    assert ecs.calls["DescribeServices"] == 1
+
+
+async def test_service_of_a_deleted_policy_is_still_reached(adapters: Adapters) -> None:
+    await adapters.workload()
+    adapters.policies.clear()
+
+    assert (await adapters.workload()).ref == REF

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from controller.platforms.ecs.lock import DirectoryLock
-from controller.platforms.ecs.records import DirectoryRecords
+from controller.platforms.ecs.records import StateRecords
+from controller.platforms.ecs.state import DirectoryState
 from controller.ports import PlatformUnavailable
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
@@ -25,7 +26,7 @@ def an_incident() -> Incident:
 
 
 async def test_incident_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    records = DirectoryRecords(tmp_path)
+    records = StateRecords(DirectoryState(tmp_path))
 
     created = await records.create(an_incident())
 
@@ -35,7 +36,7 @@ async def test_incident_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 async def test_second_writer_of_a_name_gets_the_first_one(tmp_path: Path) -> None:
-    records = DirectoryRecords(tmp_path)
+    records = StateRecords(DirectoryState(tmp_path))
     first = await records.create(an_incident())
     changed = replace(an_incident(), status=replace(an_incident().status, message="another"))
 
@@ -43,7 +44,7 @@ async def test_second_writer_of_a_name_gets_the_first_one(tmp_path: Path) -> Non
 
 
 async def test_writer_with_an_old_version_is_refused(tmp_path: Path) -> None:
-    records = DirectoryRecords(tmp_path)
+    records = StateRecords(DirectoryState(tmp_path))
     first = await records.create(an_incident())
     await records.update(steps.growth_ended(first, "over", NOW))
 
@@ -52,14 +53,14 @@ async def test_writer_with_an_old_version_is_refused(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
-    records = DirectoryRecords(tmp_path)
+    records = StateRecords(DirectoryState(tmp_path))
     first = await records.create(an_incident())
 
     assert (await records.update(first)).resource_version == first.resource_version
 
 
 async def test_file_that_is_no_incident_is_left_alone(tmp_path: Path) -> None:
-    records = DirectoryRecords(tmp_path)
+    records = StateRecords(DirectoryState(tmp_path))
     kept = await records.create(an_incident())
     other = tmp_path / "incidents" / "shop" / "notes.json"
     other.write_text("{}")
@@ -73,11 +74,11 @@ async def test_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "incidents").write_text("not a directory")
 
     with pytest.raises(PlatformUnavailable, match="cannot be written"):
-        await DirectoryRecords(tmp_path).create(an_incident())
+        await StateRecords(DirectoryState(tmp_path)).create(an_incident())
 
 
 async def test_policy_status_is_written_when_it_differs(tmp_path: Path) -> None:
-    records = DirectoryRecords(tmp_path)
+    records = StateRecords(DirectoryState(tmp_path))
     path = tmp_path / "policies" / "shop" / "api.json"
     await records.policy_status("shop", "api", PolicyFacts(generation=1, workloads=1), NOW)
     first = path.stat().st_ino
@@ -90,12 +91,12 @@ async def test_policy_status_is_written_when_it_differs(tmp_path: Path) -> None:
 
 def test_second_copy_does_not_lead(tmp_path: Path) -> None:
     lock = DirectoryLock(tmp_path)
-    assert lock.acquire()
+    assert asyncio.run(lock.claim())
     program = f"""
         import asyncio, pathlib
         from controller.platforms.ecs.lock import DirectoryLock
         lock = DirectoryLock(pathlib.Path({str(tmp_path)!r}))
-        print(lock.acquire(), asyncio.run(lock.confirm()))
+        print(asyncio.run(lock.claim()), asyncio.run(lock.confirm()))
     """
 
     second = subprocess.run(
@@ -108,19 +109,19 @@ def test_second_copy_does_not_lead(tmp_path: Path) -> None:
 
 def test_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     program = f"""
-        import os, pathlib
+        import asyncio, os, pathlib
         from controller.platforms.ecs.lock import DirectoryLock
-        assert DirectoryLock(pathlib.Path({str(tmp_path)!r})).acquire()
+        assert asyncio.run(DirectoryLock(pathlib.Path({str(tmp_path)!r})).claim())
         os.kill(os.getpid(), 9)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)])
 
-    assert DirectoryLock(tmp_path).acquire()
+    assert asyncio.run(DirectoryLock(tmp_path).claim())
 
 
 async def test_removed_lock_file_is_no_longer_ours(tmp_path: Path) -> None:
     lock = DirectoryLock(tmp_path)
-    lock.acquire()
+    await lock.claim()
     (tmp_path / "lock").unlink()
 
     assert not await lock.confirm()

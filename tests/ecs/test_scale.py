@@ -11,6 +11,7 @@ import pytest
 from controller.decision.situation import Powers
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
 from controller.platforms.ecs.api import EcsApi
+from controller.platforms.ecs.hosts import Hosts
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.pace import Pace
 from controller.platforms.ecs.registry import EcrTags
@@ -139,7 +140,9 @@ async def test_sweep_over_a_thousand_services_is_cheap(capsys: pytest.CaptureFix
     api = EcsApi(client, client, clock=lambda: NOW, pace=pace)
     policy = the_policy()
     world = FakeWorld()
-    world.inventory = EcsInventory(lambda _: api, lambda: [policy], lambda _: EcrTags(no_registry))  # type: ignore[assignment]
+    world.inventory = EcsInventory(
+        lambda _: api, lambda: [policy], lambda _: EcrTags(no_registry), lambda _: Hosts(api, client)
+    )
     world.memory = FlatMemory()  # type: ignore[assignment]
     sweeper = Sweeper(world.ports, lambda: SweepLimits(powers=Powers()), Retention())
 

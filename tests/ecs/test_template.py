@@ -14,6 +14,7 @@ from controller.platforms.ecs import api
 from tests.ecs.server import model_of_ecs
 
 TEMPLATE = Path(__file__).parents[2] / "charts" / "ecs" / "bilgepump.yaml"
+POLICIES = ("Read", "Capture", "Remediation")
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "ecs.md"
 
 
@@ -61,12 +62,13 @@ def test_cfn_lint_has_nothing_to_say() -> None:
 
 
 def test_rights_are_those_the_calls_need(resources: dict[str, Any]) -> None:
-    granted = actions(resources["Read"]) | actions(resources["Remediation"])
+    granted = {action for name in POLICIES for action in actions(resources[name])}
 
     assert {one for one in granted if one.startswith("ecs:")} == called()
     assert granted - called() == {
         "cloudwatch:GetMetricData",
         "cloudwatch:ListMetrics",
+        "ec2:DescribeInstances",
         "ecr:DescribeImages",
         "events:PutEvents",
     }
@@ -77,7 +79,12 @@ def test_only_the_remediation_policy_changes_anything_and_only_on_demand(resourc
     assert resources["Remediation"]["Condition"] == "MayRemediate"
 
 
-@pytest.mark.parametrize("name", ["Read", "Remediation"])
+def test_looking_at_container_instances_is_a_right_of_its_own(resources: dict[str, Any]) -> None:
+    assert actions(resources["Capture"]) == {"ecs:DescribeContainerInstances", "ec2:DescribeInstances"}
+    assert resources["Capture"]["Condition"] == "MayCaptureFromInstances"
+
+
+@pytest.mark.parametrize("name", POLICIES)
 def test_every_right_is_bound_to_the_cluster_where_iam_allows(resources: dict[str, Any], name: str) -> None:
     for statement in resources[name]["Properties"]["PolicyDocument"]["Statement"]:
         if statement["Resource"] == "*" and statement["Sid"] != "WhatHasNoResource":
@@ -88,6 +95,6 @@ def test_every_right_is_bound_to_the_cluster_where_iam_allows(resources: dict[st
 def test_documentation_explains_every_right(resources: dict[str, Any]) -> None:
     text = DOCUMENTATION.read_text()
 
-    for name in ("Read", "Remediation"):
+    for name in POLICIES:
         for action in actions(resources[name]):
             assert f"`{action}`" in text

@@ -51,6 +51,10 @@ http:
 {{- with .Values.notifications }}
 notifications: {{- toYaml (omit . "secretName") | nindent 2 }}
 {{- end }}
+{{- if .Values.ecs.roles }}
+ecs:
+  {{- toYaml .Values.ecs | nindent 2 }}
+{{- end }}
 lease:
   name: {{ include "bilgepump.fullname" . }}
   durationSeconds: {{ .Values.lease.durationSeconds }}

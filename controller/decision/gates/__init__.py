@@ -70,5 +70,6 @@ GATES: Sequence[Gate] = (
     permission.hold_without_evidence,
     permission.hold_without_approval,
     permission.hold_without_power,
+    permission.hold_when_role_not_allowed,
     permission.hold_beyond_mode,
 )

@@ -51,6 +51,12 @@ def hold_without_power(situation: Situation) -> Hold | None:
     )
 
 
+def hold_when_role_not_allowed(situation: Situation) -> Hold | None:
+    """Hold where the policy's namespace may look as that IAM role but not act, or AWS has just said so."""
+    refusal = situation.workload.access_refusal
+    return Hold(reason=HoldReason.ROLE_NOT_ALLOWED, message=refusal) if refusal else None
+
+
 def hold_beyond_mode(situation: Situation) -> Hold | None:
     """Hold where the policy's mode does not allow remediation."""
     match situation.policy.mode:

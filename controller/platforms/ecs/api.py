@@ -7,6 +7,7 @@ a thread of a small pool of its own.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -32,12 +33,15 @@ TASKS_PER_CALL = 100
 """Of DescribeTasks, GetTaskProtection and a page of ListTasks (API reference)."""
 THROTTLED_FOR = timedelta(minutes=1)
 """How long after a refusal for too many calls the account still counts as throttled."""
+FORBIDDEN_FOR = timedelta(minutes=10)
+"""How long after AWS refused an act for lack of rights it is not asked again."""
 NEGLIGIBLE_SKEW = timedelta(seconds=5)
 """HTTP dates are whole seconds and answers take time: less is no skew."""
 
 _THROTTLING = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
 )
+_FORBIDDEN = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
 
 Document = dict[str, Any]
@@ -61,13 +65,21 @@ class EcsApi:
         self._clock = clock
         self._pace = pace or Pace()
         self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ecs")
+        self.calls: Counter[str] = Counter()
+        """How often each operation was called; what botocore repeats is one call."""
         self._throttled_at: datetime | None = None
+        self._forbidden: dict[tuple[str, str], tuple[datetime, str]] = {}
         self._skew = timedelta()
 
     @property
     def throttled(self) -> bool:
         """Calls were refused lately because there were too many."""
         return self._throttled_at is not None and self._clock() - self._throttled_at < THROTTLED_FOR
+
+    def forbidden(self, cluster: str, service: str) -> str:
+        """What AWS said when it lately refused to let us act on a service; empty where it did not."""
+        at, why = self._forbidden.get((cluster, service), (None, ""))
+        return why if at is not None and self._clock() - at < FORBIDDEN_FOR else ""
 
     async def services(self, cluster: str, names: Sequence[str]) -> list[Document]:
         """These services with their tags, as far as they exist. Raises PlatformUnavailable."""
@@ -113,6 +125,14 @@ class EcsApi:
                     found[one["taskArn"]] = one["expirationDate"]
         return found
 
+    async def container_instances(self, cluster: str, arns: Sequence[str]) -> list[Document]:
+        """These container instances, 100 at most. Raises PlatformUnavailable."""
+        answer = await self._read(
+            "describe_container_instances", cluster=cluster, containerInstances=list(arns)
+        )
+        found: list[Document] = answer["containerInstances"]
+        return found
+
     async def task_definition(self, arn: str) -> Document:
         """A task definition; it never changes. Raises PlatformUnavailable."""
         definition: Document = (await self._read("describe_task_definition", taskDefinition=arn))[
@@ -123,14 +143,14 @@ class EcsApi:
     async def force_deployment(self, cluster: str, service: str) -> Document:
         """Begins a deployment of the same revision. Raises RemediationRefused, OutcomeUnknown."""
         answer = await self._write(
-            "update_service", cluster=cluster, service=service, forceNewDeployment=True
+            (cluster, service), "update_service", cluster=cluster, service=service, forceNewDeployment=True
         )
         document: Document = answer["service"]
         return document
 
-    async def stop_task(self, cluster: str, task: str, reason: str) -> None:
-        """Stops a task. Raises RemediationRefused, OutcomeUnknown."""
-        await self._write("stop_task", cluster=cluster, task=task, reason=reason)
+    async def stop_task(self, cluster: str, service: str, task: str, reason: str) -> None:
+        """Stops a task of `service`. Raises RemediationRefused, OutcomeUnknown."""
+        await self._write((cluster, service), "stop_task", cluster=cluster, task=task, reason=reason)
 
     async def _pages(self, operation: str, key: str, **asked: Any) -> AsyncIterator[str]:
         following: dict[str, str] = {}
@@ -143,19 +163,23 @@ class EcsApi:
             following = {"nextToken": answer["nextToken"]}
 
     async def _read(self, operation: str, **asked: Any) -> Document:
+        self.calls[operation] += 1
         call = partial(self._blocking, self._reader, operation, asked)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, call)
         except (ClientError, BotoCoreError) as error:
             raise PlatformUnavailable(f"ECS {operation}: {_short(error)}") from error
 
-    async def _write(self, operation: str, **asked: Any) -> Document:
+    async def _write(self, regarding: tuple[str, str], operation: str, **asked: Any) -> Document:
+        self.calls[operation] += 1
         call = partial(self._blocking, self._writer, operation, asked)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, call)
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
                 raise OutcomeUnknown(f"ECS {operation}: {_short(error)}") from error
+            if _code(error) in _FORBIDDEN:
+                self._forbidden[regarding] = self._clock(), f"ECS {operation}: {_short(error)}"
             raise RemediationRefused(f"ECS {operation}: {_short(error)}") from error
         except _NEVER_SENT as error:
             raise RemediationRefused(f"ECS {operation} could not be sent: {_short(error)}") from error
@@ -169,7 +193,7 @@ class EcsApi:
         try:
             answer: Document = getattr(client, operation)(**asked)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _THROTTLING:
+            if _code(error) in _THROTTLING:
                 self._throttled_at = self._clock()
             raise
         metadata = answer.pop("ResponseMetadata", {})
@@ -192,6 +216,10 @@ def _moved(value: Any, skew: timedelta) -> Any:
     if isinstance(value, list):
         return [_moved(one, skew) for one in value]
     return value
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _batches(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

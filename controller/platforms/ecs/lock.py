@@ -1,24 +1,45 @@
 """One copy acts: a lock on the state directory, held by the kernel and given up by it when a process dies."""
 
+import asyncio
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import IO
 
+from controller.ports import PlatformUnavailable
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 5.0
+"""How often a copy that waits looks whether the lock is free."""
+
 
 class DirectoryLock:
-    """A `ports.Leadership` for copies on one host."""
+    """A `ports.Leadership` for copies on one host, or on one file system with locks."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "lock"
         self._file: IO[str] | None = None
 
-    def acquire(self) -> bool:
-        """Takes the lock unless another process has it; True while it is ours."""
+    def __str__(self) -> str:
+        """Where it is."""
+        return str(self._path)
+
+    @property
+    def held(self) -> bool:
+        """The lock was taken and not given up."""
+        return self._file is not None
+
+    async def claim(self) -> bool:
+        """Takes the lock unless another process has it; True while it is ours. Raises PlatformUnavailable."""
         if self._file is not None:
             return True
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+")
+        except OSError as error:
+            raise PlatformUnavailable(f"{self._path} cannot be opened: {error.strerror}") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -30,6 +51,15 @@ class DirectoryLock:
         self._file = file
         return True
 
+    async def keep(self) -> None:
+        """Tries to take the lock for ever; the kernel keeps it."""
+        while True:
+            try:
+                await self.claim()
+            except PlatformUnavailable as error:
+                logger.warning("lock not taken", extra={"why": str(error)})
+            await asyncio.sleep(AGAIN_SECONDS)
+
     async def confirm(self) -> bool:
         """Whether the lock is ours and still the one that others would take."""
         if self._file is None:
@@ -39,7 +69,7 @@ class DirectoryLock:
         except OSError:
             return False
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Gives it up."""
         if self._file is not None:
             self._file.close()

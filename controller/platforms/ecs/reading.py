@@ -29,8 +29,9 @@ def workload(
     replicas: tuple[Replica, ...],
     *,
     throttled: bool,
+    access_refusal: str = "",
 ) -> Workload:
-    """A service and its tasks."""
+    """A service and its tasks; `access_refusal` says why we may not act on it."""
     tags = {one["key"]: one.get("value", "") for one in service.get("tags", ())}
     rollout, message = _rollout(service)
     return Workload(
@@ -50,6 +51,7 @@ def workload(
         restart_refusal=_refusal(service) or _roll_refusal(service),
         replace_refusal=_refusal(service),
         capacity_refusal=_capacity_refusal(service),
+        access_refusal=access_refusal,
         throttled=throttled,
         paused_by=tags.get(PAUSED, ""),
         acknowledged=tags.get(ACKNOWLEDGED, ""),
@@ -78,19 +80,27 @@ def replica(
     *,
     tags: Mapping[str, str | None],
     protected_until: datetime | None,
+    host_address: str | None = None,
     may_be_loopback: bool,
 ) -> Replica:
-    """One task of a service; `tags` has the digest that each image's tag names now, where it is known."""
+    """
+    One task of a service.
+
+    `tags` has the digest that each image's tag names now, where it is known; `host_address` is the private
+    address of the task's container instance, for tasks without a network interface of their own.
+    """
+    own = _address(task)
     return Replica(
         name=task["taskArn"].rpartition("/")[2],
         uid=task["taskArn"],
         created_at=task["createdAt"],
         ready=_ready(task, definition, service),
-        address=_address(task),
+        address=own or host_address,
         containers=tuple(_container(one, task, definition, tags) for one in task.get("containers", ())),
         revision=task["taskDefinitionArn"],
         terminating=task.get("desiredStatus") == "STOPPED",
         protected_until=protected_until,
+        published_ports=None if own else _published(task),
         may_be_loopback=may_be_loopback,
     )
 
@@ -145,6 +155,18 @@ def _address(task: Document) -> str | None:
             if detail.get("name") == "privateIPv4Address":
                 return str(detail["value"])
     return None
+
+
+def _published(task: Document) -> tuple[tuple[str, int, int], ...]:
+    """What its containers have bound on their instance (`bridge`: any port there, `host`: the same)."""
+    return tuple(
+        (container["name"], int(binding["containerPort"]), int(binding["hostPort"]))
+        for container in task.get("containers", ())
+        for binding in container.get("networkBindings", ())
+        if binding.get("protocol", "tcp") == "tcp"
+        and binding.get("containerPort")
+        and binding.get("hostPort")
+    )
 
 
 def _rollout(service: Document) -> tuple[RolloutState, str]:

@@ -66,8 +66,8 @@ class EcsRestarts:
         task = waiting[0]
         if task.protected_until is not None:
             raise RemediationRefused(f"task {task.name} is protected until {task.protected_until:%H:%M:%SZ}")
-        api, cluster, _ = self._place(order)
-        await api.stop_task(cluster, task.uid, reason_of(order))
+        api, cluster, service = self._place(order)
+        await api.stop_task(cluster, service, task.uid, reason_of(order))
         return _receipt(order, workload.generation, ReceiptOutcome.DONE)
 
     async def _ordered_tasks(self, order: Order) -> list[Document]:
@@ -75,8 +75,8 @@ class EcsRestarts:
         return await api.described_tasks(cluster, order.replicas)
 
     def _place(self, order: Order) -> tuple[EcsApi, str, str]:
-        region, cluster, service = order.workload.name.split("/")
-        target = self._inventory.target(region, cluster)
+        _, cluster, service = order.workload.name.split("/")
+        target = self._inventory.target(order.workload)
         if target is None:
             raise RemediationRefused(f"no policy says any more how to reach {order.workload}")
         return self._api(target), cluster, service

@@ -41,6 +41,8 @@ class KubernetesInventory:
         self._ourselves = ourselves
         self._metrics_namespaces = metrics_namespaces
         self._everywhere = everywhere
+        self.unread: Mapping[str, str] = {}
+        """Always empty: what cannot be read here ends the sweep."""
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
         """Every workload of these namespaces. Raises PlatformUnavailable."""
