@@ -70,6 +70,10 @@ class EcsParts:
         """How many calls of the ECS API were made so far."""
         return sum(api.calls.total() for api in self._apis.values())
 
+    async def service_names(self, target: EcsTarget) -> list[str]:
+        """The names of all services of a cluster. Raises PlatformUnavailable."""
+        return await self._api(target).service_names(target.cluster)
+
     def cloudwatch(
         self,
         *,

@@ -1,4 +1,4 @@
-"""`bilgepump report`: an incident's report and files, through the API server."""
+"""`bilgepump report`: an incident's report and files, by the API server or from the state of ECS."""
 
 import asyncio
 import hashlib
@@ -8,12 +8,15 @@ import webbrowser
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
+from controller.cli.options import PlaceParam, state_region_option
+from controller.cli.report_state import CannotFetch, StateDesk
 from controller.clients.reporter import CHECKSUMS, holds_log_lines
 from controller.operator.incident_files import TOKEN_HEADER
+from controller.platforms.ecs.place import StatePlace
 from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi, connect, current_namespace
 from controller.ports import PlatformUnavailable
 
@@ -25,10 +28,6 @@ _CERTIFICATE_ONLY = (
     "your kubeconfig has a client certificate and no token, and the controller cannot see a certificate: "
     'give a token, for example --token "$(kubectl create token ACCOUNT)"'
 )
-
-
-class CannotFetch(Exception):
-    """What is wrong, and what to do about it."""
 
 
 class LogsNotForYou(CannotFetch):
@@ -68,6 +67,13 @@ def reader_options(command: Command) -> Command:
 )
 @click.option("--open", "opened", is_flag=True, help="Open the report in a browser.")
 @reader_options
+@click.option(
+    "--state",
+    type=PlaceParam(),
+    metavar="DIR|s3://BUCKET/PREFIX",
+    help="Read them from the state of `bilgepump ecs` instead.",
+)
+@state_region_option
 def report(
     name: str,
     namespace: str | None,
@@ -76,6 +82,8 @@ def report(
     opened: bool,
     token: str | None,
     controller: str,
+    state: StatePlace | None,
+    state_region: str,
 ) -> None:
     """
     Fetch the report of the MemoryIncident called NAME; `kubectl get memi` lists them.
@@ -84,6 +92,8 @@ def report(
     the namespace's pods. It goes through the API server's service proxy.
 
     Example: bilgepump report api-3f2a91c0de -n shop --open
+
+    Example: bilgepump report api-3f2a91c0de -n shop --state s3://my-bucket/bilgepump
 
     Exit codes: 0 fetched, 1 could not be fetched, 2 wrong usage.
     """
@@ -95,7 +105,11 @@ def report(
         raise click.UsageError("--open needs a file: leave --out - away")
     page = Path(out or f"{name}.html")
     try:
-        desk = _Desk(connect(), token, controller, f"{namespace or current_namespace()}/{name}")
+        desk: Desk = (
+            StateDesk(state, state_region, name, namespace)
+            if state is not None
+            else _Desk(connect(), token, controller, f"{namespace or current_namespace()}/{name}")
+        )
         content = desk.get("report")
         if out == "-":
             sys.stdout.buffer.write(content)
@@ -109,6 +123,14 @@ def report(
         sys.exit(1)
     if opened:
         webbrowser.open(page.resolve().as_uri())
+
+
+class Desk(Protocol):
+    """Where the files of one incident are."""
+
+    def get(self, what: str) -> bytes:
+        """`report`, or `files/` and a name. Raises CannotFetch, PlatformUnavailable."""
+        ...
 
 
 class _Desk:
@@ -157,7 +179,7 @@ class _Desk:
                 return ""
 
 
-def _fetch_files(desk: _Desk, folder: Path) -> None:
+def _fetch_files(desk: Desk, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for sha256, name in _checksums(desk.get(f"files/{CHECKSUMS}")):
         try:

@@ -1,13 +1,13 @@
-"""`bilgepump scan`: every leaking container a metrics source knows, with nothing installed in the cluster."""
+"""`bilgepump scan`: every leaking container that Prometheus or CloudWatch knows, with nothing installed."""
 
 import asyncio
 import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -22,9 +22,12 @@ from controller.detection.assess import assess
 from controller.detection.assessment import Assessment, Verdict
 from controller.metrics.queries import namespace_matcher, quoted
 from controller.metrics.series import BlockMatrix, ContainerKey
-from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
+from controller.policy.ecs_target import parse_ecs_target
+from controller.policy.memory_policy import DetectionRules, EcsTarget, Sensitivity, Threshold
+from controller.policy.problem import PolicyProblem
+from controller.policy.section import Section
 from controller.policy.units import parse_duration
-from controller.ports import MemoryRequest, MetricsUnavailable
+from controller.ports import MemoryRequest, MetricsUnavailable, WorldError
 from controller.sweep.judging import history_of
 
 LEAKS_FOUND = 3
@@ -55,9 +58,17 @@ class Scanned:
 
 
 @click.command()
+@click.option("--prometheus", "url", metavar="URL", help="Prometheus, Thanos, Mimir or VictoriaMetrics.")
+@click.option("--ecs", "on_ecs", is_flag=True, help="Instead: services of an ECS cluster, by CloudWatch.")
 @click.option(
-    "--prometheus", "url", required=True, metavar="URL", help="Prometheus, Thanos, Mimir or VictoriaMetrics."
+    "--region",
+    envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
+    help="With --ecs: the cluster's region. [env: AWS_REGION]",
 )
+@click.option("--cluster", help="With --ecs: the cluster's name.")
+@click.option("--service", "services", multiple=True, help="With --ecs: only this one; may be repeated.")
+@click.option("--assume-role-arn", default="", help="With --ecs: the role to look as.")
+@click.option("--external-id", default="", help="With --ecs: the external id that the role asks for.")
 @click.option(
     "--namespace", "-n", "namespaces", multiple=True, help="Only this namespace; may be given several times."
 )
@@ -77,7 +88,13 @@ class Scanned:
 )
 @source_options
 def scan(
-    url: str,
+    url: str | None,
+    on_ecs: bool,
+    region: str | None,
+    cluster: str | None,
+    services: tuple[str, ...],
+    assume_role_arn: str,
+    external_id: str,
     namespaces: tuple[str, ...],
     selector: str,
     lookback: str,
@@ -91,6 +108,8 @@ def scan(
 
     Example: bilgepump scan --prometheus http://prometheus.monitoring:9090 --namespace shop
 
+    Example: bilgepump scan --ecs --region eu-west-1 --cluster prod
+
     Exit codes: 0 no leak, 3 leaks found, 1 the source could not be read, 2 wrong usage.
     """
     try:
@@ -103,6 +122,58 @@ def scan(
         raise click.UsageError(f"--lookback: {error}") from error
     if rules.lookback < timedelta(minutes=5):
         raise click.UsageError("--lookback must be at least 5m")
+    if on_ecs == (url is not None):
+        raise click.UsageError("exactly one of --prometheus and --ecs is needed")
+    if on_ecs:
+        if namespaces or selector:
+            raise click.UsageError("--namespace and --selector are for --prometheus; --service is for --ecs")
+        target = _target(region, cluster, services, assume_role_arn, external_id)
+        _finish(_scan_cluster(target, rules, output), output)
+    _finish(_scan_prometheus(url or "", namespaces, selector, rules, options), output)
+
+
+def _finish(found: tuple[tuple[Finding, ...], datetime], output: str) -> NoReturn:
+    findings, now = found
+    _print(findings, now, output)
+    sys.exit(LEAKS_FOUND if any(one.leaking for one in findings) else 0)
+
+
+def _target(
+    region: str | None, cluster: str | None, services: tuple[str, ...], role: str, external_id: str
+) -> EcsTarget:
+    """Checked by the rules that policies are checked by."""
+    asked = {"region": region, "cluster": cluster, "services": list(services) or ["every"]}
+    more = {"assumeRoleArn": role or None, "externalId": external_id or None}
+    problems: list[PolicyProblem] = []
+    target = parse_ecs_target(Section(asked | more, "--ecs", problems))
+    if problems:
+        raise click.UsageError("; ".join(str(problem) for problem in problems))
+    return target if services else replace(target, services=())
+
+
+def _scan_cluster(
+    target: EcsTarget, rules: DetectionRules, output: str
+) -> tuple[tuple[Finding, ...], datetime]:
+    from controller.cli.scan_ecs import gather_cluster, named
+
+    now = datetime.fromtimestamp(_clock(), UTC)
+    try:
+        with Status(f"asking AWS about cluster {target.cluster} …", console=Console(stderr=True)):
+            found = asyncio.run(gather_cluster(target, rules, now))
+    except WorldError as error:
+        raise click.ClickException(str(error)) from error
+    if output != "json" and found.spending is not None:
+        click.echo(
+            f"{found.ecs_calls} calls of the ECS API, {found.spending.metrics_asked} metrics of CloudWatch",
+            err=True,
+        )
+    scanned = Scanned(matrix=found.matrix, history=None, owners=found.owners, pods=None)
+    return named(findings_of(scanned, rules, now)), now
+
+
+def _scan_prometheus(
+    url: str, namespaces: tuple[str, ...], selector: str, rules: DetectionRules, options: dict[str, Any]
+) -> tuple[tuple[Finding, ...], datetime]:
     settings = settings_from(url, options)
     scope = Scope(namespaces=frozenset(namespaces), matchers=selector_matchers(selector))
     now = datetime.fromtimestamp(_clock(), UTC)
@@ -110,9 +181,7 @@ def scan(
         scanned = _with_progress(settings, scope, rules, now)
     except MetricsUnavailable as error:
         raise click.ClickException(str(error)) from error
-    findings = findings_of(scanned, rules, now)
-    _print(findings, now, output)
-    sys.exit(LEAKS_FOUND if any(one.leaking for one in findings) else 0)
+    return findings_of(scanned, rules, now), now
 
 
 def selector_matchers(selector: str) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -26,11 +27,15 @@ RELEASE = "bilgepump-trial"
 
 
 @contextmanager
-def controller(cluster: Cluster, folder: Path, values: str) -> Iterator[None]:
+def controller(
+    cluster: Cluster, folder: Path, values: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[None]:
     """The controller as the chart would run it, outside of a pod, until the end of the block."""
     without = "crds.install=false,admissionPolicy.enabled=false,sweepInterval=1s"
     helm_on(cluster, "install", "--set", without, "--set", NOBODY_THERE, "--set", values, RELEASE, str(CHART))
-    environment = os.environ | {
+    environment = {
+        **os.environ,
+        **environment,
         "KUBECONFIG": str(kubeconfig_of(cluster, folder)),
         "POD_NAMESPACE": "ops",
         "DEPLOYMENT_NAME": RELEASE,

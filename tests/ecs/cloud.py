@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +130,28 @@ class ContainerInsights:
             "StorageResolution": 1,
         }
         self._client.put_metric_data(Namespace=namespace, MetricData=[sample])
+
+
+def remembered(ecs: EcsStandIn, moto: str, name: str, megabytes: tuple[int, int]) -> None:
+    """Two days of a service whose tasks went from one level to the other, in whole megabytes a minute."""
+    client, ended = a_client("cloudwatch", moto), datetime.now(UTC).replace(second=0, microsecond=0)
+    for task in ecs.service(name).tasks:
+        task.created_at = task.started_at = datetime.now(UTC) - timedelta(hours=47)
+        for start in range(0, 46 * 60, 700):
+            samples = []
+            for minute in range(start, min(start + 700, 46 * 60), 5):
+                level = megabytes[0] + (megabytes[1] - megabytes[0]) * minute / (46 * 60)
+                samples.append(
+                    {
+                        "MetricName": "ContainerMemoryUtilized",
+                        "Dimensions": [
+                            {"Name": "ClusterName", "Value": "prod"},
+                            {"Name": "ServiceName", "Value": name},
+                            {"Name": "TaskId", "Value": task.id},
+                            {"Name": "ContainerName", "Value": "app"},
+                        ],
+                        "Timestamp": ended - timedelta(minutes=46 * 60 - minute),
+                        "Value": round(level),
+                    }
+                )
+            client.put_metric_data(Namespace="ECS/ContainerInsights", MetricData=samples)
