@@ -72,24 +72,38 @@ def read_recording(path: Path) -> tuple[RecordedSeries, ...]:
         raise click.ClickException(f"{path} is no JSON: {error}") from error
 
 
-def sample_interval(recorded: Iterable[RecordedSeries]) -> float:
-    """The usual distance of memory samples in seconds."""
-    gaps = [
-        float(np.median(np.diff(series.times)))
-        for series in recorded
-        if series.name in CADVISOR and len(series.times) > 1
-    ]
-    return float(np.median(gaps)) if gaps else 60.0
-
-
 def blocks_of(policy: MemoryPolicy, recorded: Sequence[RecordedSeries]) -> tuple[RecordedMemory, ...]:
-    """The recording in the blocks the controller would hold; empty where no container's memory is in it."""
-    width = block_seconds_for(policy, sample_interval(recorded))
+    """
+    The recording in the blocks the controller would hold; empty where no container's memory is in it.
+
+    Pods that were sampled at different intervals stand in recordings of their own, each in its own blocks.
+    """
+    apart = 5 * policy.detection.lookback.total_seconds()
+    recordings: list[RecordedMemory] = []
     try:
-        apart = 5 * policy.detection.lookback.total_seconds()
-        return block_recordings(recorded, width, apart, policy.metrics.request_rate)
+        for interval, series in _by_interval(recorded).items():
+            width = block_seconds_for(policy, interval)
+            recordings += block_recordings(series, width, apart, policy.metrics.request_rate)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    return tuple(recordings)
+
+
+def _by_interval(recorded: Sequence[RecordedSeries]) -> dict[float, list[RecordedSeries]]:
+    """The series of pods by the usual distance of their memory samples, in seconds and whole half minutes."""
+    gaps: dict[tuple[str, str], list[float]] = {}
+    for series in recorded:
+        if series.name in CADVISOR and len(series.times) > 1:
+            gaps.setdefault(_pod(series), []).append(float(np.median(np.diff(series.times))))
+    grouped: dict[float, list[RecordedSeries]] = {}
+    for series in recorded:
+        usual = float(np.median(gaps.get(_pod(series), [60.0])))
+        grouped.setdefault(max(round(usual / 30) * 30.0, 30.0), []).append(series)
+    return grouped
+
+
+def _pod(series: RecordedSeries) -> tuple[str, str]:
+    return series.labels.get("namespace", ""), series.labels.get("pod", "")
 
 
 def result_document(result: BacktestResult) -> dict[str, Any]:

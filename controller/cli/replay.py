@@ -16,13 +16,13 @@ from controller.decision.decide import decide
 from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, Decision, Reason
 from controller.decision.situation import Captured, Powers, Situation
-from controller.detection.assess import assess
+from controller.detection.assess import ROWS_AT_ONCE, assess
 from controller.detection.assessment import Assessment, Verdict
 from controller.detection.judgement import judge
 from controller.detection.timeline import Indices
 from controller.inventory.coverage import governs_container
 from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
-from controller.metrics.recorded_memory import RecordedMemory
+from controller.metrics.recorded_memory import RecordedMemory, stacked
 from controller.metrics.series import ContainerKey
 from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import MemoryRequest
@@ -31,6 +31,9 @@ _POD_OF_DEPLOYMENT = re.compile(
     r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 )
 """Names that only a Deployment's pods have: the alphabet of Kubernetes' safe random strings."""
+
+PHASES = 6
+"""Looks that can be judged together recur with the wide blocks of history: at ten minutes, six an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,15 @@ class _Track:
     transitions: list[Transition] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Look:
+    """One moment: the rows that are held then, and the places in them of those that run."""
+
+    moment: int
+    rows: Indices
+    running: Indices
+
+
 @dataclass(slots=True)
 class _Episode:
     """What was done to one workload so far."""
@@ -96,9 +108,9 @@ def run_backtest(
     for recorded in recordings:
         replay = _Replay(policy, recorded)
         first = -(-int(recorded.first.min()) // seconds) * seconds
-        for moment in range(first, int(recorded.last.max()) + seconds, seconds):
-            replay.evaluate(moment, seconds)
-            evaluations += 1
+        moments = range(first, int(recorded.last.max()) + seconds, seconds)
+        replay.run(moments)
+        evaluations += len(moments)
         results.extend(replay.results())
     begins = [float(recorded.first.min()) for recorded in recordings]
     ends = [float(recorded.last.max()) for recorded in recordings]
@@ -135,27 +147,16 @@ class _Replay:
         self.tracks = [_Track() for _ in recorded.keys]
         self.episodes: dict[str, _Episode] = {}
 
-    def evaluate(self, moment: int, step: int) -> None:
-        """One look at everything that runs at `moment`."""
-        recorded = self.recorded
-        runs = recorded.last + step > moment
-        if not (runs & (recorded.first <= moment)).any():
-            return
-        # What vanished lately still stands in the ring, where its lives speak for its kind.
-        held = recorded.last > moment - self.policy.detection.lookback.total_seconds()
-        rows = np.flatnonzero((recorded.first <= moment) & held)
-        now = datetime.fromtimestamp(moment, UTC)
-        width = recorded.block_seconds
-        matrix = recorded.until(moment // width * width, self.blocks, rows)
-        wide = self.history.block_seconds
-        history = self.history.until(moment // wide * wide, self.history_blocks, rows)
-        groups = [self._group(int(row)) for row in rows]
-        said = assess(matrix, self.policy.detection, now, history=history, peer_groups=groups)
-        for members in self._by_workload(np.flatnonzero(runs[rows]), rows):
-            assessments = [said[index] for _, index in members]
-            decision, cause = self._decide(members[0][0], assessments, now)
-            for (row, _), assessment in zip(members, assessments, strict=True):
-                self._track(row, assessment, decision if assessment.key in cause else None)
+    def run(self, moments: range) -> None:
+        """Looks at every moment: judged many at once, decided one after the other."""
+        looks = [look for moment in moments if (look := self._look(moment, moments.step)) is not None]
+        waiting: list[_Look] = []
+        for look in looks:
+            waiting.append(look)
+            if sum(len(one.rows) for one in waiting) >= ROWS_AT_ONCE * PHASES:
+                self._judge_and_decide(waiting)
+                waiting = []
+        self._judge_and_decide(waiting)
 
     def results(self) -> Iterator[ContainerResult]:
         """One entry per container, in the order of their names."""
@@ -164,9 +165,61 @@ class _Replay:
                 key=key, workload=self.workloads[row], transitions=tuple(self.tracks[row].transitions)
             )
 
-    def _group(self, row: int) -> str | None:
+    def _look(self, moment: int, step: int) -> _Look | None:
+        """Whom a look at `moment` concerns; None where nothing runs."""
+        recorded = self.recorded
+        runs = (recorded.last + step > moment) & (recorded.first <= moment)
+        if not runs.any():
+            return None
+        # What vanished lately still stands in the ring, where its lives speak for its kind.
+        held = recorded.last > moment - self.policy.detection.lookback.total_seconds()
+        rows = np.flatnonzero((recorded.first <= moment) & held)
+        return _Look(moment=moment, rows=rows, running=np.flatnonzero(runs[rows]))
+
+    def _judge_and_decide(self, looks: Sequence[_Look]) -> None:
+        width, wide = self.recorded.block_seconds, self.history.block_seconds
+        phases: dict[tuple[int, int], list[_Look]] = {}
+        for look in looks:
+            phases.setdefault((look.moment % width, look.moment // width * width % wide), []).append(look)
+        said: dict[int, tuple[Assessment, ...]] = {}
+        for same in phases.values():
+            said.update(self._assess(same))
+        for look in looks:
+            self._decide_all(look, said.pop(look.moment))
+
+    def _assess(self, looks: Sequence[_Look]) -> dict[int, tuple[Assessment, ...]]:
+        """The assessments of looks whose blocks end equally long before them."""
+        width, wide = self.recorded.block_seconds, self.history.block_seconds
+        recent = [self.recorded.until(look.moment // width * width, self.blocks, look.rows) for look in looks]
+        older = [
+            self.history.until(look.moment // wide * wide, self.history_blocks, look.rows) for look in looks
+        ]
+        moments = [datetime.fromtimestamp(look.moment, UTC) for look in looks]
+        counts = [len(look.rows) for look in looks]
+        said = assess(
+            stacked(recent),
+            self.policy.detection,
+            moments[0],
+            history=stacked(older),
+            peer_groups=[self._group(int(row), look.moment) for look in looks for row in look.rows],
+            moments=[moment for moment, count in zip(moments, counts, strict=True) for _ in range(count)],
+        )
+        ends = np.cumsum(counts).tolist()
+        return {
+            look.moment: said[end - count : end] for look, count, end in zip(looks, counts, ends, strict=True)
+        }
+
+    def _decide_all(self, look: _Look, said: Sequence[Assessment]) -> None:
+        now = datetime.fromtimestamp(look.moment, UTC)
+        for members in self._by_workload(look.running, look.rows):
+            assessments = [said[index] for _, index in members]
+            decision, cause = self._decide(members[0][0], assessments, now)
+            for (row, _), assessment in zip(members, assessments, strict=True):
+                self._track(row, assessment, decision if assessment.key in cause else None)
+
+    def _group(self, row: int, moment: int) -> str | None:
         workload = self.workloads[row]
-        return None if workload is None else f"{workload}/{self.recorded.keys[row].container}"
+        return None if workload is None else f"{moment}/{workload}/{self.recorded.keys[row].container}"
 
     def _by_workload(self, places: Indices, rows: Indices) -> list[list[tuple[int, int]]]:
         """Pairs of row and place in `rows`; a container whose workload is unknown stands alone."""

@@ -35,13 +35,15 @@ def assess(
     *,
     history: BlockMatrix | None = None,
     peer_groups: Sequence[str | None] = (),
+    moments: Sequence[datetime] = (),
 ) -> tuple[Assessment, ...]:
     """
     One assessment per key of `matrix`, in its order, as of `now` (aware UTC).
 
     `history` holds wider blocks of a longer time, of which only what lies before `matrix` is used.
     `peer_groups` names, per key, the containers made from the same image and template; empty where
-    nobody knows.
+    nobody knows. A replay looks at many moments at once: then each row stands for one look, every row's
+    blocks end equally long before its own of `moments`, and `now` is that of the matrix's end.
     """
     caution = caution_for(rules, matrix.block_seconds)
     history_rows = places(matrix.keys, history)
@@ -57,7 +59,8 @@ def assess(
         judge_lives(candidates, findings)
         judge_beside(candidates, caution, findings)
         judge_hidden(candidates, caution, findings)
-        assessments.update(zip(rows.tolist(), state(candidates, findings, caution, now), strict=True))
+        at = [moments[row] if moments else now for row in rows]
+        assessments.update(zip(rows.tolist(), state(candidates, findings, caution, at), strict=True))
     return tuple(assessments[row] for row in range(len(matrix.keys)))
 
 

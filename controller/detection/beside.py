@@ -19,6 +19,9 @@ LOOK_BACKS = (1.0, 0.62, 0.37, 0.2)
 BLOCKS = 14
 SUSPECT_WITHIN = 3.0
 
+NEWEST = 12
+"""Blocks; fewer than the shortest growth that is looked at has."""
+
 OWN_SHARE = 0.5
 """What grows is named after the part that holds at least this share of the growth."""
 
@@ -46,8 +49,8 @@ def judge_beside(candidates: Candidates, caution: Caution, findings: Findings) -
 
 
 def _may_grow(beside: Matrix, least: Floats) -> Flags:
-    """The cheap pre-filter: the newest fifth lies above the smallest value of all."""
-    newest = np.fmin.reduce(beside[:, -max(beside.shape[1] // 5, 1) :], axis=1)
+    """The cheap pre-filter: the newest blocks lie above the smallest value of all."""
+    newest = np.fmin.reduce(beside[:, -NEWEST:], axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray(newest - np.fmin.reduce(beside, axis=1) >= least)
 

@@ -67,7 +67,7 @@ def gather(
     runs = find_runs(timeline, floors, caution.warm_up)
     danger = timeline.signal(Signal.WORKING_SET_TOP)
     danger = np.where(np.isnan(danger), tops, danger)
-    load = load_of(timeline)
+    load = load_of(timeline, floors)
     floors = load.without_rhythm(timeline, floors, runs.begins)
     tops = load.without_rhythm(timeline, tops, runs.begins)
     floor_extremes = RangeExtremes(floors)

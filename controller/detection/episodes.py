@@ -9,9 +9,9 @@ import numpy as np
 
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
-from controller.detection.growth import Shapes, block_floors, measure
+from controller.detection.growth import Shapes, block_floors, measure, window_floors
 from controller.detection.lives import levelled_off_before
-from controller.detection.rivals import bounded_explains
+from controller.detection.rivals import evidence_of_growth
 from controller.detection.sensitivity import DAY, Caution, Growing
 from controller.detection.timeline import Flags, Floats, Indices
 
@@ -133,27 +133,21 @@ def _weigh(
     findings: Findings,
 ) -> None:
     """Compares the time to the threshold with the time the growth has lasted."""
-    gates = caution.gates
     danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
     slope = np.minimum(shapes.slope, shapes.late_slope)
-    goal = goal_of(candidates, rows, shapes, danger)
+    behind = _crossed_unseen(candidates, caution, rows, values.shape[1], shapes, danger)
+    limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
+    goal = np.where(behind & (limit > 0), 0.95 * limit, threshold)
     left = np.maximum(goal - danger, 0) / slope
     near = np.isnan(goal) | (left <= SUSPECT_WITHIN * shapes.span)
     if not near.any():
         return
-    rows, values, shapes = rows[near], values[near], shapes.only(near)
-    danger, slope, goal, left = danger[near], slope[near], goal[near], left[near]
-    limit = candidates.runs.limit[rows]
-    straight = (shapes.straightness >= gates.straight) & (shapes.late >= 0.85)
-    allowed = caution.allowed(
-        Growing(
-            span=shapes.span,
-            since_start=_since_start(candidates, rows, shapes),
-            known_before=candidates.runs.ages[rows] - shapes.span,
-            straight=straight,
-            late=shapes.late,
-        )
-    )
+    rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
+    danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
+    since_start = _since_start(candidates, rows, shapes)
+    allowed, bounded = _trust(candidates, caution, rows, values, shapes, since_start)
+    crossed = behind & (shapes.first < candidates.threshold[rows])
+    allowed = np.where(crossed, np.minimum(allowed, caution.patience.behind_the_line), allowed)
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -165,10 +159,9 @@ def _weigh(
     before = levelled_off_before(
         candidates.lives, rows, candidates.true_ages[rows], danger, slope, np.nan_to_num(limit, nan=np.inf)
     )
-    bounded = bounded_explains(values, shapes, candidates.runs.limit[rows])
-    least = np.where(shapes.span < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
-    material = shapes.gain >= least * np.where(np.isnan(goal), 0, goal)
-    leaking = (urgency <= 1) & material & ~bounded & ~follows & ~before & ~np.isnan(goal)
+    leaking = (
+        (urgency <= 1) & _material(caution, shapes, goal) & ~bounded & ~follows & ~before & ~np.isnan(goal)
+    )
     suspect = shapes.span >= caution.short_growth
     findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
     findings.suspect[rows] |= leaking | suspect
@@ -209,15 +202,61 @@ def _since_start(candidates: Candidates, rows: Indices, shapes: Shapes) -> Flags
     return np.asarray((shapes.span >= 0.75 * runs.ages[rows]) & (at_start >= 0.1 * shapes.first))
 
 
-def goal_of(candidates: Candidates, rows: Indices, shapes: Shapes, danger: Floats) -> Floats:
-    """
-    The line the growth runs towards: the threshold, or the limit once haste buys nothing any more.
+def _trust(
+    candidates: Candidates,
+    caution: Caution,
+    rows: Indices,
+    values: Floats,
+    shapes: Shapes,
+    since_start: Flags,
+) -> tuple[Floats, Flags]:
+    """How long a time left is still short, and where something bounded explains the growth as well."""
+    gates = caution.gates
+    nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
+    doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
+    allowed = caution.allowed(
+        Growing(
+            span=shapes.span,
+            since_start=since_start,
+            known_before=candidates.runs.ages[rows] - shapes.span,
+            straight=(shapes.straightness >= gates.straight) & (shapes.late >= 0.85),
+            late=shapes.late,
+        )
+    )
+    clear = np.where(nats >= gates.nats_clear, caution.patience.clear, 1.0)
+    return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
 
-    That is so where it began above the threshold, and where it crossed it within its first day: what could
-    be said before was said before.
+
+def _material(caution: Caution, shapes: Shapes, goal: Floats) -> Flags:
+    gates = caution.gates
+    least = np.where(shapes.span < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
+    return np.asarray(shapes.gain >= least * np.nan_to_num(goal))
+
+
+def _crossed_unseen(
+    candidates: Candidates, caution: Caution, rows: Indices, blocks: int, shapes: Shapes, danger: Floats
+) -> Flags:
+    """
+    Where memory is over the threshold and nothing could be said when it met it.
+
+    Haste buys nothing any more there, and the line that counts is the limit. What had grown for a day when
+    it crossed, or would have been called a leak at that moment, stays one: a verdict outlives the crossing.
     """
     threshold = candidates.threshold[rows]
-    with np.errstate(invalid="ignore"):
-        late = (danger >= threshold) & (shapes.span < 28 / 24 * DAY)
-        behind = late | (shapes.first >= threshold)
-        return np.asarray(np.where(behind, 0.95 * candidates.runs.limit[rows], threshold))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        since = np.maximum(danger - threshold, 0.0) / np.maximum(shapes.slope, 1e-12)
+        began_above = shapes.first >= threshold
+        young_then = (danger >= threshold) & ~began_above & (shapes.span - since < 28 / 24 * DAY)
+    place = np.flatnonzero(young_then)
+    if len(place):
+        at, begins = rows[place], -shapes.span[place]
+        then = np.maximum(shapes.span[place] - since[place], caution.block_seconds)
+        values = window_floors(
+            candidates.timeline, candidates.floor_extremes, at, begins, begins + then, blocks
+        )
+        shape = measure(values, then)
+        since_start = _since_start(candidates, at, shapes.only(young_then))
+        allowed, bounded = _trust(candidates, caution, at, values, shape, since_start)
+        said = _grows(shape, candidates, caution, at) & _material(caution, shape, threshold[place])
+        young_then[place[said & (allowed > 0) & ~bounded]] = False
+    return np.asarray(young_then | began_above)

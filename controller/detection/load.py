@@ -112,12 +112,14 @@ class Load:
         return explained
 
 
-def load_of(timeline: Timeline) -> Load:
-    """The request rate of every container of `timeline`."""
+def load_of(timeline: Timeline, memory: Matrix) -> Load:
+    """The request rate of every container of `timeline`, known where it was while `memory` was."""
     if Signal.REQUEST_RATE not in timeline.signals:
         return Load(known=np.zeros(len(timeline.keys), dtype=np.bool_), means=None)
     rates = timeline.signal(Signal.REQUEST_RATE).astype(np.float64)
-    return Load(known=np.asarray((~np.isnan(rates)).mean(axis=1) > 0.1), means=RangeMeans(rates))
+    measured = ~np.isnan(memory)
+    told = np.sum(measured & ~np.isnan(rates), axis=1)
+    return Load(known=np.asarray(told > 0.1 * measured.sum(axis=1)), means=RangeMeans(rates))
 
 
 def _means(

@@ -10,16 +10,13 @@ import numpy as np
 
 from controller.detection.growth import Shapes, fill_gaps
 from controller.detection.sensitivity import DAY
-from controller.detection.timeline import Flags, Floats
+from controller.detection.timeline import Floats
 from controller.detection.trend import effective_sample_size
 
-NATS = 0.7
-"""Growth must explain the floors better than every bounded rival by this much."""
 
-
-def bounded_explains(values: Floats, shapes: Shapes, limit: Floats) -> Flags:
+def evidence_of_growth(values: Floats, shapes: Shapes, limit: Floats) -> Floats:
     """
-    Where something bounded explains `values` (rows, blocks) about as well as growth does; shape (rows,).
+    By how many nats growth explains `values` (rows, blocks) better than the best bounded rival; (rows,).
 
     `limit` may be NaN (then nothing stops a rival).
     """
@@ -42,8 +39,7 @@ def bounded_explains(values: Floats, shapes: Shapes, limit: Floats) -> Flags:
     )
     worth = effective_sample_size(line)
     noise = count * (0.0015 * mean) ** 2
-    nats = 0.5 * worth * np.log((best + noise) / (grows + noise))
-    return np.asarray(nats < NATS)
+    return np.asarray(0.5 * worth * np.log((best + noise) / (grows + noise)))
 
 
 def _errors(centred: Floats, total: Floats, family: Floats) -> tuple[Floats, Floats]:

@@ -44,8 +44,12 @@ class Patience:
     unknown_second_day: float = 0.15
     """Growth of more than a day that began inside a run of which no day before is known."""
     unknown_third_day: float = 0.7
+    behind_the_line: float = 0.05
+    """Growth that is already over the threshold, against the limit."""
     same_hour: float = 0.5
     """Growth of the same hour of successive days."""
+    clear: float = 2.0
+    """Times as patient where nothing bounded comes near."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,13 @@ class Gates:
     leak_gain_of_goal: float = 0.10
     leak_gain_after_a_day: float = 0.20
     """As shares of the line: less is how memory drifts."""
+    nats: float = 0.4
+    """Growth must explain the floors better than every bounded rival by this much,"""
+    nats_doubtful: float = 1.7
+    """and by this much where they are bent, or cut too coarsely to tell a stair from a line."""
+    nats_clear: float = 7.0
+    """From here on nothing bounded comes near."""
+    bent: float = 0.97
     record: float = 0.25
     coverage: float = 0.6
 
@@ -193,4 +204,5 @@ def caution_for(rules: DetectionRules, block_seconds: float) -> Caution:
 
 def scaled(patience: Patience, factor: float) -> Patience:
     """Every multiple of `patience` times `factor`: the one knob between lead time and false alarms."""
-    return Patience(**{field.name: factor * getattr(patience, field.name) for field in fields(patience)})
+    multiples = {field.name: factor * getattr(patience, field.name) for field in fields(patience)}
+    return Patience(**multiples | {"clear": patience.clear})

@@ -1,6 +1,6 @@
 """Puts what was found into words and times: one assessment per container."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -22,15 +22,17 @@ FURTHEST = timedelta(days=3650)
 
 
 def state(
-    candidates: Candidates, findings: Findings, caution: Caution, now: datetime
+    candidates: Candidates, findings: Findings, caution: Caution, moments: Sequence[datetime]
 ) -> Iterator[Assessment]:
-    """The assessment of every container of `candidates`, in order."""
+    """The assessment of every container of `candidates`, in order, each as of its own moment."""
     grown = np.flatnonzero(np.isfinite(findings.urgency) & findings.told)
-    projection = project(candidates, grown, findings.span[grown], findings.crest[grown])
+    projection = project(
+        candidates, grown, findings.span[grown], findings.slope[grown], findings.crest[grown]
+    )
     place = {int(row): index for index, row in enumerate(grown)}
     classes = name_classes(candidates, findings, grown)
     young = _young_floors(candidates)
-    for row in range(len(candidates.used)):
+    for row, now in enumerate(moments):
         verdict, reason = _verdict(candidates, findings, row)
         doubtful = verdict in (Verdict.LEAKING, Verdict.SUSPECT)
         told = doubtful and row in place
@@ -145,12 +147,13 @@ def _duration(seconds: float) -> str:
 
 
 def _young_floors(candidates: Candidates) -> Floats:
-    """The lowest floor of the first tenth of each run that began inside the timeline."""
+    """The lowest floor of the first tenth of each run that was seen from its start on."""
     rows = np.arange(len(candidates.used))
     floors = block_floors(
         candidates.timeline, candidates.floor_extremes, rows, np.maximum(candidates.runs.ages, 1.0), 10
     )[:, 0]
-    return np.asarray(np.where(candidates.runs.started >= candidates.timeline.starts[0], floors, np.nan))
+    seen_from = candidates.runs.known_from - candidates.timeline.block_seconds
+    return np.asarray(np.where(candidates.runs.started >= seen_from, floors, np.nan))
 
 
 def _started(candidates: Candidates, row: int, now: datetime) -> datetime | None:

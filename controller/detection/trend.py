@@ -3,7 +3,8 @@ Slopes that a single odd block cannot move, with intervals that know about autoc
 
 Theil (1950) and Sen (1968) for the slope and the ranks of its interval; the sample size is corrected for
 lag-one autocorrelation of the residuals (Yue and Wang, "The Mann-Kendall test modified by effective sample
-size", 2004). Measured over trend-free AR(1) up to 0.95 the error stays near its nominal rate.
+size", 2004). That size is itself an estimate, so Student's t at it takes the place of the normal. Measured
+over trend-free AR(1) up to 0.95 (96 blocks) the error stays near its nominal rate.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ def effective_sample_size(residuals: Floats) -> Floats:
     """
     How many independent blocks the rows of `residuals` (rows, blocks) are worth; shape (rows,).
 
-    n (1 - rho) / (1 + rho) with the bias-corrected lag-one autocorrelation, at least 3 and at most n.
+    n (1 - rho) / (1 + rho), at least 2 and at most n. A fitted trend makes the lag-one autocorrelation rho of
+    residuals too small by (2 + 4 rho) / n (Marriott and Pope, "Bias in the estimation of autocorrelations",
+    1954), which is given back.
     """
     count = residuals.shape[1]
     known = np.maximum(np.sum(~np.isnan(residuals), axis=1, keepdims=True), 1)
@@ -35,14 +38,25 @@ def effective_sample_size(residuals: Floats) -> Floats:
     power = np.nansum(centred * centred, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.where(power > 0, np.nansum(centred[:, 1:] * centred[:, :-1], axis=1) / power, 0.0)
-    rho = np.clip(rho + (1 + 3 * rho) / count, 0.0, 0.97)
+    rho = np.clip(rho + (2 + 4 * rho) / count, 0.0, 0.99)
     present = np.sum(~np.isnan(residuals), axis=1)
-    return np.asarray(np.clip(present * (1 - rho) / (1 + rho), 3.0, np.maximum(present, 3)))
+    return np.asarray(np.clip(present * (1 - rho) / (1 + rho), 2.0, np.maximum(present, 2)))
+
+
+def _student(z: float, freedom: Floats) -> Floats:
+    """
+    Student's t with the tail of the normal's `z`, by Wallace's transformation turned round.
+
+    D. L. Wallace, "Bounds on normal approximations to Student's and the chi-square distributions", 1959:
+    within 3 % from three degrees of freedom on, and too large (more cautious) below.
+    """
+    normal = z * (8 * freedom + 3) / (8 * freedom + 1)
+    return np.asarray(np.sqrt(freedom * np.expm1(normal * normal / freedom)))
 
 
 def slope_interval(values: Floats, spacing_seconds: Floats, z: float = 2.33) -> Slopes:
     """
-    Theil-Sen slope of each row with the interval at `z` standard errors of Kendall's S.
+    Theil-Sen slope of each row with the interval that holds what lies within `z` standard errors of a normal.
 
     `values` has shape (rows, blocks), NaN where nothing was measured; `spacing_seconds` has shape (rows,).
     A row with fewer than three blocks gets NaN.
@@ -68,7 +82,7 @@ def slope_interval(values: Floats, spacing_seconds: Floats, z: float = 2.33) -> 
     effective = effective_sample_size(values - likely[:, None] * steps)
     present = np.sum(~np.isnan(values), axis=1).astype(np.float64)
     variance = present * (present - 1) * (2 * present + 5) / 18 * present / effective
-    reach = z * np.sqrt(variance)
+    reach = _student(z, np.maximum(effective - 2, 0.5)) * np.sqrt(variance)
     low = rank((known - 1 - reach) / 2)
     high = rank((known - 1 + reach) / 2)
     enough = present >= 3

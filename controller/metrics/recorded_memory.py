@@ -1,6 +1,6 @@
 """Whole recordings in blocks, and how they look at any moment of the time they tell of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,33 @@ class RecordedMemory:
             first=self.first,
             last=self.last,
         )
+
+
+def stacked(looks: Sequence[BlockMatrix]) -> BlockMatrix:
+    """
+    Several looks (at least one) as one matrix, their rows one below the other, aligned at their ends.
+
+    `end` is that of the first; what a shorter look does not hold is unmeasured.
+    """
+    if len(looks) == 1:
+        return looks[0]
+    blocks = max(look.blocks for look in looks)
+    rows = sum(len(look.keys) for look in looks)
+    signals: dict[Signal, Matrix] = {}
+    for signal in looks[0].signals:
+        matrix = np.full((rows, blocks), np.nan, dtype=np.float32)
+        begin = 0
+        for look in looks:
+            part = look.signals[signal]
+            matrix[begin : begin + len(part), blocks - part.shape[1] :] = part
+            begin += len(part)
+        signals[signal] = matrix
+    return BlockMatrix(
+        keys=tuple(key for look in looks for key in look.keys),
+        end=looks[0].end,
+        block_seconds=looks[0].block_seconds,
+        signals=signals,
+    )
 
 
 def recorded_from(matrix: BlockMatrix) -> RecordedMemory:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from controller.cli import replay
 from controller.cli.backtest import backtest
 
 MIB = 2**20
@@ -102,7 +103,7 @@ def test_transitions_have_exactly_the_fields_of_the_contract(tmp_path: Path, pol
         "actionReason",
     }
     for transition in answer["results"][0]["transitions"]:
-        assert fields <= set(transition)
+        assert set(transition) == fields | {"message"}
         assert transition["time"].endswith("Z")
         assert transition["verdict"] in ("Leaking", "Suspect", "Healthy", "InsufficientData")
         assert transition["action"] in ("None", "Capture", "Remediate", "Hold")
@@ -125,6 +126,36 @@ def test_files_are_merged_whatever_their_order(tmp_path: Path, policy: Path) -> 
     alone = call("--policy", policy, "--from-file", paths[2], "-o", "json")
 
     assert json.loads(merged.stdout) == json.loads(alone.stdout)
+
+
+def test_looks_judged_together_say_what_each_says_alone(
+    tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = leak(40)
+    documents = [recording(memory), recording(memory[::-1].copy(), "api-7d9f8c6b5-zzzz2")]
+    files = [write(tmp_path / f"{place}.json", one) for place, one in enumerate(documents)]
+    arguments = ["--policy", policy, "--from-file", files[0], "--from-file", files[1], "-o", "json"]
+
+    together = json.loads(call(*arguments).stdout)
+    monkeypatch.setattr(replay, "ROWS_AT_ONCE", 0)
+    alone = json.loads(call(*arguments).stdout)
+
+    assert together == alone
+
+
+def test_pods_sampled_at_different_intervals_are_judged_alike(tmp_path: Path, policy: Path) -> None:
+    rare = recording(leak(), "api-7d9f8c6b5-zzzz2")
+    for one in rare["data"]["result"]:
+        one["values"] = one["values"][::15]
+    files = [write(tmp_path / "often.json", recording(leak())), write(tmp_path / "rare.json", rare)]
+
+    answer = json.loads(
+        call("--policy", policy, "--from-file", files[0], "--from-file", files[1], "-o", "json").stdout
+    )
+
+    verdicts = [{one["verdict"] for one in result["transitions"]} for result in answer["results"]]
+    assert len(verdicts) == 2
+    assert all("Leaking" in said for said in verdicts)
 
 
 def test_restart_cannot_be_wanted_by_a_policy_that_observes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from controller.detection.assess import assess
 from controller.detection.assessment import GrowthClass, Verdict
 from controller.detection.reasons import AssessmentReason
+from controller.detection.trend import slope_interval
 from controller.metrics.series import BlockMatrix, Signal
 from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
 from tests.detection.fleet import END, LIMIT, MIB, NOW, container, hours_before, judged, matrix
@@ -63,6 +64,26 @@ def test_leak_is_told_before_the_threshold_and_stays_told_behind_it() -> None:
     }
 
     assert set(said.values()) == {Verdict.LEAKING}
+
+
+def test_what_was_said_on_the_first_day_stands_when_the_threshold_is_crossed() -> None:
+    memory = 100 + 14 * H
+    crosses = (0.7 * LIMIT - 100) / 14
+    said = {
+        hours: judged(container(memory[: round(hours * 12)], started_hours_ago=hours + 0.1))[0].verdict
+        for hours in (crosses - 1, crosses - 0.25, crosses + 0.5, crosses + 2, crosses + 6)
+    }
+
+    assert set(said.values()) == {Verdict.LEAKING}
+
+
+def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_limit() -> None:
+    wild = 120 + 9.5 * H + 70 * (H < 25) * np.sin(2 * np.pi * H / 5)
+    (above,) = judged(container(wild[: 32 * 12], started_hours_ago=32.1))
+
+    assert above.used_bytes is not None
+    assert above.used_bytes > 0.7 * LIMIT * MIB
+    assert above.verdict is not Verdict.LEAKING
 
 
 def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
@@ -314,3 +335,30 @@ def test_growth_that_resident_memory_hides_is_suspect(
     (said,) = judged(container(300 + 0 * H, **signals))
 
     assert (said.verdict, said.reason, said.growth_class) == (Verdict.SUSPECT, reason, growth_class)
+
+
+@pytest.mark.parametrize("phi", [0.5, 0.9, 0.95])
+def test_slope_test_keeps_its_error_rate_on_noise_that_remembers(phi: float) -> None:
+    shocks = np.random.default_rng(7).normal(0, np.sqrt(1 - phi**2), (800, 96))
+    noise = np.zeros_like(shocks)
+    noise[:, 0] = shocks[:, 0] / np.sqrt(1 - phi**2)
+    for column in range(1, noise.shape[1]):
+        noise[:, column] = phi * noise[:, column - 1] + shocks[:, column]
+
+    rises = slope_interval(1e8 + 1e6 * noise, np.full(len(noise), 900.0), z=2.326).low > 0
+
+    assert rises.mean() <= 0.02
+
+
+def test_interval_of_the_crossing_is_narrow_where_growth_is_even_and_wide_where_it_is_not() -> None:
+    even, wild = judged(
+        container(100 + 4.5 * H, started_hours_ago=48.2),
+        container(100 + 4.5 * H, started_hours_ago=48.2, noise=6.0),
+    )
+
+    assert even.crossing is not None
+    assert wild.crossing is not None
+    assert even.crossing.latest is not None
+    assert wild.crossing.latest is not None
+    assert wild.crossing.latest - wild.crossing.earliest > even.crossing.latest - even.crossing.earliest
+    assert even.crossing.latest - even.crossing.earliest < 0.4 * (even.crossing.likely - NOW)
