@@ -159,9 +159,10 @@ def _weigh(
     before = levelled_off_before(
         candidates.lives, rows, candidates.true_ages[rows], danger, slope, np.nan_to_num(limit, nan=np.inf)
     )
-    leaking = (
-        (urgency <= 1) & _material(caution, shapes, goal) & ~bounded & ~follows & ~before & ~np.isnan(goal)
-    )
+    leaking = (urgency <= 1) & _material(caution, shapes, goal) & ~np.isnan(goal)
+    leaking &= ~bounded & ~follows & ~before
+    place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
+    leaking[place] = _stood(candidates, caution, rows[place], values.shape[1], shapes.only(leaking), ago)
     suspect = shapes.span >= caution.short_growth
     findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
     findings.suspect[rows] |= leaking | suspect
@@ -248,15 +249,21 @@ def _crossed_unseen(
         began_above = shapes.first >= threshold
         young_then = (danger >= threshold) & ~began_above & (shapes.span - since < 28 / 24 * DAY)
     place = np.flatnonzero(young_then)
-    if len(place):
-        at, begins = rows[place], -shapes.span[place]
-        then = np.maximum(shapes.span[place] - since[place], caution.block_seconds)
-        values = window_floors(
-            candidates.timeline, candidates.floor_extremes, at, begins, begins + then, blocks
-        )
-        shape = measure(values, then)
-        since_start = _since_start(candidates, at, shapes.only(young_then))
-        allowed, bounded = _trust(candidates, caution, at, values, shape, since_start)
-        said = _grows(shape, candidates, caution, at) & _material(caution, shape, threshold[place])
-        young_then[place[said & (allowed > 0) & ~bounded]] = False
+    stood = _stood(candidates, caution, rows[place], blocks, shapes.only(young_then), since[place])
+    young_then[place[stood]] = False
     return np.asarray(young_then | began_above)
+
+
+def _stood(
+    candidates: Candidates, caution: Caution, rows: Indices, blocks: int, shapes: Shapes, ago: Floats
+) -> Flags:
+    """Where the growth passed every test already as it was seen `ago` seconds before."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.bool_)
+    begins, lasted = -shapes.span, np.maximum(shapes.span - ago, caution.block_seconds)
+    floors = candidates.floor_extremes
+    values = window_floors(candidates.timeline, floors, rows, begins, begins + lasted, blocks)
+    then = measure(values, lasted)
+    allowed, bounded = _trust(candidates, caution, rows, values, then, _since_start(candidates, rows, shapes))
+    material = _material(caution, then, candidates.threshold[rows])
+    return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)

@@ -11,12 +11,12 @@ from controller.detection.trend import slope_interval
 
 BLOCKS = 24
 
-PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.1, 0.5, 0.6
+PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.6, 0.7
 """
-What the time left is uncertain by, added in squares: a tenth of itself; half of the time the growth takes to
-cross the spread of the tops around its line; and as its two halves grew at different paces. A crossing is
-more often late than early: the later side is `LATER` times as wide. Fitted to what leaks of tuning seeds did
-after they were told.
+What the time left is uncertain by, added in squares: an eighth of itself; most of the time that the growth
+takes to cross the spread of the tops around its line; and as its two halves grew at different paces. A
+crossing is more often late than early: the later side is `LATER` times as wide. Fitted to what leaks of
+tuning seeds did after they were told.
 """
 LATER = 1.6
 

@@ -131,6 +131,14 @@ class Caution:
         """A changed limit moves caps that follow it; so long nothing is called a leak (12 h of 48 h)."""
         return self.share(1 / 4)
 
+    def persists(self, spans: Floats) -> Floats:
+        """
+        For how long growth must have passed every test: chance passes them for a look or two.
+
+        A twenty-fourth of the time it has grown, at most 45 min of 48 h; shape like `spans`.
+        """
+        return np.minimum(spans / 24, self.share(1 / 64))
+
     def allowed(self, growing: "Growing") -> Floats:
         """The multiple for each growth; shape (rows,)."""
         patience = self.patience
