@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.detection.growth import block_columns, fill_gaps, window_floors
+from controller.detection.sensitivity import DAY
 from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes, Timeline
 from controller.metrics.series import Matrix, Signal
 
@@ -50,10 +51,10 @@ class Load:
         """
         The part of `memory` (containers, columns) that is not the load's; unchanged where that is unknown.
 
-        Only where the load explains most of how memory moves around its trend: then its effect per request
-        is known, and what is left is judged instead.
+        Only where the load explains most of how memory moves around its trend, over a whole day at least: then
+        its effect per request is known, and what is left is judged instead.
         """
-        rows = np.flatnonzero(self.known)
+        rows = np.flatnonzero(self.known & (run_begins <= -DAY))
         if self.means is None or not len(rows):
             return memory
         columns = np.arange(timeline.columns)
