@@ -51,8 +51,8 @@ class Load:
         """
         The part of `memory` (containers, columns) that is not the load's; unchanged where that is unknown.
 
-        Only where the load explains most of how memory moves around its trend, over a whole day at least: then
-        its effect per request is known, and what is left is judged instead.
+        Only where the load explains most of how memory moves around its trend, over a whole day at least:
+        then its effect per request is known, and what is left is judged instead.
         """
         rows = np.flatnonzero(self.known & (run_begins <= -DAY))
         if self.means is None or not len(rows):
