@@ -27,24 +27,19 @@ SUSPECT_WITHIN = 3.0
 
 
 def judge_episodes(candidates: Candidates, caution: Caution, findings: Findings) -> None:
-    """Looks for growth over every look-back of every container that can be judged."""
+    """
+    Looks for growth over every look-back of every container that can be judged.
+
+    From here on a row may stand several times in `rows`: once for each look-back.
+    """
     rows = np.flatnonzero(candidates.judged)
     rows = rows[_may_grow(candidates, caution, rows)]
-    for share in LOOK_BACKS:
-        spans = candidates.runs.ages[rows] * share
-        long_enough = spans >= caution.shortest_growth
-        for blocks in BLOCKS:
-            chosen = rows[long_enough]
-            fine_enough = spans[long_enough] >= 1.5 * blocks * caution.block_seconds
-            if fine_enough.any():
-                _judge(
-                    candidates,
-                    caution,
-                    chosen[fine_enough],
-                    spans[long_enough][fine_enough],
-                    blocks,
-                    findings,
-                )
+    spans = (np.array(LOOK_BACKS)[:, None] * candidates.runs.ages[rows]).ravel()
+    rows = np.tile(rows, len(LOOK_BACKS))
+    for blocks in BLOCKS:
+        fine_enough = spans >= np.maximum(caution.shortest_growth, 1.5 * blocks * caution.block_seconds)
+        if fine_enough.any():
+            _judge(candidates, caution, rows[fine_enough], spans[fine_enough], blocks, findings)
 
 
 def _may_grow(candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
@@ -164,11 +159,11 @@ def _weigh(
     place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
     leaking[place] = _stood(candidates, caution, rows[place], values.shape[1], shapes.only(leaking), ago)
     suspect = shapes.span >= caution.short_growth
-    findings.leaking[rows] |= leaking & ~candidates.only_working_set[rows]
-    findings.suspect[rows] |= leaking | suspect
-    findings.bounded[rows] |= bounded
-    findings.follows_load[rows] |= follows
-    findings.levelled_before[rows] |= before
+    findings.leaking[rows[leaking & ~candidates.only_working_set[rows]]] = True
+    findings.suspect[rows[leaking | suspect]] = True
+    findings.bounded[rows[bounded]] = True
+    findings.follows_load[rows[follows]] = True
+    findings.levelled_before[rows[before]] = True
     findings.keep(
         rows,
         np.where(leaking, urgency, 1 + left / shapes.span),

@@ -68,8 +68,10 @@ class Findings:
     def keep(
         self, rows: Indices, urgency: Floats, *, span: Floats, slope: Floats, gain: Floats, crest: Floats
     ) -> None:
-        """Keeps, for each of `rows`, what is more urgent than what is known."""
-        better = urgency < self.urgency[rows]
+        """Keeps, for each of `rows` (which may repeat), what is more urgent than what is known."""
+        # Of several values for one row numpy keeps the last: the most urgent, or the first of equals.
+        better = np.argsort(urgency, kind="stable")[::-1]
+        better = better[urgency[better] < self.urgency[rows[better]]]
         chosen = rows[better]
         self.urgency[chosen] = urgency[better]
         self.span[chosen] = span[better]

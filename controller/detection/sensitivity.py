@@ -26,19 +26,19 @@ class Patience:
     and rises with each of them that the growth has outlived.
     """
 
-    short: float = 0.05
+    short: float = 0.08
     """Growth since the start of the run, shorter than a tenth of the lookback."""
-    first_day: float = 0.15
+    first_day: float = 0.25
     """Straight growth since the start that has not outlived a day."""
     within_short_lookback: float = 0.5
     """The same on a lookback of less than a day, where no daily rhythm plays a part."""
-    first_day_bent: float = 0.05
+    first_day_bent: float = 0.08
     """The same where it is not straight."""
     second_day: float = 0.6
     third_day: float = 1.2
     week: float = 4.0
     """Growth that has outlived a weekend."""
-    within_first_day: float = 0.09
+    within_first_day: float = 0.15
     """Straight growth of less than a day that began inside a run of which a day before is known."""
     within_second_day: float = 0.5
     unknown_second_day: float = 0.15
