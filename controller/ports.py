@@ -12,7 +12,7 @@ Only adapters raise:
     └── OutcomeUnknown        the platform's answer was lost: nothing is repeated until it is known
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -23,7 +23,7 @@ from controller.evidence.replica_context import ContextPlan
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import RequestRate
-from controller.remediation.order import Order, Receipt
+from controller.remediation.order import Leftover, Order, Receipt
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.messages import Delivery, Message, Route
@@ -135,6 +135,15 @@ class Remediator(Protocol):
 
         Raises RemediationRefused where the workload is not what the order expects, OutcomeUnknown where the
         answer was lost.
+        """
+        ...
+
+    async def tidy(self, unfinished: Collection[str], /) -> tuple[Leftover, ...]:
+        """
+        Ends what orders left behind that nobody finishes any more; says what it did.
+
+        `unfinished` are the ids of the orders that are still being carried out. Raises PlatformUnavailable,
+        RemediationRefused.
         """
         ...
 

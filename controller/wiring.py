@@ -38,7 +38,7 @@ from controller.platforms.kubernetes.events import KubernetesEvents
 from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.lease import Lease
 from controller.platforms.kubernetes.records import KubernetesRecords
-from controller.platforms.kubernetes.restarts import KubernetesRestarts
+from controller.platforms.kubernetes.remediator import KubernetesRemediator
 from controller.platforms.kubernetes.reviewer import KubernetesReviewer
 from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import World
@@ -138,16 +138,17 @@ def _world(
 ) -> World:
     diagnostician = EvidenceDiagnostician(store)
     sources = {source.name: PrometheusMemorySource(source.prometheus) for source in settings.metrics_sources}
+    inventory = KubernetesInventory(
+        api,
+        ourselves=_ourselves(),
+        metrics_namespaces=settings.metrics_namespaces,
+        everywhere=not settings.watch_namespaces,
+    )
     return World(
         memory_sources=sources,
         alert_sources=sources,
-        inventory=KubernetesInventory(
-            api,
-            ourselves=_ourselves(),
-            metrics_namespaces=settings.metrics_namespaces,
-            everywhere=not settings.watch_namespaces,
-        ),
-        remediator=KubernetesRestarts(api),
+        inventory=inventory,
+        remediator=KubernetesRemediator(api, inventory, lease.confirm, namespaces=settings.watch_namespaces),
         profiler=PprofProfiler(pprof, store, telemetry, clock),
         context=EvidenceContextKeeper(
             KubernetesContext(api, settings.evidence.logs.limits), store, telemetry, clock

@@ -1,6 +1,6 @@
 """One recording fake per port, and builders that start from the interesting case: a leak near the line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,8 @@ from controller.policy.memory_policy import (
     Target,
 )
 from controller.ports import EvidenceUnavailable, FiringAlert, MemoryRequest, RemediationRefused, World
-from controller.remediation.order import Order, Receipt, ReceiptOutcome
+from controller.remediation.order import Leftover, Order, Receipt, ReceiptOutcome
+from controller.remediation.stepping import Act, begun, next_step, whole
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.incident_document import from_document, to_document
@@ -131,24 +132,41 @@ class FakeInventory:
     def __init__(self, *workloads: Workload) -> None:
         self.standing = {workload.ref: workload for workload in workloads}
         self.unread: dict[str, str] = {}
+        self.before_look: Callable[[], None] = lambda: None
+        """What becomes visible with time."""
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
+        self.before_look()
         return tuple(one for one in self.standing.values() if one.ref.namespace in namespaces)
 
     async def workload(self, ref: WorkloadRef) -> Workload | None:
+        self.before_look()
         return self.standing.get(ref)
 
 
 class FakeRemediator:
-    """Restarts a workload of the inventory for real: new replicas, a new generation, a mark."""
+    """
+    Changes a workload of the inventory for real: new replicas, a new generation, a mark.
+
+    A replacement is ready `replicas_start_in` after it was made; None: never.
+    """
+
+    replicas_start_in: timedelta | None = timedelta(0)
 
     def __init__(self, inventory: FakeInventory, clock: "FakeClock") -> None:
         self._inventory = inventory
         self._clock = clock
         self.carried_out: list[Order] = []
+        self.acts: list[tuple[str, str]] = []
+        """Everything that was done, and to what."""
+        inventory.before_look = self.time_passes
         self.refusal = ""
 
     async def find(self, order: Order) -> Receipt | None:
+        if order.stepwise:
+            workload = self._inventory.standing[order.workload]
+            done = begun(order, workload)
+            return _receipt(order, ReceiptOutcome.ALREADY_DONE, workload) if done else None
         if order not in self.carried_out:
             return None
         generation = self._inventory.standing[order.workload].generation
@@ -157,21 +175,97 @@ class FakeRemediator:
     async def carry_out(self, order: Order) -> Receipt:
         if self.refusal:
             raise RemediationRefused(self.refusal)
+        if order.stepwise:
+            return self._step(order)
         if found := await self.find(order):
             return found
         workload = self._inventory.standing[order.workload]
         if workload.generation != order.expected_generation:
             raise RemediationRefused("changed since it was judged")
         self.carried_out.append(order)
+        self.acts.append(("Restart", workload.ref.name))
         self._inventory.standing[order.workload] = replace(
             workload,
             generation=workload.generation + 1,
             remediated_at=order.issued_at,
+            template_revision=f"r{workload.generation + 1}",
             replicas=tuple(
-                a_replica(f"{one.name}-new", created_at=self._clock.now) for one in workload.replicas
+                a_replica(
+                    f"{one.name}-new", created_at=self._clock.now, revision=f"r{workload.generation + 1}"
+                )
+                for one in workload.replicas
             ),
         )
         return Receipt(outcome=ReceiptOutcome.DONE, at=order.issued_at, generation=workload.generation + 1)
+
+    def _step(self, order: Order) -> Receipt:
+        workload = self._inventory.standing[order.workload]
+        step = next_step(order, workload)
+        if step.act is Act.WAIT and not begun(order, workload):
+            raise RemediationRefused(step.waits_for)
+        if step.replica is None:
+            return _receipt(order, ReceiptOutcome.ALREADY_DONE, workload, step.waits_for)
+        self.acts.append((step.act, step.replica.name))
+        others = tuple(one for one in workload.replicas if one.uid != step.replica.uid)
+        if step.act is Act.RELEASE:
+            others += (replace(step.replica, released_for=order.id), self._successor(step.replica))
+        if step.act is Act.EVICT:
+            others += (self._successor(step.replica),)
+        self._stand(replace(workload, replicas=others))
+        return _receipt(order, ReceiptOutcome.DONE, workload)
+
+    async def tidy(self, unfinished: Collection[str], /) -> tuple[Leftover, ...]:
+        ended = []
+        for workload in list(self._inventory.standing.values()):
+            for one in workload.replicas:
+                if not one.released_for or one.released_for in unfinished:
+                    continue
+                others = tuple(other for other in workload.replicas if other is not one)
+                returned = not whole(workload)
+                if returned:
+                    others = (*(other for other in others if other.ready), replace(one, released_for=""))
+                self._stand(replace(workload, replicas=others))
+                ended.append(
+                    Leftover(
+                        incident=one.released_for,
+                        namespace=workload.ref.namespace,
+                        replica=one.name,
+                        replica_uid=one.uid,
+                        returned=returned,
+                    )
+                )
+        return tuple(ended)
+
+    def time_passes(self) -> None:
+        """What was made long enough ago is ready."""
+        wait = self.replicas_start_in
+        for workload in list(self._inventory.standing.values()):
+            due = {
+                one.uid
+                for one in workload.replicas
+                if not one.ready and wait is not None and one.created_at + wait <= self._clock.now
+            }
+            if due:
+                replicas = tuple(replace(one, ready=one.ready or one.uid in due) for one in workload.replicas)
+                self._stand(replace(workload, replicas=replicas))
+
+    def _successor(self, old: Replica) -> Replica:
+        name = old.name if self._bears_the_same_name(old) else f"{old.name}-new"
+        return a_replica(name, uid=f"{old.uid}-new", created_at=self._clock.now, ready=False)
+
+    def _bears_the_same_name(self, old: Replica) -> bool:
+        return any(
+            old in workload.replicas and workload.ref.kind == "StatefulSet"
+            for workload in self._inventory.standing.values()
+        )
+
+    def _stand(self, workload: Workload) -> None:
+        ready = sum(one.ready and not one.released_for for one in workload.replicas)
+        self._inventory.standing[workload.ref] = replace(workload, ready_replicas=ready)
+
+
+def _receipt(order: Order, outcome: ReceiptOutcome, workload: Workload, waits_for: str = "") -> Receipt:
+    return Receipt(outcome=outcome, at=order.issued_at, generation=workload.generation, waits_for=waits_for)
 
 
 class FakeProfiler:
@@ -403,10 +497,14 @@ class FakeClock:
 class FakeWorld:
     """Everything outside, and what it recorded."""
 
+    acts: list[tuple[str, str]]
+    """What was done on the platform, and to what."""
+
     def __init__(self, *workloads: Workload) -> None:
         self.clock = FakeClock()
         self.inventory = FakeInventory(*workloads)
-        self.remediator = FakeRemediator(self.inventory, self.clock)
+        self.remediator: Any = FakeRemediator(self.inventory, self.clock)
+        self.acts = self.remediator.acts
         self.profiler = FakeProfiler()
         self.context = FakeContextKeeper()
         self.reporter = FakeReporter()

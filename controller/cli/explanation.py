@@ -19,7 +19,7 @@ from controller.cli.scan_table import (
     usage_text,
 )
 from controller.decision.gates import GATES
-from controller.decision.mechanism import choose_mechanism
+from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Hold, HoldReason
 from controller.decision.situation import Situation
 from controller.detection.assessment import Assessment
@@ -200,7 +200,8 @@ def _conclusion(explanation: Explanation) -> Text:
         return Text(f"Now: the remediation of incident {name} is finished first.", style="bold")
     told = f"Now: {decision.action.value} ({decision.reason.value}): {decision.message}"
     if decision.action is Action.REMEDIATE:
-        told += f"; by {choose_mechanism(explanation.situation).value}"
+        choice = choose(explanation.situation)
+        told += f"; by {choice.mechanism.value} ({choice.because})"
     if decision.retry_at:
         told += f"; may change at {_moment(decision.retry_at)}"
     if decision.action in (Action.NONE, Action.CAPTURE) or decision.reason is HoldReason.NOT_YET_NEEDED:
@@ -230,7 +231,7 @@ def document(explanation: Explanation) -> dict[str, Any]:
             "reason": decision.reason.value,
             "message": decision.message,
             "retryAt": rfc3339(decision.retry_at) if decision.retry_at else None,
-            "mechanism": choose_mechanism(situation).value if decision.action is Action.REMEDIATE else None,
+            "mechanism": choose(situation).mechanism.value if decision.action is Action.REMEDIATE else None,
         },
         "finishing": explanation.finishing,
         "incident": incident.name if incident else None,

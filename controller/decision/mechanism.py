@@ -1,9 +1,10 @@
-"""How a remediation would be carried out: chosen before the gates, since some of them depend on it."""
+"""How a remediation would be carried out, and why so: chosen before the gates, since some depend on it."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.decision.situation import Situation
-from controller.detection.assessment import Verdict
+from controller.detection.assessment import Assessment, Verdict
 from controller.detection.judgement import Judgement
 from controller.inventory.workload import Platform
 from controller.policy.memory_policy import Strategy
@@ -14,29 +15,146 @@ class Mechanism(StrEnum):
 
     ROLLING_RESTART = "RollingRestart"
     REPLACE = "Replace"
+    EVICT = "Evict"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A mechanism, the replicas it is for, and why it was chosen."""
+
+    mechanism: Mechanism
+    because: str
+    replicas: tuple[str, ...] = ()
+    """Those it is for, in the order of their turn; empty where all are restarted by one act."""
+    refusal: str = ""
+    """Why the workload would not carry it out; empty where it would."""
+
+
+def choose(situation: Situation) -> Choice:
+    """
+    The mechanism for `situation` (docs/mechanisms.md).
+
+    Replicas of one age cross the threshold one soon after the other, so one that is suspected by now, or has
+    grown as much, counts like one that is known to leak when it is asked whether most of them grow.
+    """
+    if situation.workload.ref.platform is Platform.ECS:
+        return _on_ecs(situation)
+    match situation.policy.remediation.strategy:
+        case Strategy.ROLLING_RESTART:
+            return _restart(situation, _ASKED)
+        case Strategy.REPLACE:
+            return _replace(situation, _ASKED)
+        case Strategy.EVICT:
+            return _evict(situation, _ASKED)
+        case Strategy.AUTO:
+            return _on_kubernetes(situation)
 
 
 def choose_mechanism(situation: Situation) -> Mechanism:
-    """
-    `Replace` for the leaking ECS tasks of a service most of whose tasks do not grow, else `RollingRestart`.
+    """The mechanism alone."""
+    return choose(situation).mechanism
 
-    Tasks of one age cross the threshold one soon after the other, so one that is suspected by now counts
-    like one that is known to leak. A single replica cannot be replaced without an outage, since a stopped
-    task is replaced after it stopped.
-    """
-    workload = situation.workload
-    if (
-        workload.ref.platform is not Platform.ECS
-        or situation.policy.remediation.strategy is Strategy.ROLLING_RESTART
-        or _most_grow(situation.judgement)
-        or workload.desired_replicas < 2
-    ):
-        return Mechanism.ROLLING_RESTART
-    return Mechanism.REPLACE
+
+_ASKED = "the policy's strategy"
+
+
+def _on_kubernetes(situation: Situation) -> Choice:
+    workload, share = situation.workload, _share(situation.judgement)
+    if workload.ref.kind == "StatefulSet":
+        if workload.desired_replicas < 2:
+            return _restart(situation, "it has one replica")
+        return _evict(situation, f"{share}; a StatefulSet's replicas are evicted one ordinal at a time")
+    if _most_grow(situation.judgement):
+        return _restart(situation, share)
+    if workload.ref.kind == "Deployment" and not workload.replace_refusal:
+        return _replace(situation, f"only {share}")
+    if workload.ref.kind == "DaemonSet" and not workload.replaces_before_stopping:
+        return _evict(situation, f"only {share}; a rollout would stop one on every node")
+    return _restart(situation, f"only {share}, but {workload.replace_refusal or 'no other way is as gentle'}")
+
+
+def _on_ecs(situation: Situation) -> Choice:
+    workload, share = situation.workload, _share(situation.judgement)
+    asked = situation.policy.remediation.strategy
+    if asked is Strategy.ROLLING_RESTART:
+        return _restart(situation, _ASKED)
+    if workload.desired_replicas < 2:
+        # A stopped task is replaced after it stopped: alone, it cannot be replaced without an outage.
+        return _restart(situation, "it has one task")
+    if asked is Strategy.AUTO and _most_grow(situation.judgement):
+        return _restart(situation, share)
+    # ECS evicts nothing: a stopped task is replaced afterwards, which is what both words ask for here.
+    return _replace(situation, f"only {share}" if asked is Strategy.AUTO else _ASKED)
+
+
+def _restart(situation: Situation, because: str) -> Choice:
+    return Choice(
+        mechanism=Mechanism.ROLLING_RESTART, because=because, refusal=situation.workload.restart_refusal
+    )
+
+
+def _replace(situation: Situation, because: str) -> Choice:
+    return Choice(
+        mechanism=Mechanism.REPLACE,
+        because=because,
+        replicas=_worst_first(situation.judgement),
+        refusal=situation.workload.replace_refusal,
+    )
+
+
+def _evict(situation: Situation, because: str) -> Choice:
+    workload, growing = situation.workload, _worst_first(situation.judgement)
+    names = growing
+    if _most_grow(situation.judgement):
+        names = tuple(one.name for one in workload.replicas if not one.terminating)
+    if workload.ref.kind == "StatefulSet":
+        names = tuple(sorted(names, key=_ordinal, reverse=True))
+    return Choice(mechanism=Mechanism.EVICT, because=because, replicas=names)
+
+
+def _ordinal(name: str) -> int:
+    """The number at the end of a StatefulSet's pod: its own controller, too, goes from the highest down."""
+    text = name.rpartition("-")[2]
+    return int(text) if text.isdigit() else -1
+
+
+def _worst_first(judgement: Judgement) -> tuple[str, ...]:
+    """The leaking replicas, the worst first; those that are suspected where none is known to leak."""
+    names = set(judgement.leaking_replicas) or _growing(judgement)
+    worst = judgement.worst.key.pod
+    return tuple(sorted(names | {worst}, key=lambda name: (name != worst, name)))
+
+
+def _share(judgement: Judgement) -> str:
+    return f"{len(_growing(judgement))} of {judgement.replicas_of_age} replicas grow"
 
 
 def _most_grow(judgement: Judgement) -> bool:
-    growing = {
-        one.key.pod for one in judgement.assessments if one.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+    return 2 * len(_growing(judgement)) >= judgement.replicas_of_age
+
+
+GROWN_ALIKE_RATIO = 0.5
+"""Of what the worst replica has grown since its start: who has grown as much is no proof of a healthy one."""
+
+
+def _growing(judgement: Judgement) -> set[str]:
+    """
+    Replicas that are known to grow, are suspected, or have grown alike though nothing is proven yet.
+
+    To replace single replicas the others must be seen to be different: among equals the first to be judged
+    would otherwise be taken for the only one.
+    """
+    most = _grown(judgement.worst)
+    return {
+        one.key.pod
+        for one in judgement.assessments
+        if one.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
+        or (
+            one.key.container == judgement.worst.key.container and _grown(one) >= GROWN_ALIKE_RATIO * most > 0
+        )
     }
-    return 2 * len(growing) >= judgement.replicas_of_age
+
+
+def _grown(assessment: Assessment) -> int:
+    """What it uses more than soon after its start, in bytes; 0 where that is not known."""
+    return max((assessment.used_bytes or 0) - (assessment.young_floor_bytes or assessment.used_bytes or 0), 0)

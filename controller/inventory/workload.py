@@ -64,6 +64,8 @@ class Replica:
 
     None where `address` is the replica's own, with all of its ports.
     """
+    released_for: str = ""
+    """The incident for which its workload let go of it, on its way out; empty for all others."""
     may_be_loopback: bool = False
     """Its address may be one of loopback: only where a stand-in of the platform is used."""
 
@@ -130,6 +132,8 @@ class Workload:
     ready_replicas: int
     replicas: tuple[Replica, ...]
     rollout: RolloutState
+    available_replicas: int | None = None
+    """Ready for as long as the workload asks for (`minReadySeconds`); None where nobody counts them."""
     rollout_message: str = ""
     template_revision: str = ""
     """The revision new replicas are made from."""
@@ -171,6 +175,11 @@ class Workload:
     """Who acknowledged it, and why; empty where nobody said."""
     requests: tuple[Request, ...] = ()
     """What people have asked for by hand, answered or not."""
+
+    @property
+    def serving_replicas(self) -> int:
+        """Replicas that are ready and stay: neither terminating nor released."""
+        return sum(one.ready and not one.terminating and not one.released_for for one in self.replicas)
 
     @property
     def all_ready(self) -> bool:

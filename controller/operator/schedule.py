@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 MISSED_SWEEPS = 10
 """So many intervals without a sweep, and the process is no longer alive in any useful sense."""
 
+FOLLOW_SECONDS = 2.0
+"""How often is looked whether a replacement is ready: about as often as readiness is probed."""
+
 
 class Schedule:
     """Sweeps at an interval, sooner when a policy changes."""
@@ -54,33 +57,56 @@ class Schedule:
         while True:
             self._policies.changed.clear()
             self._last_turn = self._clock()
-            if self._lease.held:
-                await self._sweep()
-            await self._pause()
+            following = self._lease.held and await self._sweep()
+            await self._pause(following)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self) -> bool:
+        """Whether there is something to follow before the next sweep."""
         started_at = self._clock()
         try:
             census = await self._sweeper.sweep(await self._policies.book(), started_at)
         except PlatformUnavailable as error:
             logger.warning("sweep ended early", extra={"why": str(error)})
             self._telemetry.failed("platform")
-            return
+            return False
         except Exception:
             # A bug in one sweep must not end the controller: the next one tries again.
             logger.exception("sweep failed")
             self._telemetry.failed("sweep")
-            return
+            return False
         self._swept = True
         ended_at = self._clock()
         self._telemetry.swept(census, (ended_at - started_at).total_seconds(), ended_at)
+        return self._sweeper.following
 
-    async def _pause(self) -> None:
+    async def _pause(self, following: bool) -> None:
         """Until the next interval; a short while after a change of policy, so that changes come together."""
         seconds = self._interval.total_seconds() if self._lease.held else 1.0
+        ends_at = asyncio.get_running_loop().time() + seconds
+        if following:
+            await self._follow_until(ends_at - FOLLOW_SECONDS)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(ends_at):
                 await self._policies.changed.wait()
                 await asyncio.sleep(min(1.0, seconds))
         except TimeoutError:
             return
+
+    async def _follow_until(self, ends_at: float) -> None:
+        """Follows what is replaced one replica at a time until `ends_at` on the loop's clock, or its end."""
+        loop = asyncio.get_running_loop()
+        following = True
+        while following and loop.time() < ends_at and not self._policies.changed.is_set():
+            await asyncio.sleep(FOLLOW_SECONDS)
+            following = self._lease.held and await self._follow()
+
+    async def _follow(self) -> bool:
+        """One look; whatever goes wrong, the next sweep sees to it."""
+        try:
+            return await self._sweeper.follow(await self._policies.book(), self._clock())
+        except PlatformUnavailable as error:
+            logger.warning("a replacement was not followed", extra={"why": str(error)})
+        except Exception:
+            logger.exception("following failed")
+        self._telemetry.failed("follow")
+        return False

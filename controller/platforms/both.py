@@ -1,7 +1,7 @@
 """Kubernetes and ECS behind the same ports, so that one sweep governs both."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import Announcer, Inventory, PlatformUnavailable, Remediator
-from controller.remediation.order import Order, Receipt
+from controller.remediation.order import Leftover, Order, Receipt
 from controller.reporting.notices import MESSAGE_LENGTH, Notice, Subject
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,10 @@ class RemediatorOfBoth:
     async def carry_out(self, order: Order) -> Receipt:
         """Does what is ordered, at most once. Raises RemediationRefused, OutcomeUnknown."""
         return await self._of(order).carry_out(order)
+
+    async def tidy(self, unfinished: Collection[str], /) -> tuple[Leftover, ...]:
+        """Ends what other orders left behind. Raises PlatformUnavailable, RemediationRefused."""
+        return await self._kubernetes.tidy(unfinished) + await self._ecs.tidy(unfinished)
 
     def _of(self, order: Order) -> Remediator:
         return self._ecs if order.workload.platform is Platform.ECS else self._kubernetes

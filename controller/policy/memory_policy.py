@@ -32,6 +32,8 @@ class Strategy(StrEnum):
 
     AUTO = "Auto"
     ROLLING_RESTART = "RollingRestart"
+    REPLACE = "Replace"
+    EVICT = "Evict"
 
 
 class SuspectAboveCritical(StrEnum):

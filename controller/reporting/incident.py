@@ -217,6 +217,12 @@ class Incident:
         return self.open and self.ordered and self.status.rolled_out_at is None
 
     @property
+    def replaces_one_at_a_time(self) -> bool:
+        """Its next step follows as soon as the replacement of the last replica is ready."""
+        order = self.status.order
+        return self.replaces_replicas and order is not None and order.stepwise
+
+    @property
     def folder(self) -> str:
         """Where its files are in the evidence store."""
         return f"{self.namespace}/{self.name}"

@@ -187,14 +187,14 @@ def _phase_of_hold(decision: Decision) -> Phase:
     return Phase.ESCALATED if decision.reason in ESCALATES else Phase.HELD
 
 
-def ordered(incident: Incident, order: Order, because: str, now: datetime) -> Incident:
-    """The act is written down, before it is done."""
+def ordered(incident: Incident, order: Order, because: str, chosen_because: str, now: datetime) -> Incident:
+    """The act is written down, before it is done, with why it is done and why so."""
     approved = f", approved by {order.approved_by}" if order.approved_by else ""
     status = replace(
         incident.status,
         phase=Phase.RESTARTING,
         because=because,
-        message=f"{order.mechanism} of {order.workload}{approved}",
+        message=f"{_what(order)}: {chosen_because}{approved}",
         gates=(),
         escalated_because=None,
         order=order,
@@ -223,9 +223,33 @@ def outcome_unknown(incident: Incident, message: str, now: datetime) -> Incident
 def carried_out(incident: Incident, receipt: Receipt, now: datetime) -> Incident:
     """The platform has done what was ordered."""
     order = incident.status.order
-    message = f"{order.mechanism} of {order.workload}" if order else ""
+    message = _what(order) if order else ""
     status = replace(incident.status, phase=Phase.RESTARTING, message=message, receipt=receipt)
     return _noted(replace(incident, status=status), now, "RestartStarted", receipt.outcome.value)
+
+
+def progressed(incident: Incident, gone: int, waits_for: str) -> Incident:
+    """How far replacing one replica after another is; the same incident where nothing is new."""
+    order = incident.status.order
+    if order is None:
+        return incident
+    message = f"{_what(order)}: {gone} of {len(order.replicas)} gone"
+    message += f"; waits for: {waits_for}" if waits_for else ""
+    if message == incident.status.message:
+        return incident
+    return replace(incident, status=replace(incident.status, message=message[:4096]))
+
+
+def cut_short(incident: Incident, order: Order, why: str, now: datetime) -> Incident:
+    """No further replica is begun: those that are gone are watched, the others are decided anew."""
+    status = replace(incident.status, order=order, message=f"no further replica is replaced: {why}")
+    return _noted(replace(incident, status=status), now, "CutShort", status.message)
+
+
+def _what(order: Order) -> str:
+    """The act in a few words: `Replace of Deployment shop/api (api-1)`."""
+    names = ", ".join(order.replicas[:3]) + (" …" if len(order.replicas) > 3 else "")
+    return f"{order.mechanism} of {order.workload}" + (f" ({names})" if names else "")
 
 
 def rolled_out(incident: Incident, now: datetime) -> Incident:

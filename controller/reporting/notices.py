@@ -1,5 +1,6 @@
 """One sentence for what happened, made once; Event, log line and condition take it from here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Platform, Workload, WorkloadRef
+from controller.remediation.order import Leftover
 from controller.reporting.incident import Incident
 from controller.reporting.reasons import EVENTS, EventReason, Regarding, Tone, hold_event_reason, hold_tone
 from controller.verification.recovery import Recovery, RecoveryOutcome
@@ -210,6 +212,26 @@ def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tupl
         took = f"; all replicas were new and ready after {seconds:.0f} s"
     message = f"{recovery.message}{peak}{took}{_report(incident)}"
     return (_event(reason, message, _of_incident(incident), incident, "Verify", now),)
+
+
+def leftovers_told(leftovers: Sequence[Leftover], now: datetime) -> tuple[Notice, ...]:
+    """What became of replicas that were let go for an incident that nobody finishes."""
+    return tuple(
+        Notice(
+            reason=EventReason.LEFTOVER_REPLICA_ENDED.value,
+            tone=EVENTS[EventReason.LEFTOVER_REPLICA_ENDED].tone,
+            message=(
+                f"it was released for incident {one.incident}, which is not finished any more: "
+                + ("given back to its workload" if one.returned else "deleted, as it would have been")
+            )[:MESSAGE_LENGTH],
+            regarding=Subject(kind="Pod", namespace=one.namespace, name=one.replica, uid=one.replica_uid),
+            related=None,
+            action="Tidy",
+            episode=one.incident,
+            at=now,
+        )
+        for one in leftovers
+    )
 
 
 def growth_ended_told(incident: Incident, now: datetime) -> tuple[Notice, ...]:

@@ -22,6 +22,7 @@ class Regarding(StrEnum):
 
     WORKLOAD = "workload"
     WORKLOAD_AND_POD = "workload and pod"
+    POD = "pod"
     POLICY = "policy"
 
 
@@ -41,6 +42,7 @@ class EventReason(StrEnum):
     LEAK_RECOVERY_FAILED = "LeakRecoveryFailed"
     REQUEST_RECEIVED = "RequestReceived"
     INCIDENT_ACKNOWLEDGED = "IncidentAcknowledged"
+    LEFTOVER_REPLICA_ENDED = "LeftoverReplicaEnded"
     POLICY_INVALID = "PolicyInvalid"
     POLICY_ACCEPTED = "PolicyAccepted"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
@@ -137,6 +139,13 @@ EVENTS: dict[EventReason, CatalogueRow] = {
         Regarding.WORKLOAD,
         "Somebody has looked at an incident that waited for a person (`bilgepump acknowledge`).",
         "Nothing: the workload is no longer held for it.",
+    ),
+    EventReason.LEFTOVER_REPLICA_ENDED: CatalogueRow(
+        Tone.WARNING,
+        Regarding.POD,
+        "A pod that had been released for its replacement was left behind: the replacement never became "
+        "ready, or the incident was deleted.",
+        "If it was given back, find out why no new pod becomes ready; the incident tells the rest.",
     ),
     EventReason.POLICY_INVALID: CatalogueRow(
         Tone.WARNING,

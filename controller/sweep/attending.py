@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.decision.decide import decide, may_capture, may_keep_evidence
-from controller.decision.mechanism import Mechanism, choose_mechanism
+from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Reason
 from controller.decision.situation import Captured, Situation
 from controller.detection.assessment import Verdict
@@ -18,7 +18,7 @@ from controller.evidence.replica_context import plan_context
 from controller.inventory.request import RequestKind
 from controller.policy.memory_policy import ApprovalRule
 from controller.ports import World
-from controller.remediation.order import order_restart
+from controller.remediation.order import order_remediation
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
 from controller.reporting.incident import DiagnosisRecord, Incident
@@ -185,16 +185,20 @@ class Attendant:
         return await self._update(told, incident)
 
     async def _remediate(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
-        order = order_restart(
+        choice = choose(situation)
+        order = order_remediation(
             situation.workload,
+            choice,
             incident=incident.name,
             memory_before_bytes=situation.judgement.worst.used_bytes,
             now=situation.now,
-            replicas=_replicas(situation),
             approved_by=_approver(situation),
         )
+        if choice.replicas and not order.stepwise:
+            # Those it was chosen for went away by themselves: the next judgement is about others.
+            return incident
         written = await self._update(
-            steps.ordered(incident, order, decision.reason.value, situation.now), incident
+            steps.ordered(incident, order, decision.reason.value, choice.because, situation.now), incident
         )
         return await self._finisher.carry_out(written, situation.now)
 
@@ -256,13 +260,6 @@ def _approver(situation: Situation) -> str:
     """Who approved it, where somebody had to."""
     asked = situation.policy.remediation.approval is ApprovalRule.REQUIRED
     return situation.approval.by if asked and situation.approval else ""
-
-
-def _replicas(situation: Situation) -> tuple[str, ...]:
-    """Which replicas are to be replaced; empty where all are."""
-    if choose_mechanism(situation) is Mechanism.REPLACE:
-        return situation.judgement.leaking_replicas
-    return ()
 
 
 def _why_calm(situation: Situation, incident: Incident) -> str:

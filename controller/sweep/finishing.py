@@ -5,21 +5,24 @@ The order stands in the incident before it is carried out, and carrying it out a
 more: after a crash at any line the next sweep goes on from there.
 """
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from controller.decision.mechanism import Mechanism
 from controller.decision.situation import Powers
 from controller.inventory.workload import Workload
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy, Mode
-from controller.ports import OutcomeUnknown, RemediationRefused, World
-from controller.remediation.order import Order
+from controller.ports import OutcomeUnknown, RemediationRefused, World, WorldError
+from controller.remediation.order import Order, Receipt
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
 from controller.reporting.incident import Incident
 from controller.reporting.notices import Notice
 from controller.sweep.recovery_facts import recovery_facts
 from controller.verification.recovery import check_recovery, rolled_out
+
+logger = logging.getLogger(__name__)
 
 ORDER_VALIDITY = timedelta(minutes=2)
 """An order that was not carried out for so long is decided anew: what it was based on has passed."""
@@ -31,8 +34,14 @@ class Finisher:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def carry_out(self, incident: Incident, now: datetime) -> Incident:
-        """Does what is ordered, unless somebody else may be doing it."""
+    async def carry_out(
+        self, incident: Incident, now: datetime, workload: Workload | None = None
+    ) -> Incident:
+        """
+        Does what is ordered, or its next step, unless somebody else may be doing it.
+
+        `workload` as it was seen last: for an order that has begun, to say how far it is.
+        """
         order = incident.status.order
         if order is None or not await self._world.leadership.confirm():
             return incident
@@ -46,11 +55,21 @@ class Finisher:
         except OutcomeUnknown as unknown:
             return await self._unknown(incident, str(unknown), now)
         if incident.status.receipt is not None:
-            return incident
+            return await self._told_progress(incident, order, receipt, workload)
         done = steps.carried_out(incident, receipt, now)
         self._world.telemetry.remediated(done.namespace, order.mechanism.value)
         await self._announce(notices.restart_started(done, now))
         return await self._update(done, incident)
+
+    async def _told_progress(
+        self, incident: Incident, order: Order, receipt: Receipt, workload: Workload | None
+    ) -> Incident:
+        """Says how far it is, and what it waits for, when that changes."""
+        if not order.stepwise or workload is None:
+            return incident
+        standing = sum(order.names(replica) for replica in workload.replicas)
+        told = steps.progressed(incident, len(order.replicas) - standing, receipt.waits_for)
+        return await self._update(told, incident)
 
     async def _unknown(self, incident: Incident, why: str, now: datetime) -> Incident:
         """Says once that the outcome is not known."""
@@ -78,7 +97,8 @@ class Finisher:
             return await self._resume(incident, why_void, workload, now)
         order = incident.status.order
         if order and workload and not incident.status.rolled_out_at:
-            incident = await self._progress(incident, order, workload, now)
+            why_stop = _why_stop(workload, policy, powers)
+            incident = await self._progress(incident, order, workload, why_stop, now)
         recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
         if not recovery.outcome.final:
             return incident
@@ -88,14 +108,20 @@ class Finisher:
         return await self._update(closed, incident)
 
     async def _progress(
-        self, incident: Incident, order: Order, workload: Workload, now: datetime
+        self, incident: Incident, order: Order, workload: Workload, why_stop: str, now: datetime
     ) -> Incident:
         """Notes that all is new; where replicas are replaced one at a time, goes on to the next."""
-        if rolled_out(workload, order.issued_at, order.replicas):
+        if rolled_out(workload, order):
             return await self._update(steps.rolled_out(incident, now), incident)
-        if order.mechanism is Mechanism.REPLACE:
-            return await self.carry_out(incident, now)
-        return incident
+        if not order.stepwise:
+            return incident
+        if why_stop:
+            begun = order.cut_short(workload)
+            if not begun.stepwise:
+                return incident
+            if begun != order:
+                incident = await self._update(steps.cut_short(incident, begun, why_stop, now), incident)
+        return await self.carry_out(incident, now, workload)
 
     async def _resume(
         self, incident: Incident, why_void: str, workload: Workload | None, now: datetime
@@ -112,6 +138,20 @@ class Finisher:
         if why_void:
             return await self._update(steps.order_voided(incident, why_void, now), incident)
         return await self.carry_out(incident, now)
+
+    async def tidy(self, incidents: Sequence[Incident], powers: Powers, now: datetime) -> None:
+        """Ends replicas that were let go for an incident that nobody finishes any more. Never raises."""
+        if not powers.remediate or not await self._world.leadership.confirm():
+            return
+        unfinished = {one.name for one in incidents if one.open and one.ordered}
+        try:
+            leftovers = await self._world.remediator.tidy(unfinished)
+        except WorldError as error:
+            # The next sweep looks again, and nothing else waits for it.
+            logger.warning("leftovers not ended", extra={"why": str(error)})
+            self._world.telemetry.failed("leftovers")
+            return
+        await self._announce(notices.leftovers_told(leftovers, now))
 
     async def abandon(self, incident: Incident, now: datetime) -> None:
         """Closes an incident of a workload that no policy governs any more."""
@@ -136,8 +176,15 @@ def _why_void(
     order = incident.status.order
     if workload is None or order is None:
         return "the workload is gone"
+    if why_stop := _why_stop(workload, policy, powers):
+        return why_stop
+    return "it was not carried out in time" if now - order.issued_at > ORDER_VALIDITY else ""
+
+
+def _why_stop(workload: Workload, policy: MemoryPolicy | None, powers: Powers) -> str:
+    """Why nothing new may be begun; empty where it may."""
     if powers.suspended_because or not powers.remediate or workload.paused_by:
         return powers.suspended_because or workload.paused_by or "the controller may not restart any more"
     if policy is None or policy.suspend or policy.mode is not Mode.REMEDIATE:
         return "the policy no longer allows it"
-    return "it was not carried out in time" if now - order.issued_at > ORDER_VALIDITY else ""
+    return ""

@@ -49,6 +49,8 @@ class Sweeper:
         self._telling = PolicyTelling(world)
         self._reports = Reports(world)
         self._notifications = Notifications(world)
+        self.following = False
+        """Whether the last sweep left something that `follow` should look at before the next one."""
 
     async def sweep(self, book: PolicyBook, now: datetime) -> Census:
         """One pass. Raises PlatformUnavailable where the platform cannot be read."""
@@ -57,6 +59,7 @@ class Sweeper:
         unread = world.inventory.unread
         incidents = await self._notifications.note_ended(await world.records.incidents())
         incidents = await note_acknowledged(world, workloads, incidents, now)
+        await self._finisher.tidy(incidents, limits.powers, now)
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
@@ -72,11 +75,31 @@ class Sweeper:
         governed = frozenset(item.workload.uid for item in covered)
         self._attendant.forget_all_but(governed)
         self._looks.forget_all_but(governed)
+        self.following = any(one.incident and one.incident.replaces_one_at_a_time for one in seen)
         return census(book, seen, incidents, gathered.missing)
 
     async def note_notifications(self) -> None:
         """Notes what has been told by now, where no further sweep will. Raises PlatformUnavailable."""
         await self._notifications.note_ended(await self._world.records.incidents())
+
+    async def follow(self, book: PolicyBook, now: datetime) -> bool:
+        """
+        The next step of what is replaced one replica at a time; whether there is more to follow.
+
+        Between two sweeps, so that a replica stands beside its replacement for seconds and not for a whole
+        interval. Raises PlatformUnavailable.
+        """
+        powers = self._limits().powers
+        followed = False
+        for incident in await self._world.records.incidents():
+            if not incident.replaces_one_at_a_time:
+                continue
+            workload = await self._world.inventory.workload(incident.spec.workload)
+            same = workload if workload and workload.uid == incident.spec.workload_uid else None
+            policy = next((item.policy for item in cover(book.accepted, [same])), None) if same else None
+            after = await self._finisher.finish(incident, same, policy, None, powers, now)
+            followed = followed or after.replaces_one_at_a_time
+        return followed
 
     async def _attend_all(
         self,

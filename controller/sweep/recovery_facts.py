@@ -1,11 +1,17 @@
 """What is known after a remediation, gathered for `controller.verification.recovery`."""
 
-from controller.inventory.workload import Workload
+from datetime import timedelta
+
+from controller.inventory.workload import Replica, Workload
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, VerificationRules
+from controller.remediation.order import Order
 from controller.reporting.incident import Incident
 from controller.verification.equal_age import compare_at_equal_age
 from controller.verification.recovery import RecoveryFacts
+
+CLOCKS_DIFFER = timedelta(minutes=2)
+"""So much may the controller's clock be ahead of the platform's, which dates the replicas."""
 
 
 def recovery_facts(
@@ -22,7 +28,7 @@ def recovery_facts(
         memory_before_bytes=before,
         memory_after_bytes=after,
         memory_at_restart_bytes=status.order.memory_before_bytes if status.order else None,
-        container_restarts=_restarts(workload),
+        container_restarts=_restarts(workload, status.order),
         expected_revision=status.order.expected_revision if status.order else "",
         steps=max(1, len(status.order.replicas)) if status.order else 1,
     )
@@ -41,14 +47,26 @@ def _memory_before_and_after(
         after=[
             ContainerKey(namespace, replica.name, container)
             for replica in workload.replicas
-            if not replica.terminating and (order is None or replica.created_at >= order.issued_at)
+            if order is None or _is_new(replica, order)
         ],
         young_floor_bytes=assessment.young_floor_bytes,
     )
     return pair or (None, None)
 
 
-def _restarts(workload: Workload | None) -> int:
-    if workload is None:
+def _restarts(workload: Workload | None, order: Order | None) -> int:
+    if workload is None or order is None:
         return 0
-    return sum(container.restart_count for replica in workload.replicas for container in replica.containers)
+    return sum(
+        container.restart_count
+        for replica in workload.replicas
+        if _is_new(replica, order)
+        for container in replica.containers
+    )
+
+
+def _is_new(replica: Replica, order: Order) -> bool:
+    """Made because of `order`, or about then: one that is as young does no harm in a comparison."""
+    if replica.terminating or order.supersedes(replica):
+        return False
+    return replica.created_at >= order.issued_at - CLOCKS_DIFFER

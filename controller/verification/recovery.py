@@ -5,13 +5,13 @@ Not "the rollout finished" but: finished, ready through the soak, and memory at 
 `maximum_memory_ratio` times what it was before.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
 from controller.policy.memory_policy import VerificationRules
+from controller.remediation.order import Order
 
 
 class RecoveryOutcome(StrEnum):
@@ -82,18 +82,14 @@ CRASHES_ALLOWED = 1
 """One restart may be bad luck; a second within the soak is a loop."""
 
 
-def rolled_out(workload: Workload, after: datetime, only: Collection[str] = ()) -> bool:
-    """
-    Whether every replica was made after `after`, is ready, and nothing is under way.
-
-    Where `only` names replicas, it is enough that those are gone.
-    """
+def rolled_out(workload: Workload, order: Order) -> bool:
+    """Whether every replica that `order` supersedes is gone, all are ready, and nothing is under way."""
     living = [replica for replica in workload.replicas if not replica.terminating]
     return (
         workload.rollout is RolloutState.STEADY
         and workload.all_ready
         and len(living) >= workload.desired_replicas
-        and all(replica.name not in only if only else replica.created_at >= after for replica in living)
+        and not any(order.supersedes(replica) for replica in living)
     )
 
 

@@ -75,10 +75,12 @@ def test_beside_telling_it_writes_its_lease_and_restarts(performance: Performanc
     others = [event for event in writes(performance) if event.kind_of_write not in TELLING]
     leases = [event for event in others if event.resource == "leases"]
     restarts = [event for event in others if event.resource in ("deployments", "statefulsets")]
+    pods = [event for event in others if event.resource == "pods"]
     assert {(event.namespace, event.name) for event in leases} == {(CONTROLLER_NAMESPACE, "bilgepump")}
     assert restarts
     assert {event.verb for event in restarts} == {"patch"}
-    assert len(leases) + len(restarts) == len(others)
+    assert {event.kind_of_write for event in pods} <= {"patch pods", "delete pods", "create pods/eviction"}
+    assert len(leases) + len(restarts) + len(pods) == len(others)
 
 
 def test_restart_patches_carry_two_annotations_and_what_they_were_decided_on(

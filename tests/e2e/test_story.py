@@ -43,12 +43,13 @@ class Seen:
 
 
 def leak(stage: Stage, *, namespace: str, kind: str, name: str, manifest: str) -> Seen:
-    """From the first request to the incident's end."""
+    """From the first request to the incident's end, by a rolling restart."""
     cluster = stage.cluster
     create_namespace(cluster, namespace)
     deploy(cluster, namespace, manifest)
     target = {"selector": {"matchLabels": {"app": name}}, "containers": ["app"]}
-    cluster.apply(a_policy(namespace, target=target))
+    remediation = {"leadTime": "1m", "cooldown": "10m", "strategy": "RollingRestart"}
+    cluster.apply(a_policy(namespace, target=target, remediation=remediation))
     workload = cluster.wait_for_rollout(kind, name, namespace)
     before = stage.uids(namespace, name)
     start_load(cluster, namespace, service=name)

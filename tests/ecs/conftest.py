@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from controller.decision.mechanism import Choice, Mechanism
 from controller.decision.situation import Captured, Situation
 from controller.inventory.workload import Workload
 from controller.platforms.ecs.api import EcsApi
@@ -19,7 +20,7 @@ from controller.platforms.ecs.reading import service_ref
 from controller.platforms.ecs.registry import EcrTags
 from controller.platforms.ecs.restarts import EcsRestarts
 from controller.policy.memory_policy import DetectionRules, EcsTarget, MemoryPolicy, Target
-from controller.remediation.order import Order, order_restart
+from controller.remediation.order import Order, order_remediation
 from tests.ecs import scheduler
 from tests.ecs.scheduler import now
 from tests.ecs.server import EcsStandIn
@@ -113,7 +114,13 @@ class Adapters:
         assessments = tuple(
             one
             if names.index(one.key.pod) < leaking
-            else replace(one, verdict=type(one.verdict).HEALTHY, crossing=None, growth=None)
+            else replace(
+                one,
+                verdict=type(one.verdict).HEALTHY,
+                used_bytes=one.young_floor_bytes,
+                crossing=None,
+                growth=None,
+            )
             for one in judgement.assessments
         )
         judgement = replace(
@@ -133,12 +140,13 @@ class Adapters:
 
     async def order(self, *replicas: str, issued_at: datetime | None = None) -> Order:
         workload = await self.workload()
-        return order_restart(
+        mechanism = Mechanism.REPLACE if replicas else Mechanism.ROLLING_RESTART
+        return order_remediation(
             workload,
+            Choice(mechanism=mechanism, because="they leak", replicas=replicas),
             incident="api-0a1b2c3d4e",
             memory_before_bytes=1,
             now=issued_at or now(),
-            replicas=replicas,
         )
 
 

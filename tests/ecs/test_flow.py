@@ -1,29 +1,20 @@
-"""The flow over an ECS service on fakes: killed at every step, two copies at once, lost answers."""
+"""The flow over an ECS service on fakes: two copies at once, lost answers."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, Target
 from controller.ports import OutcomeUnknown
-from controller.remediation.order import Mechanism, Order, Receipt, ReceiptOutcome
+from controller.remediation.order import Leftover, Mechanism, Order, Receipt, ReceiptOutcome
 from controller.reporting.incident import Phase
 from tests.ecs.conftest import REF, TARGET
 from tests.fakes import MIB, NOW, FakeWorld, a_replica, a_workload
-from tests.sweep.test_flow import (
-    MINUTE,
-    Killed,
-    a_book,
-    a_quick_policy,
-    a_sweeper,
-    new_replicas_are_small,
-    ports_that_kill,
-    sweep_for,
-)
+from tests.sweep.test_flow import a_book, a_sweeper, sweep_for
+from tests.sweep.worlds import MINUTE, a_quick_policy, new_replicas_are_small
 
 
 class EcsLikeRemediator:
@@ -38,6 +29,9 @@ class EcsLikeRemediator:
         self.forced = 0
         self.stopped: list[str] = []
         self.lose_next_answer = False
+
+    async def tidy(self, _unfinished: Collection[str], /) -> tuple[Leftover, ...]:
+        return ()
 
     async def find(self, order: Order) -> Receipt | None:
         if order.mechanism is Mechanism.REPLACE:
@@ -99,7 +93,7 @@ def an_ecs_world(leaking: int, tasks: int = 3) -> FakeWorld:
     for number, name in enumerate(names):
         levels = [60 * MIB, 352 * MIB] if number < leaking else [60 * MIB, 60.5 * MIB]
         world.memory.levels[ContainerKey("shop", name, "app")] = (NOW - timedelta(hours=20), levels)
-    world.remediator = EcsLikeRemediator(world)  # type: ignore[assignment]
+    world.remediator = EcsLikeRemediator(world)
     return world
 
 
@@ -111,44 +105,6 @@ def acts(world: FakeWorld) -> int:
 
 def the_policy() -> MemoryPolicy:
     return a_quick_policy(target=Target(ecs=TARGET, containers=("app",)))
-
-
-async def count_side_effects(leaking: int) -> int:
-    world = an_ecs_world(leaking)
-    count = ports_that_kill(world, at_call=0, after=False)
-    await sweep_for(world, a_sweeper(world), the_policy(), sweeps=15)
-    assert world.records.only.status.phase is Phase.RESOLVED
-    return count()
-
-
-@pytest.mark.parametrize(
-    ("leaking", "mechanism"),
-    [(3, Mechanism.ROLLING_RESTART), (1, Mechanism.REPLACE)],
-    ids=["all leak", "one leaks"],
-)
-@pytest.mark.parametrize("after", [False, True], ids=["before the effect", "after the effect"])
-async def test_killed_at_every_side_effect_it_acts_once_and_ends(
-    leaking: int, mechanism: Mechanism, after: bool
-) -> None:
-    side_effects = await count_side_effects(leaking)
-    assert side_effects > 10
-    for at_call in range(1, side_effects + 1):
-        world = an_ecs_world(leaking)
-        ports_that_kill(world, at_call=at_call, after=after)
-        sweeper = a_sweeper(world)
-        for _ in range(22):
-            try:
-                await sweep_for(world, sweeper, the_policy(), sweeps=1)
-            except Killed:
-                sweeper = a_sweeper(world)
-                new_replicas_are_small(world)
-                world.clock.pass_time(MINUTE / 2)
-
-        incident = world.records.only
-        assert acts(world) == 1, f"killed at side effect {at_call}"
-        assert incident.status.phase is Phase.RESOLVED, f"killed at side effect {at_call}"
-        assert incident.status.order is not None
-        assert incident.status.order.mechanism is mechanism
 
 
 async def test_lost_answer_holds_until_the_effect_is_seen_and_is_not_repeated() -> None:

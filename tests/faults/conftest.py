@@ -20,7 +20,7 @@ from controller.platforms.kubernetes.api import KubernetesApi
 from controller.platforms.kubernetes.events import KubernetesEvents
 from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.records import KubernetesRecords
-from controller.platforms.kubernetes.restarts import KubernetesRestarts
+from controller.platforms.kubernetes.remediator import KubernetesRemediator
 from controller.policy.memory_policy import (
     DetectionRules,
     MemoryPolicy,
@@ -182,11 +182,13 @@ def a_stage(cluster: Cluster, namespace: str, server: FaultyServer) -> Stage:
         key = ContainerKey(namespace, pod["metadata"]["name"], "app")
         memory.levels[key] = (RealClock().now - timedelta(hours=20), [60 * MIB, 352 * MIB])
     api = api_through(server)
+    ports = FakeWorld().ports
+    inventory = KubernetesInventory(api)
     world = replace(
-        FakeWorld().ports,
+        ports,
         memory_sources={"default": memory},
-        inventory=KubernetesInventory(api),
-        remediator=KubernetesRestarts(api),
+        inventory=inventory,
+        remediator=KubernetesRemediator(api, inventory, ports.leadership.confirm, namespaces=(namespace,)),
         records=KubernetesRecords(api, namespaces=(namespace,)),
         announcer=KubernetesEvents(api, instance="faults"),
     )

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from controller.decision.mechanism import Choice, Mechanism
 from controller.inventory.workload import Workload
 from controller.platforms.both import EventsOnPolicies, InventoryOfBoth, RemediatorOfBoth
 from controller.policy.memory_policy import EcsTarget, MemoryPolicy, Target
 from controller.ports import PlatformUnavailable
-from controller.remediation.order import order_restart
+from controller.remediation.order import order_remediation
 from controller.reporting import notices
 from controller.reporting.incident import Phase
 from tests.ecs.conftest import REF, TARGET
@@ -82,7 +83,10 @@ async def test_order_goes_to_the_platform_of_its_workload() -> None:
     kubernetes, ecs = FakeWorld(a_workload()), FakeWorld(a_service())
     remediator = RemediatorOfBoth(kubernetes.remediator, ecs.remediator)
 
-    await remediator.carry_out(order_restart(a_service(), incident="i", memory_before_bytes=1, now=NOW))
+    choice = Choice(mechanism=Mechanism.ROLLING_RESTART, because="all leak")
+    await remediator.carry_out(
+        order_remediation(a_service(), choice, incident="i", memory_before_bytes=1, now=NOW)
+    )
 
     assert len(ecs.remediator.carried_out) == 1
     assert kubernetes.remediator.carried_out == []

@@ -168,7 +168,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_document() -> None:
         mode="Fix",
         target={"selector": {}},
         detection={"threshold": {"percent": 0.7}, "lookback": "2d"},
-        remediation={"strategy": "Evict"},
+        remediation={"strategy": "Reboot"},
     )
     assert [field for field, _ in problems_of(document)] == [
         "spec.mode",

@@ -1,8 +1,9 @@
 import pytest
 
 from controller.decision.decide import decide
+from controller.decision.mechanism import Choice, Mechanism
 from controller.decision.situation import Captured
-from controller.remediation.order import Receipt, ReceiptOutcome, order_restart
+from controller.remediation.order import Receipt, ReceiptOutcome, order_remediation
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident, Phase, incident_name
 from controller.reporting.incident_document import (
@@ -20,8 +21,9 @@ def an_incident() -> Incident:
 
 
 def a_closed_incident() -> Incident:
-    order = order_restart(a_workload(), incident="x", memory_before_bytes=1, now=NOW)
-    incident = steps.ordered(an_incident(), order, "ThresholdNear", NOW)
+    choice = Choice(mechanism=Mechanism.ROLLING_RESTART, because="both leak")
+    order = order_remediation(a_workload(), choice, incident="x", memory_before_bytes=1, now=NOW)
+    incident = steps.ordered(an_incident(), order, "ThresholdNear", choice.because, NOW)
     receipt = Receipt(outcome=ReceiptOutcome.DONE, at=NOW, generation=4)
     incident = steps.rolled_out(steps.carried_out(incident, receipt, NOW), NOW)
     recovery = Recovery(outcome=RecoveryOutcome.RECOVERED, message="came down")

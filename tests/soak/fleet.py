@@ -1,5 +1,6 @@
 """Hundreds of workloads in simulated time: some leak, most breathe, all roll out as slowly as real ones."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ import numpy as np
 from controller.inventory.workload import Replica, RolloutState, Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix, ContainerKey, Matrix, Signal
 from controller.ports import MemoryRequest, RemediationRefused
-from controller.remediation.order import Order, Receipt, ReceiptOutcome
+from controller.remediation.order import Leftover, Order, Receipt, ReceiptOutcome
 from tests.fakes import MIB, NOW, REF, FakeClock, FakeWorld, a_replica, a_workload
 
 LIMIT_BYTES = 512 * MIB
@@ -112,6 +113,9 @@ class Fleet:
         )
         self.replacing[order.workload] = []
         return self._receipt(order, ReceiptOutcome.DONE)
+
+    async def tidy(self, _unfinished: Collection[str], /) -> tuple[Leftover, ...]:
+        return ()
 
     def tick(self) -> None:
         """What the platform's own controllers do in between: a new replica up, then an old one down."""

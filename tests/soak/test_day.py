@@ -12,7 +12,13 @@ from controller.decision.situation import Powers
 from controller.detection.assess import assess
 from controller.detection.assessment import Verdict
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
-from controller.policy.memory_policy import DetectionRules, MemoryPolicy, RemediationRules, VerificationRules
+from controller.policy.memory_policy import (
+    DetectionRules,
+    MemoryPolicy,
+    RemediationRules,
+    Strategy,
+    VerificationRules,
+)
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
@@ -27,7 +33,7 @@ EVERY = timedelta(minutes=5)
 def the_policy() -> MemoryPolicy:
     return a_policy(
         detection=DetectionRules(minimum_age=timedelta(minutes=30)),
-        remediation=RemediationRules(lead_time=timedelta(minutes=30)),
+        remediation=RemediationRules(strategy=Strategy.ROLLING_RESTART, lead_time=timedelta(minutes=30)),
         verification=VerificationRules(progress_deadline=timedelta(minutes=30), soak=timedelta(minutes=10)),
     )
 

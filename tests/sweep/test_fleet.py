@@ -1,9 +1,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from controller.decision.mechanism import Choice, Mechanism
 from controller.detection.assessment import Verdict
 from controller.inventory.workload import DisruptionBudget, Workload
-from controller.remediation.order import Receipt, ReceiptOutcome, order_restart
+from controller.remediation.order import Receipt, ReceiptOutcome, order_remediation
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
 from controller.sweep.alerts import AlertBoard, BlockingAlerts
@@ -25,9 +26,10 @@ def an_open_incident(workload: Workload, at: datetime) -> Incident:
 
 def remediated(workload: Workload, at: datetime) -> Incident:
     incident = an_open_incident(workload, at)
-    order = order_restart(workload, incident=incident.name, memory_before_bytes=None, now=at)
+    choice = Choice(mechanism=Mechanism.ROLLING_RESTART, because="all leak")
+    order = order_remediation(workload, choice, incident=incident.name, memory_before_bytes=None, now=at)
     receipt = Receipt(outcome=ReceiptOutcome.DONE, at=at, generation=4)
-    return steps.carried_out(steps.ordered(incident, order, "ThresholdNear", at), receipt, at)
+    return steps.carried_out(steps.ordered(incident, order, "ThresholdNear", choice.because, at), receipt, at)
 
 
 CART = named(

@@ -1,9 +1,6 @@
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-
-import pytest
 
 from controller.decision.situation import Powers
 from controller.evidence.kept import FileKind
@@ -15,27 +12,14 @@ from controller.policy.memory_policy import (
     MemoryPolicy,
     Mode,
     RemediationRules,
-    VerificationRules,
 )
 from controller.ports import MemoryRequest, MetricsUnavailable
 from controller.reporting.incident import Phase
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
-from tests.fakes import MIB, NOW, FakeWorld, a_policy, a_replica, a_workload
-
-MINUTE = timedelta(minutes=1)
-
-
-def a_quick_policy(**changes: Any) -> MemoryPolicy:
-    rules = {
-        "detection": DetectionRules(minimum_age=timedelta(minutes=30)),
-        "remediation": RemediationRules(lead_time=timedelta(minutes=90)),
-        "verification": VerificationRules(
-            progress_deadline=timedelta(minutes=15), soak=timedelta(minutes=10)
-        ),
-    }
-    return a_policy(**{**rules, **changes})
+from tests.fakes import MIB, NOW, FakeWorld, a_replica, a_workload
+from tests.sweep.worlds import MINUTE, a_quick_policy, new_replicas_are_small
 
 
 def a_leaking_world() -> FakeWorld:
@@ -45,13 +29,6 @@ def a_leaking_world() -> FakeWorld:
         straight = [60 * MIB, 352 * MIB]
         world.memory.levels[ContainerKey("shop", pod, "app")] = (NOW - timedelta(hours=20), straight)
     return world
-
-
-def new_replicas_are_small(world: FakeWorld) -> None:
-    for workload in world.inventory.standing.values():
-        for replica in workload.replicas:
-            key = ContainerKey("shop", replica.name, "app")
-            world.memory.levels.setdefault(key, (replica.created_at, [60 * MIB, 61 * MIB]))
 
 
 def a_sweeper(world: FakeWorld) -> Sweeper:
@@ -337,66 +314,3 @@ async def test_deleted_policy_does_not_stop_a_verification() -> None:
         await sweeper.sweep(PolicyBook(), world.clock.pass_time(MINUTE))
 
     assert not world.records.only.open
-
-
-class Killed(BaseException):
-    """The process is gone: nothing after this line happens."""
-
-
-def ports_that_kill(world: FakeWorld, at_call: int, after: bool) -> Callable[[], int]:
-    """Every side effect counts; the `at_call`-th kills the process, before or after it is caused."""
-    calls = 0
-
-    def wrap(owner: Any, name: str) -> None:
-        original = getattr(owner, name)
-
-        async def killing(*args: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == at_call and not after:
-                raise Killed
-            result = await original(*args)
-            if calls == at_call and after:
-                raise Killed
-            return result
-
-        setattr(owner, name, killing)
-
-    for owner, names in (
-        (world.records, ("create", "update", "policy_status")),
-        (world.remediator, ("carry_out", "find")),
-        (world.profiler, ("capture",)),
-        (world.announcer, ("announce",)),
-        (world.leadership, ("confirm",)),
-    ):
-        for name in names:
-            wrap(owner, name)
-    return lambda: calls
-
-
-async def count_side_effects() -> int:
-    world = a_leaking_world()
-    count = ports_that_kill(world, at_call=0, after=False)
-    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=15)
-    return count()
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["killed before the effect", "killed after the effect"])
-async def test_killed_at_every_side_effect_it_finishes_the_same_incident(after: bool) -> None:
-    side_effects = await count_side_effects()
-    assert side_effects > 10
-    for at_call in range(1, side_effects + 1):
-        world = a_leaking_world()
-        ports_that_kill(world, at_call=at_call, after=after)
-        policy = a_quick_policy()
-        sweeper = a_sweeper(world)
-        for _ in range(20):
-            try:
-                await sweep_for(world, sweeper, policy, sweeps=1)
-            except Killed:
-                sweeper = a_sweeper(world)
-                new_replicas_are_small(world)
-                world.clock.pass_time(MINUTE / 2)
-
-        assert len(world.remediator.carried_out) == 1, f"killed at side effect {at_call}"
-        assert world.records.only.status.phase is Phase.RESOLVED, f"killed at side effect {at_call}"

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from controller.decision.mechanism import Choice, Mechanism
 from controller.inventory.workload import RolloutState
 from controller.policy.memory_policy import VerificationRules
+from controller.remediation.order import order_remediation
 from controller.verification.recovery import RecoveryFacts, RecoveryOutcome, check_recovery, rolled_out
 from tests.fakes import MIB, NOW, a_replica, a_workload
 
+RESTART = Choice(mechanism=Mechanism.ROLLING_RESTART, because="all leak")
 RULES = VerificationRules(
     progress_deadline=timedelta(minutes=15), soak=timedelta(minutes=10), maximum_memory_ratio=1.2
 )
@@ -117,4 +120,6 @@ def test_stuck_rollout_names_the_command_to_run() -> None:
 def test_rollout_is_complete(changes: dict[str, Any], complete: bool) -> None:
     replicas = (a_replica(created_at=NOW), a_replica("api-2", created_at=NOW))
 
-    assert rolled_out(a_workload(**{"replicas": replicas, **changes}), NOW) == complete
+    order = order_remediation(a_workload(), RESTART, incident="api-1", memory_before_bytes=None, now=NOW)
+
+    assert rolled_out(a_workload(**{"replicas": replicas, **changes}), order) == complete

@@ -1,9 +1,10 @@
 """Whether the service stays up, and whether there is room for what replaces it."""
 
-from controller.decision.mechanism import Mechanism, choose_mechanism
+from controller.decision.mechanism import Mechanism, choose, choose_mechanism
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Situation
 from controller.decision.wording import clock_text
+from controller.inventory.workload import Platform
 
 
 def hold_while_throttled(situation: Situation) -> Hold | None:
@@ -26,14 +27,13 @@ def hold_while_protected_from_stopping(situation: Situation) -> Hold | None:
 
     StopTask would stop it all the same, and a deployment would stand still until the protection expires.
     """
-    replaces = choose_mechanism(situation) is Mechanism.REPLACE
-    leaking = situation.judgement.leaking_replicas
+    chosen = choose(situation).replicas
     protected = [
         (until, replica.name)
         for replica in situation.workload.replicas
         if (until := replica.protected_until) is not None
         and until > situation.now
-        and (not replaces or replica.name in leaking)
+        and (not chosen or replica.name in chosen)
     ]
     if not protected:
         return None
@@ -48,8 +48,13 @@ def hold_while_protected_from_stopping(situation: Situation) -> Hold | None:
 def hold_without_spare_replica(situation: Situation) -> Hold | None:
     """Hold where a restart takes the only replica down before another is up."""
     workload = situation.workload
-    if workload.replaces_before_stopping or workload.desired_replicas > 1:
+    if workload.desired_replicas > 1:
         return None
+    match choose_mechanism(situation):
+        case Mechanism.ROLLING_RESTART if workload.replaces_before_stopping:
+            return None
+        case Mechanism.REPLACE if workload.ref.platform is Platform.KUBERNETES:
+            return None
     return Hold(
         reason=HoldReason.NO_SPARE_REPLICA,
         message="its only replica would be stopped before a new one is up; run two, or allow a surge",

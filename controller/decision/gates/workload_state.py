@@ -1,6 +1,6 @@
 """What the workload itself is doing, and whether its strategy would carry a restart out."""
 
-from controller.decision.mechanism import Mechanism, choose_mechanism
+from controller.decision.mechanism import choose
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Situation
 from controller.inventory.workload import RolloutState
@@ -23,9 +23,7 @@ def hold_while_rolling_out(situation: Situation) -> Hold | None:
 
 def hold_when_restart_unsupported(situation: Situation) -> Hold | None:
     """Hold where the workload's own strategy would not carry the restart out."""
-    workload = situation.workload
-    replaces = choose_mechanism(situation) is Mechanism.REPLACE
-    refusal = workload.replace_refusal if replaces else workload.restart_refusal
+    refusal = choose(situation).refusal
     return Hold(reason=HoldReason.RESTART_UNSUPPORTED, message=refusal) if refusal else None
 
 

@@ -9,7 +9,7 @@ Partly leaking: the leaking tasks are stopped one at a time; the next one only w
 again. A task can be stopped only once, and the reason it was given names the incident.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from controller.inventory.workload import RolloutState, Workload
 from controller.platforms.ecs.api import Document, EcsApi
@@ -17,7 +17,7 @@ from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.reading import generation
 from controller.policy.memory_policy import EcsTarget
 from controller.ports import RemediationRefused
-from controller.remediation.order import Mechanism, Order, Receipt, ReceiptOutcome
+from controller.remediation.order import Leftover, Mechanism, Order, Receipt, ReceiptOutcome
 
 
 class EcsRestarts:
@@ -46,6 +46,10 @@ class EcsRestarts:
         if order.mechanism is Mechanism.REPLACE:
             return await self._replace_next(order, workload)
         return await self._deploy(order, workload)
+
+    async def tidy(self, _unfinished: Collection[str]) -> tuple[Leftover, ...]:
+        """Nothing: a stopped task leaves nothing behind, and ECS itself finishes a deployment."""
+        return ()
 
     async def _deploy(self, order: Order, workload: Workload) -> Receipt:
         if _deployed_again(workload, order):

@@ -87,10 +87,17 @@ class KubernetesApi:
         query = {"fieldManager": FIELD_MANAGER, **query}
         return await self._call("PATCH", path, query, patch, MERGE_PATCH)
 
-    async def delete(self, path: str) -> None:
-        """Removes an object; one that is gone already is fine. Raises ApiRefusal, PlatformUnavailable."""
+    async def delete(self, path: str, *, uid: str = "") -> None:
+        """
+        Removes an object, only that of `uid` where one is given; one that is gone already is fine.
+
+        Raises ApiRefusal (409 where another object bears the name now), PlatformUnavailable.
+        """
+        options = (
+            {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}} if uid else None
+        )
         try:
-            await self._call("DELETE", path, {})
+            await self._call("DELETE", path, {}, options)
         except ApiRefusal as refusal:
             if refusal.status != 404:
                 raise

@@ -10,6 +10,7 @@ from controller.platforms.kubernetes.reading import (
     budgets_of,
     overlapping_budgets,
     owner_of,
+    released,
     replica,
     workload,
 )
@@ -119,12 +120,17 @@ class KubernetesInventory:
 
 
 def _pods_by_owner(pods: Iterable[Document], sets: Iterable[Document]) -> Mapping[str, list[Document]]:
-    """Pods by the uid of the workload they belong to: through their ReplicaSet where they have one."""
+    """
+    Pods by the uid of the workload they belong to: through their ReplicaSet where they have one.
+
+    A pod that we released belongs to its workload until it is gone, although its owner let it go.
+    """
     above = {item["metadata"]["uid"]: owner_of(item) for item in sets}
     owned: dict[str, list[Document]] = {}
     for pod in pods:
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             continue
-        owner = owner_of(pod)
+        marks = released(pod)
+        owner = marks.workload_uid if marks else owner_of(pod)
         owned.setdefault(above.get(owner, owner), []).append(pod)
     return owned

@@ -1,6 +1,7 @@
 """From documents of the API server to values of ours. Pure: what is missing there is None or empty here."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,9 @@ PAUSED = "bilgepump.dev/paused"
 ACKNOWLEDGED = "bilgepump.dev/acknowledged"
 ACKNOWLEDGED_BECAUSE = "bilgepump.dev/acknowledged-because"
 INCIDENT = "bilgepump.dev/incident"
+RELEASED_FROM = "bilgepump.dev/released-from"
+"""On a pod that its ReplicaSet has let go: whence, as `Deployment/name/uid/pod-template-hash`."""
+TEMPLATE_HASH = "pod-template-hash"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """What `kubectl rollout restart` sets on the pod template; so do we."""
 
@@ -51,11 +55,36 @@ def owner_of(document: Document) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """Whence a pod was released, and for which incident."""
+
+    incident: str
+    kind: str
+    workload: str
+    workload_uid: str
+    template_hash: str
+
+
+def released(pod: Document) -> Released | None:
+    """What our marks on a pod say; None where it does not bear both, or they cannot be read."""
+    metadata = pod["metadata"]
+    incident = (metadata.get("labels") or {}).get(INCIDENT)
+    parts = str((metadata.get("annotations") or {}).get(RELEASED_FROM) or "").split("/")
+    if not incident or len(parts) != 4:
+        return None
+    kind, name, uid, template_hash = parts
+    return Released(
+        incident=incident, kind=kind, workload=name, workload_uid=uid, template_hash=template_hash
+    )
+
+
 def replica(pod: Document) -> Replica:
     """A pod as a replica."""
     metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     statuses = {item["name"]: item for item in status.get("containerStatuses") or ()}
     labels = metadata.get("labels") or {}
+    marks = released(pod)
     created_at = moment(metadata["creationTimestamp"])
     assert created_at is not None  # noqa: S101  (the API server sets it on every object)
     return Replica(
@@ -67,10 +96,14 @@ def replica(pod: Document) -> Replica:
         containers=tuple(
             _container(item, statuses.get(item["name"], {})) for item in spec.get("containers") or ()
         ),
-        revision=labels.get("pod-template-hash") or labels.get("controller-revision-hash") or "",
+        revision=labels.get(TEMPLATE_HASH)
+        or labels.get("rollouts-pod-template-hash")
+        or labels.get("controller-revision-hash")
+        or "",
         node=spec.get("nodeName"),
         on_host_network=bool(spec.get("hostNetwork")),
         terminating="deletionTimestamp" in metadata,
+        released_for=marks.incident if marks else "",
     )
 
 
@@ -188,6 +221,7 @@ def workload(
         ready_replicas=int(status.get("readyReplicas") or status.get("numberReady") or 0),
         replicas=replicas,
         rollout=rollout,
+        available_replicas=_available(status),
         rollout_message=message,
         template_revision=_template_revision(metadata["uid"], status, replica_sets),
         remediated_at=moment(template.get(RESTARTED_AT)) if INCIDENT in template else None,
@@ -200,6 +234,7 @@ def workload(
         autoscaler=autoscaler_of(ref.kind, ref.name, around.autoscalers),
         unavailable_at_most=unavailable_at_most(ref.kind, spec, desired),
         unread=around.unread,
+        replace_refusal=_replace_refusal(ref.kind, spec),
         disruption_budgets=budgets,
         overlapping_budgets=overlapping,
         protected_because=protected_because,
@@ -288,6 +323,26 @@ def _restart_refusal(kind: str, spec: Document) -> str:
     if (strategy.get("rollingUpdate") or {}).get("partition"):
         return "its rolling update has a partition: a restart would replace only some of its pods"
     return ""
+
+
+def _replace_refusal(kind: str, spec: Document) -> str:
+    """Why a pod cannot stand beside its replacement; empty where it can."""
+    if kind != "Deployment":
+        return f"a {kind}'s pods cannot be released from it; only those of a Deployment can"
+    if (spec.get("strategy") or {}).get("type") == "Recreate":
+        return "its strategy is Recreate: no pod may stand beside another's replacement"
+    pod = (spec.get("template") or {}).get("spec") or {}
+    if any("persistentVolumeClaim" in volume for volume in pod.get("volumes") or ()):
+        return "its pods mount a PersistentVolumeClaim, which a replacement may not be able to share"
+    ports = (port for container in pod.get("containers") or () for port in container.get("ports") or ())
+    if pod.get("hostNetwork") or any(port.get("hostPort") for port in ports):
+        return "its pods use ports of the node, where a replacement may find them taken"
+    return ""
+
+
+def _available(status: Document) -> int:
+    """How many replicas are available: every kind counts them, and leaves the number out while it is 0."""
+    return int(status.get("availableReplicas") or status.get("numberAvailable") or 0)
 
 
 def _condition(status: Document, kind: str) -> Document:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
+from controller.platforms.kubernetes.leading import Confirm, expect_leadership
 from controller.platforms.kubernetes.reading import INCIDENT, RESTARTED_AT, moment
 from controller.ports import RemediationRefused
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
@@ -18,11 +19,12 @@ ATTEMPTS = 5
 """Status updates move the resourceVersion between look and patch; so often it is looked at again."""
 
 
-class KubernetesRestarts:
+class RollingRestarts:
     """The only place that changes a workload."""
 
-    def __init__(self, api: KubernetesApi) -> None:
+    def __init__(self, api: KubernetesApi, confirm: Confirm) -> None:
         self._api = api
+        self._confirm = confirm
 
     async def find(self, order: Order) -> Receipt | None:
         """The receipt of an order whose mark the workload bears. Raises PlatformUnavailable."""
@@ -45,6 +47,7 @@ class KubernetesRestarts:
             try:
                 # Once as a rehearsal: admission that would refuse it refuses it before anything is done.
                 await self._api.patch(path, patch, dryRun="All")
+                await expect_leadership(self._confirm)
                 return _receipt(await self._api.patch(path, patch), order, ReceiptOutcome.DONE)
             except ApiRefusal as refusal:
                 if refusal.may_be_done:

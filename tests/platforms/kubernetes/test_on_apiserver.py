@@ -11,12 +11,13 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import load_kube_config
 
+from controller.decision.mechanism import Choice, Mechanism
 from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.platforms.kubernetes.api import KubernetesApi
 from controller.platforms.kubernetes.inventory import KubernetesInventory
-from controller.platforms.kubernetes.restarts import KubernetesRestarts
+from controller.platforms.kubernetes.restarts import RollingRestarts
 from controller.ports import RemediationRefused
-from controller.remediation.order import Order, ReceiptOutcome, order_restart
+from controller.remediation.order import Order, ReceiptOutcome, order_remediation
 from tests.cluster.cluster import Cluster
 
 pytestmark = pytest.mark.apiserver
@@ -47,6 +48,10 @@ DEPLOYMENT: dict[str, Any] = {
         },
     },
 }
+
+
+async def leads() -> bool:
+    return True
 
 
 def connected(cluster: Cluster) -> KubernetesApi:
@@ -105,7 +110,8 @@ def looked_at(cluster: Cluster) -> Workload:
 
 
 def an_order(cluster: Cluster) -> Order:
-    return order_restart(looked_at(cluster), incident="api-1", memory_before_bytes=None, now=NOW)
+    choice = Choice(mechanism=Mechanism.ROLLING_RESTART, because="all leak")
+    return order_remediation(looked_at(cluster), choice, incident="api-1", memory_before_bytes=None, now=NOW)
 
 
 def owned_by(document: dict[str, Any], manager: str) -> list[dict[str, Any]]:
@@ -115,7 +121,7 @@ def owned_by(document: dict[str, Any], manager: str) -> list[dict[str, Any]]:
 def test_restart_owns_two_annotations_and_nothing_else(deployed: Cluster) -> None:
     before = deployed.get(PATH)
 
-    receipt = asyncio.run(KubernetesRestarts(connected(deployed)).carry_out(an_order(deployed)))
+    receipt = asyncio.run(RollingRestarts(connected(deployed), leads).carry_out(an_order(deployed)))
 
     assert receipt.outcome is ReceiptOutcome.DONE
     after = deployed.get(PATH)
@@ -146,7 +152,7 @@ def test_restart_owns_two_annotations_and_nothing_else(deployed: Cluster) -> Non
 
 
 def test_next_sync_from_git_takes_nothing_of_it_away(deployed: Cluster) -> None:
-    asyncio.run(KubernetesRestarts(connected(deployed)).carry_out(an_order(deployed)))
+    asyncio.run(RollingRestarts(connected(deployed), leads).carry_out(an_order(deployed)))
     generation = deployed.get(PATH)["metadata"]["generation"]
 
     deployed.kubectl(
@@ -162,7 +168,7 @@ def test_next_sync_from_git_takes_nothing_of_it_away(deployed: Cluster) -> None:
 
 
 def test_restart_is_done_once_however_often_it_is_ordered(deployed: Cluster) -> None:
-    restarts, order = KubernetesRestarts(connected(deployed)), an_order(deployed)
+    restarts, order = RollingRestarts(connected(deployed), leads), an_order(deployed)
 
     async def twice() -> list[ReceiptOutcome]:
         return [(await restarts.carry_out(order)).outcome for _ in range(2)]
@@ -175,7 +181,7 @@ def test_workload_that_changed_since_it_was_judged_is_left_alone(deployed: Clust
     deployed.kubectl("scale", "deployment", "api", "-n", NAMESPACE, "--replicas=3")
 
     with pytest.raises(RemediationRefused, match="changed since it was judged"):
-        asyncio.run(KubernetesRestarts(connected(deployed)).carry_out(order))
+        asyncio.run(RollingRestarts(connected(deployed), leads).carry_out(order))
 
     assert "annotations" not in deployed.get(PATH)["spec"]["template"]["metadata"]
 
@@ -188,7 +194,7 @@ def test_rehearsal_that_admission_refuses_leaves_the_workload_as_it_was(deployed
         with_rights(deployed, "deployments.apps") as api,
         pytest.raises(RemediationRefused, match="403"),
     ):
-        asyncio.run(KubernetesRestarts(api).carry_out(order))
+        asyncio.run(RollingRestarts(api, leads).carry_out(order))
 
     assert deployed.get(PATH)["metadata"]["resourceVersion"] == version
 

@@ -1,0 +1,14 @@
+"""The last look before an act: whoever was paused since it was decided may no longer be the one to do it."""
+
+from collections.abc import Awaitable, Callable
+
+from controller.ports import RemediationRefused
+
+Confirm = Callable[[], Awaitable[bool]]
+"""A fresh look at the Lease (`controller.ports.Leadership.confirm`)."""
+
+
+async def expect_leadership(confirm: Confirm) -> None:
+    """Raises RemediationRefused unless the Lease is still ours with time to spare."""
+    if not await confirm():
+        raise RemediationRefused("this process no longer holds the Lease")

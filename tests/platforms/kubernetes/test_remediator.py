@@ -1,0 +1,276 @@
+"""Replacing pods against a real API server, whose controllers make the pods; their node is played here."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import load_kube_config
+
+from controller.decision.mechanism import Choice, Mechanism
+from controller.inventory.workload import Platform, Workload, WorkloadRef
+from controller.platforms.kubernetes import paths
+from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi
+from controller.platforms.kubernetes.inventory import KubernetesInventory
+from controller.platforms.kubernetes.reading import INCIDENT
+from controller.platforms.kubernetes.remediator import KubernetesRemediator
+from controller.ports import RemediationRefused
+from controller.remediation.order import Order, ReceiptOutcome, order_remediation
+from tests.cluster.cluster import Cluster
+
+pytestmark = pytest.mark.apiserver
+
+CONTAINER = {"name": "app", "image": "registry.example/api:1"}
+
+
+class Node:
+    """A Deployment or StatefulSet of three, and what a kubelet would do with its pods."""
+
+    def __init__(self, api: KubernetesApi, namespace: str, kind: str) -> None:
+        self.api = api
+        self.namespace = namespace
+        self.app = kind.lower()
+        self.ref = WorkloadRef(Platform.KUBERNETES, namespace, kind, self.app)
+        self.inventory = KubernetesInventory(api)
+        self.leads = True
+        self.remediator = KubernetesRemediator(api, self.inventory, self._confirm, namespaces=[namespace])
+
+    @classmethod
+    async def of_three(cls, api: KubernetesApi, namespace: str, kind: str, **budget: int) -> "Node":
+        node = cls(api, namespace, kind)
+        labels = {"app": node.app}
+        spec: dict[str, Any] = {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [CONTAINER]}},
+        }
+        if kind == "StatefulSet":
+            spec |= {"serviceName": node.app, "podManagementPolicy": "Parallel"}
+        document = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": node.app}, "spec": spec}
+        await api.create(paths.in_namespace(paths.APPS, namespace, f"{node.app}s"), document)
+        allowed = budget or {"maxUnavailable": 1}
+        await api.create(
+            paths.in_namespace(paths.POLICY_V1, namespace, "poddisruptionbudgets"),
+            {"metadata": {"name": node.app}, "spec": {"selector": {"matchLabels": labels}, **allowed}},
+        )
+        await node.settle()
+        return node
+
+    async def _confirm(self) -> bool:
+        return self.leads
+
+    async def pods(self) -> list[dict[str, Any]]:
+        return await self.api.items(paths.in_namespace(paths.CORE, self.namespace, "pods"))
+
+    async def marked(self) -> int:
+        """How many pods bear our mark."""
+        return sum(INCIDENT in pod["metadata"]["labels"] for pod in await self.pods())
+
+    async def settle(self, ready: int = 3) -> None:
+        """Makes every pod ready, and waits until all controllers know it."""
+        async with asyncio.timeout(60):
+            while not await self._settled(ready):  # noqa: ASYNC110  (a server has no event to wait for)
+                await asyncio.sleep(0.1)
+
+    async def _settled(self, ready: int) -> bool:
+        pods = await self.pods()
+        for pod in pods:
+            if not pod["status"].get("conditions"):
+                await self._make_ready(pod)
+        kind = f"{self.app}s"
+        workload = await self.api.get(paths.in_namespace(paths.APPS, self.namespace, kind, self.app))
+        budgets = paths.in_namespace(paths.POLICY_V1, self.namespace, "poddisruptionbudgets", self.app)
+        status, budget = workload.get("status", {}), (await self.api.get(budgets)).get("status", {})
+        return (
+            len(pods) == ready
+            and status.get("availableReplicas") == status.get("replicas") == 3
+            and status.get("observedGeneration") == workload["metadata"]["generation"]
+            and budget.get("currentHealthy") == ready
+        )
+
+    async def _make_ready(self, pod: dict[str, Any]) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        condition = {"type": "Ready", "status": "True", "lastTransitionTime": now}
+        path = paths.in_namespace(paths.CORE, self.namespace, "pods", pod["metadata"]["name"])
+        status = {"phase": "Running", "conditions": [condition]}
+        try:
+            await self.api.patch(f"{path}/status", {"status": status})
+        except ApiRefusal as refusal:
+            if refusal.status != 404:
+                raise
+
+    async def workload(self) -> Workload:
+        found = await self.inventory.workload(self.ref)
+        assert found is not None
+        return found
+
+    async def order(self, mechanism: Mechanism, *numbers: int) -> Order:
+        workload = await self.workload()
+        names = sorted(one.name for one in workload.replicas)
+        choice = Choice(
+            mechanism=mechanism, because="they leak", replicas=tuple(names[number] for number in numbers)
+        )
+        return order_remediation(
+            workload, choice, incident="api-0a1b2c3d4e", memory_before_bytes=1, now=datetime.now(UTC)
+        )
+
+
+@pytest.fixture
+def api(apiserver: Cluster) -> KubernetesApi:
+    configuration = Configuration()
+    load_kube_config(str(apiserver.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return KubernetesApi(ApiClient(configuration))
+
+
+@pytest.fixture
+async def namespace(api: KubernetesApi) -> AsyncIterator[str]:
+    name = f"replacing-{uuid.uuid4().hex[:6]}"
+    await api.create(f"{paths.CORE}/namespaces", {"metadata": {"name": name}})
+    yield name
+    await api.delete(f"{paths.CORE}/namespaces/{name}")
+
+
+@pytest.fixture
+async def deployment(namespace: str, api: KubernetesApi) -> Node:
+    return await Node.of_three(api, namespace, "Deployment")
+
+
+@pytest.fixture
+async def stateful_set(namespace: str, api: KubernetesApi) -> Node:
+    return await Node.of_three(api, namespace, "StatefulSet")
+
+
+async def test_pod_is_released_and_deleted_only_when_its_replacement_is_ready(deployment: Node) -> None:
+    order = await deployment.order(Mechanism.REPLACE, 1)
+    (name,) = order.replicas
+    revision = (await deployment.workload()).template_revision
+
+    assert await deployment.remediator.find(order) is None
+    assert (await deployment.remediator.carry_out(order)).outcome is ReceiptOutcome.DONE
+
+    (orphan,) = [one["metadata"] for one in await deployment.pods() if one["metadata"]["name"] == name]
+    assert orphan["labels"] == {"app": "deployment", "bilgepump.dev/incident": order.id}
+    assert orphan["annotations"]["bilgepump.dev/released-from"].endswith(f"/{revision}")
+    (mine,) = (
+        one for one in orphan["managedFields"] if one["manager"] == "bilgepump" and not one.get("subresource")
+    )
+    assert mine["fieldsV1"]["f:metadata"].keys() == {"f:labels", "f:annotations"}
+    assert await deployment.remediator.find(order) is not None
+
+    waiting = await deployment.remediator.carry_out(order)
+    assert waiting.outcome is ReceiptOutcome.ALREADY_DONE
+    assert "2 of 3 replicas are ready without it" in waiting.waits_for
+    assert {one.name for one in (await deployment.workload()).replicas} >= {name}
+
+    await deployment.settle(ready=4)
+    assert (await deployment.remediator.carry_out(order)).outcome is ReceiptOutcome.DONE
+    await deployment.settle()
+    after = await deployment.workload()
+    assert name not in {one.name for one in after.replicas}
+    assert after.serving_replicas == 3
+    assert after.generation == order.expected_generation
+    assert (await deployment.remediator.carry_out(order)).waits_for == ""
+    assert [budget.disruptions_allowed for budget in after.disruption_budgets] == [1]
+
+
+async def test_second_pod_waits_for_the_first(deployment: Node) -> None:
+    order = await deployment.order(Mechanism.REPLACE, 0, 1)
+
+    await deployment.remediator.carry_out(order)
+    for _ in range(3):
+        await deployment.remediator.carry_out(order)
+
+    assert await deployment.marked() == 1
+
+
+async def test_who_no_longer_leads_releases_nothing(deployment: Node) -> None:
+    order = await deployment.order(Mechanism.REPLACE, 0)
+    deployment.leads = False
+
+    with pytest.raises(RemediationRefused, match="Lease"):
+        await deployment.remediator.carry_out(order)
+
+    assert await deployment.marked() == 0
+
+
+async def test_workload_of_the_same_name_is_left_alone(deployment: Node) -> None:
+    order = replace(await deployment.order(Mechanism.REPLACE, 0), workload_uid="another")
+
+    with pytest.raises(RemediationRefused, match="no longer the one"):
+        await deployment.remediator.carry_out(order)
+
+
+async def test_orphan_nobody_finishes_is_given_back_while_its_replacement_is_not_ready(
+    deployment: Node,
+) -> None:
+    order = await deployment.order(Mechanism.REPLACE, 0)
+    await deployment.remediator.carry_out(order)
+    async with asyncio.timeout(30):
+        while len(await deployment.pods()) < 4:  # noqa: ASYNC110  (as above)
+            await asyncio.sleep(0.1)
+    assert await deployment.remediator.tidy({order.id}) == ()
+
+    (leftover,) = await deployment.remediator.tidy(set())
+
+    assert (leftover.replica, leftover.returned) == (order.replicas[0], True)
+    await deployment.settle()
+    assert order.replicas[0] in {pod["metadata"]["name"] for pod in await deployment.pods()}
+    assert all("pod-template-hash" in pod["metadata"]["labels"] for pod in await deployment.pods())
+    assert await deployment.marked() == 0
+
+
+async def test_orphan_nobody_finishes_is_deleted_when_its_replacement_is_ready(deployment: Node) -> None:
+    order = await deployment.order(Mechanism.REPLACE, 0)
+    await deployment.remediator.carry_out(order)
+    await deployment.settle(ready=4)
+
+    (leftover,) = await deployment.remediator.tidy(set())
+
+    assert (leftover.replica, leftover.returned) == (order.replicas[0], False)
+    await deployment.settle()
+    assert await deployment.remediator.tidy(set()) == ()
+
+
+async def test_orphan_of_a_workload_that_is_gone_is_deleted(deployment: Node) -> None:
+    order = await deployment.order(Mechanism.REPLACE, 0)
+    await deployment.remediator.carry_out(order)
+    await deployment.api.delete(paths.of_workload(deployment.ref))
+
+    (leftover,) = await deployment.remediator.tidy(set())
+
+    assert not leftover.returned
+
+
+async def test_statefulset_is_evicted_one_ordinal_at_a_time(stateful_set: Node) -> None:
+    order = await stateful_set.order(Mechanism.EVICT, 2, 1)
+    before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in await stateful_set.pods()}
+
+    assert (await stateful_set.remediator.carry_out(order)).outcome is ReceiptOutcome.DONE
+    waiting = await stateful_set.remediator.carry_out(order)
+    assert waiting.waits_for
+    assert before.items() >= {
+        (pod["metadata"]["name"], pod["metadata"]["uid"])
+        for pod in await stateful_set.pods()
+        if pod["metadata"]["name"] != "statefulset-2"
+    }
+    await stateful_set.settle()
+    assert (await stateful_set.remediator.carry_out(order)).outcome is ReceiptOutcome.DONE
+    await stateful_set.settle()
+
+    after = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in await stateful_set.pods()}
+    assert {name for name, uid in after.items() if before[name] == uid} == {"statefulset-0"}
+    assert (await stateful_set.remediator.carry_out(order)).outcome is ReceiptOutcome.ALREADY_DONE
+
+
+async def test_budget_that_allows_nothing_refuses_the_first_step(api: KubernetesApi, namespace: str) -> None:
+    node = await Node.of_three(api, namespace, "StatefulSet", minAvailable=3)
+    order = await node.order(Mechanism.EVICT, 2)
+
+    with pytest.raises(RemediationRefused, match="PodDisruptionBudget statefulset allows no disruption"):
+        await node.remediator.carry_out(order)
+
+    assert len(await node.pods()) == 3
