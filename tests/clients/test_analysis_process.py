@@ -58,7 +58,9 @@ def test_a_million_samples_end_with_a_reason():
 
 
 def test_memory_beyond_the_limit_is_the_childs_problem():
-    answer = failed(Evidence(heap=NOW), AnalysisLimits(address_space_bytes=16 << 20))
+    large = heap_profile().heap("main.store", inuse=MEBIBYTE)
+    large.message.string_table.append("x" * (100 * MEBIBYTE))  # allowed by size, too much for this limit
+    answer = failed(Evidence(heap=large.gzipped()), AnalysisLimits(address_space_bytes=16 << 20))
     assert answer.reason in (AnalysisFailure.OUT_OF_MEMORY, AnalysisFailure.CRASHED)
 
 
