@@ -36,7 +36,7 @@ def events_page() -> str:
             "",
         ]
     lines += [
-        "# Holds",
+        "## Holds",
         "",
         "A restart that is wanted and not done is told as `Held` and the reason, on the workload, once per",
         "change. It goes on by itself as soon as the cause is gone.",
@@ -44,7 +44,7 @@ def events_page() -> str:
     ]
     for hold, (when, what_to_do) in HOLDS.items():
         lines += [
-            f"## {hold_event_reason(hold)}",
+            f"### {hold_event_reason(hold)}",
             "",
             f"{hold_tone(hold).value}. {when}",
             "",
