@@ -21,8 +21,9 @@ from controller.clients.telemetry import PrometheusTelemetry
 from controller.policy.memory_policy import Mode
 from docs.generators.alert_rules import RECORDINGS
 from docs.generators.dashboards import dashboards, expressions
-from tests.clients.test_telemetry import POLICY, a_leaking_world, swept
+from tests.clients.test_telemetry import POLICY, swept
 from tests.cluster.binaries import build
+from tests.sweep.test_flow import a_leaking_world
 
 pytestmark = pytest.mark.go
 

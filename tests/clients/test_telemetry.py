@@ -14,18 +14,11 @@ from controller.reporting.telemetry import METRICS
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
-from tests.fakes import MIB, NOW, FakeWorld, a_policy, a_workload
+from tests.fakes import MIB, FakeWorld, a_policy
+from tests.sweep.test_flow import a_leaking_world
 
 API = {"namespace": "shop", "kind": "Deployment", "name": "api"}
 POLICY = a_policy(remediation=RemediationRules(lead_time=timedelta(minutes=90)))
-
-
-def a_leaking_world() -> FakeWorld:
-    world = FakeWorld(a_workload())
-    for pod in ("api-1", "api-2"):
-        levels = [60 * MIB, 352 * MIB]
-        world.memory.levels[ContainerKey("shop", pod, "app")] = (NOW - timedelta(hours=20), levels)
-    return world
 
 
 def new_replicas_are_as_large(world: FakeWorld) -> None:
