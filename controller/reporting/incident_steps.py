@@ -94,7 +94,9 @@ def requested(incident: Incident, request: Request, now: datetime) -> Incident:
     what = f"{request.kind.value.capitalize()}Requested"
     if any(entry.what == what and entry.message == request.text[:512] for entry in incident.status.timeline):
         return incident
-    return _noted(incident, now, what, request.text)
+    # What held it before is no answer to this: the decision that follows is written anew.
+    status = replace(incident.status, phase=Phase.DETECTED, because=what, message=request.text, gates=())
+    return _noted(replace(incident, status=status), now, what, request.text)
 
 
 def acknowledged(incident: Incident, because: str, now: datetime) -> Incident:

@@ -72,6 +72,7 @@ def test_what_was_held_before_is_no_answer_until_a_gate_holds_the_request() -> N
     outcome = outcome_of(held, ASKED)
     assert outcome is not None
     assert (outcome.done, outcome.reasons) == (False, ("Blackout",))
+    assert outcome.waits_until == NOW + timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("minutes", "done"), [(-1, None), (1, True)])

@@ -96,6 +96,16 @@ async def test_held_request_is_done_when_the_gate_opens_within_the_hour() -> Non
     assert len(world.remediator.carried_out) == 1
 
 
+async def test_each_request_is_answered_anew_by_the_gate_that_held_the_last_one() -> None:
+    world = a_healthy_world(RESTART, paused_by="joe: not now")
+    await swept(world, sweeps=2)
+    again = replace(RESTART, at=world.clock.now)
+    world.inventory.standing[REF] = replace(world.inventory.standing[REF], requests=(again,))
+    await swept(world)
+    assert timeline(world)[-2:] == ["RestartRequested", "WorkloadPaused"]
+    assert world.records.only.status.because == "WorkloadPaused"
+
+
 async def test_held_request_is_over_after_an_hour() -> None:
     world = a_healthy_world(RESTART, paused_by="joe: not now")
     await swept(world, sweeps=2)

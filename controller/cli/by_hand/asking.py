@@ -17,7 +17,7 @@ import click
 
 from controller.cli.by_hand.access import Caller, NotDone, as_caller, cluster_options, workload_ref
 from controller.decision.outcome import HoldReason
-from controller.inventory.request import Request, RequestKind, parse_request
+from controller.inventory.request import VALID_FOR, Request, RequestKind, parse_request
 from controller.inventory.workload import WorkloadRef
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.reading import requested
@@ -37,6 +37,8 @@ class Outcome:
 
     done: bool
     message: str
+    waits_until: datetime | None = None
+    """Until when a held request waits for its gates; None where it does not wait."""
     incident: str = ""
     reasons: tuple[str, ...] = ()
     files: tuple[str, ...] = field(default=())
@@ -163,7 +165,13 @@ def outcome_of(incident: Incident, request: Request) -> Outcome | None:
         return Outcome(done=True, message=status.message, incident=incident.name)
     if status.phase in _HOLDS and status.because != HoldReason.NOT_YET_NEEDED.value:
         reasons = tuple(hold.reason.value for hold in status.gates)
-        return Outcome(done=False, message=status.message, incident=incident.name, reasons=reasons)
+        return Outcome(
+            done=False,
+            message=status.message,
+            waits_until=request.at + VALID_FOR,
+            incident=incident.name,
+            reasons=reasons,
+        )
     return None
 
 
@@ -172,6 +180,7 @@ def _print(outcome: Outcome, output: str) -> None:
         document = {
             "done": outcome.done,
             "message": outcome.message,
+            "waitsUntil": f"{outcome.waits_until:%Y-%m-%dT%H:%M:%SZ}" if outcome.waits_until else None,
             "incident": outcome.incident,
             "heldBecause": outcome.reasons,
             "files": outcome.files,
@@ -180,6 +189,8 @@ def _print(outcome: Outcome, output: str) -> None:
         return
     held = f"held ({', '.join(outcome.reasons)}): " if outcome.reasons else ""
     click.echo(f"{held}{outcome.message}")
+    if outcome.waits_until:
+        click.echo(f"it waits for its gates until {outcome.waits_until:%H:%MZ}, then it is over")
     for file in outcome.files:
         click.echo(f"  {file}")
     click.echo(f"incident {outcome.incident}")
