@@ -45,14 +45,17 @@ def _boxes(node: FlameNode, left: float, depth: int, whole: float) -> Iterator[F
         width=round(node.bytes / whole * 100, 3),
         depth=depth,
         size_bytes=node.bytes,
-        origin=_kind(node.origin),
+        origin=_kind(node),
     )
     for child in node.children:
         yield from _boxes(child, left, depth + 1, whole)
         left += child.bytes / whole * 100
 
 
-def _kind(origin: Origin) -> str:
-    if origin in (Origin.APPLICATION, Origin.ENTRY):
+def _kind(node: FlameNode) -> str:
+    if node.origin in (Origin.APPLICATION, Origin.ENTRY):
         return "application"
-    return "library" if origin is Origin.LIBRARY else "go"
+    # Routers only dispatch, as net/http does, but those with a host in their path are not Go's own.
+    host, slash, _ = node.function.partition("/")
+    of_others = node.origin is Origin.LIBRARY or (node.origin is Origin.DISPATCH and slash and "." in host)
+    return "library" if of_others else "go"

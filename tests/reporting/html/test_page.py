@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from controller.evidence.diagnosis import Diagnosis, Evidence, diagnose
 from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.replica_context import RecentEvent, ReplicaContext, Termination
+from controller.reporting.html.flame_graph import draw_flame
 from controller.reporting.html.page import render_report
 from controller.reporting.html.report import (
     BeforeAfter,
@@ -197,3 +198,12 @@ def test_headings_descend_one_level_at_a_time_and_labels_exist():
     )
     assert set(outline.labelled_by) <= set(outline.ids)
     assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_flame_graph_tells_routers_of_others_from_go_itself():
+    stack = ("main.keep", "github.com/gin-gonic/gin.(*Context).Next", "net/http.HandlerFunc.ServeHTTP")
+    profile = heap_profile().heap("bytes.growSlice", *stack, inuse=40 * MEBIBYTE).gzipped()
+    graph = draw_flame(diagnose(Evidence(heap=profile)).flame)
+    assert graph is not None
+    kinds = {box.function: box.origin for box in graph.boxes}
+    assert [kinds[function] for function in stack] == ["application", "library", "go"]
