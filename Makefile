@@ -72,13 +72,20 @@ release: setup ## Build what is published into dist/: wheel, image, chart, defin
 audit: setup ## Ask the advisory database about every dependency that is shipped
 	@$(BIN)/python -m release.audit
 
+.PHONY: mutate
+mutate: setup ## Mutation testing of decision/: how many wrong gates the tests would let through (about 10 minutes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutate.lock
+	@$(BIN)/python -m mutmut run --max-children 2
+	@$(BIN)/python -m mutmut results
+
 .PHONY: lock
 lock: ## Resolve the dependencies anew
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 --group pyproject.toml:mutate --constraints requirements-dev.lock -o requirements-mutate.lock
 
 .PHONY: clean
 clean: ## Remove what builds and tests left here (not the cache of binaries)
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -141,10 +141,8 @@ def may_keep_evidence(situation: Situation) -> bool:
 def _not_yet_needed(situation: Situation) -> Decision:
     crossing = situation.judgement.worst.crossing
     retry_at = crossing.earliest - situation.lead if crossing else None
-    when = f"{crossing.earliest:%Y-%m-%d %H:%MZ} at the earliest" if crossing else "not in sight"
-    hold = Hold(
-        reason=HoldReason.NOT_YET_NEEDED, message=f"the threshold is reached {when}", retry_at=retry_at
-    )
+    when = f"reached {crossing.earliest:%Y-%m-%d %H:%MZ} at the earliest" if crossing else "not in sight"
+    hold = Hold(reason=HoldReason.NOT_YET_NEEDED, message=f"the threshold is {when}", retry_at=retry_at)
     return _held(hold, (hold,))
 
 

@@ -11,7 +11,7 @@ from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, HoldReason
 from controller.decision.situation import Alerts, Captured, Fleet, Limits, Outbreak, Powers, Situation
 from controller.detection.assessment import GrowthClass
-from controller.inventory.workload import Autoscaler, DisruptionBudget, RolloutState, Workload
+from controller.inventory.workload import Autoscaler, DisruptionBudget, Replica, RolloutState, Workload
 from controller.policy.memory_policy import (
     ApprovalRule,
     Budget,
@@ -61,6 +61,10 @@ def an_outbreak(judged: int, *found_minutes_ago: float) -> Outbreak:
 def on_nodes(*nodes: str) -> Workload:
     replicas = tuple(a_replica(f"api-{number}", node=node) for number, node in enumerate(nodes, start=1))
     return a_workload(replicas=replicas)
+
+
+def pulled_as(image: str) -> Replica:
+    return a_replica(containers=(replace(a_replica().containers[0], always_pulls=True, image=image),))
 
 
 def approved(**changes: object) -> Situation:
@@ -390,6 +394,10 @@ def test_without_any_refusal_it_is_remediated() -> None:
         ),
         pytest.param(ruled(maintenance_windows=(AT_NOON,)), id="within the window"),
         pytest.param(ruled(allow_image_drift=True), id="drift allowed"),
+        pytest.param(
+            ready(replicas=(pulled_as("registry.example/api@sha256:" + "a" * 64), a_replica("api-2"))),
+            id="pulled at every start, and pinned by its digest",
+        ),
         pytest.param(approved(), id="approved"),
         pytest.param(approved(until=NOW + timedelta(hours=24)), id="approved for as long as may be"),
         pytest.param(
@@ -523,6 +531,15 @@ def test_hold_for_approval_says_what_to_paste() -> None:
 
     assert "kubectl -n shop annotate --overwrite memi api-1" in message
     assert f"bilgepump.dev/approved={situation.digest}" in message
+
+
+def test_everything_that_is_in_the_way_is_named() -> None:
+    under_way = (an_act("Deployment shop/cart"), an_act("Deployment shop/mail"))
+    unread = decide(ready(unread=("nodes", "resourcequotas"))).message
+    busy = decide(a_captured_situation(fleet=Fleet(under_way=under_way))).message
+
+    assert "nodes, resourcequotas" in unread
+    assert busy == "under way already: Deployment shop/cart, Deployment shop/mail"
 
 
 def test_spent_budget_does_not_come_back_by_itself() -> None:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -74,3 +74,39 @@ def test_without_windows_none_is_open_and_none_opens() -> None:
 
     assert open_until([], now) is None
     assert next_opening([], now) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "day", "hours"),
+    [
+        pytest.param("01:00", "05:00", "Europe/Berlin", "2026-03-29", 3, id="an hour is skipped within it"),
+        pytest.param("01:00", "05:00", "Europe/Berlin", "2026-10-25", 5, id="an hour occurs twice within it"),
+        pytest.param("02:30", "03:30", "Europe/Berlin", "2026-10-25", 2, id="it starts at the first 02:30"),
+        pytest.param(
+            "01:00", "05:00", "Australia/Lord_Howe", "2026-10-04", 3.5, id="half an hour is skipped"
+        ),
+        pytest.param("01:00", "05:00", "Asia/Kolkata", "2026-03-29", 4, id="a zone that never changes"),
+        pytest.param(
+            "23:00", "03:00", "America/New_York", "2026-03-07", 3, id="over midnight into the change"
+        ),
+    ],
+)
+def test_window_over_a_change_lasts_as_long_as_the_clock_on_the_wall_says(
+    start: str, end: str, zone: str, day: str, hours: float
+) -> None:
+    begins = datetime.fromisoformat(f"{day}T{start}").replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    windows = [window(start, end, zone=zone)]
+
+    assert next_opening(windows, begins - timedelta(minutes=1)) == begins
+    assert open_until(windows, begins) == begins + timedelta(hours=hours)
+
+
+def test_all_year_long_there_is_a_next_opening_within_a_day() -> None:
+    nightly = [window("02:15", "03:45"), window("22:00", "01:00", zone="America/New_York")]
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for _ in range(365 * 24 // 7):
+        at += timedelta(hours=7)
+        until, following = open_until(nightly, at), next_opening(nightly, at)
+        assert until is None or timedelta() < until - at <= timedelta(hours=4)
+        assert following is not None
+        assert timedelta() < following - at <= timedelta(hours=25)

@@ -75,7 +75,7 @@ def hold_while_unconfirmed(situation: Situation) -> Hold | None:
         return None
     return Hold(
         reason=HoldReason.UNCONFIRMED,
-        message=f"wanted in {situation.looks} sweeps in a row, {wanted} are asked for",
+        message=f"wanted by {situation.looks} of the {wanted} sweeps in a row that must agree",
     )
 
 
