@@ -22,7 +22,7 @@ GIVEN = {
     for document in (yaml.safe_load(path.read_text()) for path in (REPOSITORY / "crds").glob("*.yaml"))
 }
 OURS = "/apis/bilgepump.dev/v1alpha1"
-POLICY = {
+POLICY: dict[str, Any] = {
     "apiVersion": "bilgepump.dev/v1alpha1",
     "kind": "MemoryPolicy",
     "metadata": {"name": "api", "namespace": SHOP},
@@ -166,8 +166,8 @@ def _objects(cluster: Cluster) -> dict[str, Any]:
     """What must survive: identity and content of policies and incidents."""
     policies = cluster.get(f"{OURS}/namespaces/{SHOP}/memorypolicies")["items"]
     incidents = cluster.get(f"{OURS}/namespaces/{SHOP}/memoryincidents")["items"]
-    kept = {one["metadata"]["uid"]: one["spec"] for one in policies}
-    # The controller may add to a status, such as where the report is.
+    # A newer definition may add defaults to a spec; the controller adds to a status where the report is.
+    kept = {one["metadata"]["uid"]: {key: one["spec"][key] for key in POLICY["spec"]} for one in policies}
     told = {one["metadata"]["uid"]: {key: one["status"][key] for key in INCIDENT_STATUS} for one in incidents}
     return kept | told
 
