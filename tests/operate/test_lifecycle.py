@@ -91,7 +91,9 @@ def test_install_upgrade_test_uninstall_and_install_again(
     assert "/metrics: 200" in said
 
     bare.helm("uninstall", RELEASE, "-n", NAMESPACE, "--wait")
-    assert _labelled(bare) == {f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in GIVEN}
+    # Helm does not wait for the pod, which has some seconds to end.
+    kept = {f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in GIVEN}
+    bare.wait_until("only the definitions are left", lambda: _labelled(bare) == kept, timeout_seconds=60)
     assert _left_in_the_namespace(bare) == {"lease.coordination.k8s.io/bilgepump"}
     assert _objects(bare) == before
 
