@@ -132,6 +132,7 @@ def load(ecs: EcsStandIn, log: Path, *, rps: int = 60) -> Iterator[Load]:
 @contextmanager
 def controller(folder: Path, environment: dict[str, str], *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """`bilgepump ecs` as a process, until the end of the block; its state is `folder`/state."""
+    folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
     policy.write_text(yaml.safe_dump(a_policy(), sort_keys=False))
     command = [

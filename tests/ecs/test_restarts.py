@@ -54,6 +54,35 @@ async def test_refused_call_did_nothing_and_says_so(adapters: Adapters) -> None:
     assert len(adapters.ecs.service("api").deployments) == 1
 
 
+async def test_throttled_stop_did_nothing_and_the_account_is_left_alone(adapters: Adapters) -> None:
+    task = adapters.ecs.service("api").tasks[0]
+    order = await adapters.order(task.id)
+    adapters.ecs.throttle("StopTask")
+
+    with pytest.raises(RemediationRefused, match="Rate exceeded"):
+        await adapters.restarts.carry_out(order)
+
+    assert task.desired_status == "RUNNING"
+    assert adapters.ecs.calls["StopTask"] == 1
+    assert (await adapters.workload()).throttled
+
+
+@pytest.mark.parametrize("operation", ["UpdateService", "StopTask"])
+async def test_credentials_that_expire_before_the_act_leave_everything_as_it_is(
+    adapters: Adapters, operation: str
+) -> None:
+    task = adapters.ecs.service("api").tasks[0]
+    order = await adapters.order(*([task.id] if operation == "StopTask" else []))
+    adapters.ecs.refuse(operation, "ExpiredTokenException")
+
+    with pytest.raises(RemediationRefused, match="expired"):
+        await adapters.restarts.carry_out(order)
+
+    assert len(adapters.ecs.service("api").deployments) == 1
+    assert task.desired_status == "RUNNING"
+    assert await adapters.restarts.find(order) is None
+
+
 async def test_deployment_since_the_judgement_voids_the_order(adapters: Adapters) -> None:
     order = replace(await adapters.order(), expected_revision="arn:of:another:1")
     adapters.client.update_service(cluster="prod", service="api", forceNewDeployment=True)

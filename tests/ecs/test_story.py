@@ -1,5 +1,6 @@
 """The closed loop on real processes: leak, profile, replacement, recovery, no failed request."""
 
+import json
 import subprocess
 import sys
 import urllib.request
@@ -8,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from controller.platforms.ecs.bucket import BucketState
+from controller.platforms.ecs.records import StateRecords
+from controller.reporting.incident import Phase
 from tests.ecs.cloud import ContainerInsights, a_client, aws_environment, moto_server
+from tests.ecs.one_at_a_time import one_at_a_time
 from tests.ecs.server import EcsStandIn
 from tests.ecs.story import DEBUG_PORT, PORT, a_leaking_service, controller, load, only_incident
 from tests.ecs.tasks import Processes, story_binary
@@ -27,7 +32,9 @@ def test_demo_closes_the_loop() -> None:
     assert ", 0 failed." in demo.stdout
 
 
-def test_one_leaking_task_of_three_is_replaced_before_its_memory_fills(tmp_path: Path) -> None:
+def test_gsa_datagov_3904_container_service_is_restarted_before_its_memory_fills_without_downtime(
+    tmp_path: Path,
+) -> None:
     """
     What GSA/data.gov#3904 asks for.
 
@@ -89,3 +96,53 @@ def switch_leak_on(ecs: EcsStandIn, task_id: str) -> None:
 
 def closed(folder: Path) -> bool:
     return "closedAt" in status(folder)
+
+
+def test_two_copies_over_a_bucket_act_once_though_the_leading_one_is_killed(tmp_path: Path) -> None:
+    """Each copy stands for a host of its own: they share nothing but the bucket."""
+    with (
+        moto_server() as moto,
+        one_at_a_time(moto) as door,
+        EcsStandIn(Processes(story_binary()), balance_port=PORT) as ecs,
+    ):
+        environment = aws_environment(ecs.url, moto) | {"AWS_ENDPOINT_URL_S3": door.url}
+        s3 = a_client("s3", door.url)
+        s3.create_bucket(Bucket="state", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        records = StateRecords(BucketState(s3, "state"))
+        a_leaking_service(a_client("ecs", ecs.url))
+        until(lambda: ecs.settled("api"), seconds=60, what="the service's start")
+
+        def known(what: str) -> bool:
+            return any(what in {entry.what for entry in one.status.timeline} for one in records.read_all())
+
+        with (
+            ContainerInsights(ecs, moto),
+            load(ecs, tmp_path / "load.jsonl"),
+            controller(tmp_path / "first", environment, "--state", "s3://state") as first,
+        ):
+            until(lambda: holder(s3) != "", seconds=30, what="the first one's lead")
+            leader = holder(s3)
+            with controller(tmp_path / "second", environment, "--state", "s3://state"):
+                until(lambda: known("RestartOrdered"), seconds=200, what="the order")
+                assert holder(s3) == leader
+                first.kill()
+                until(
+                    lambda: any(one.status.closed_at for one in records.read_all()),
+                    seconds=300,
+                    what="the end of the incident",
+                )
+                assert holder(s3) not in ("", leader)
+
+        (incident,) = records.read_all()
+        assert incident.status.phase is Phase.RESOLVED, incident.status.timeline
+        assert ecs.calls["UpdateService"] + ecs.calls["StopTask"] == 1
+
+
+def holder(s3: Any) -> str:
+    """Who leads; nobody before there is a lease."""
+    try:
+        lease = json.loads(s3.get_object(Bucket="state", Key="lease.json")["Body"].read())
+    except s3.exceptions.NoSuchKey:
+        return ""
+    name: str = lease["holder"]
+    return name
