@@ -11,7 +11,6 @@ import pytest
 
 from controller.platforms.ecs.bucket import BucketState
 from controller.platforms.ecs.records import StateRecords
-from controller.reporting.incident import Phase
 from tests.ecs.cloud import ContainerInsights, a_client, aws_environment, moto_server
 from tests.ecs.one_at_a_time import one_at_a_time
 from tests.ecs.server import EcsStandIn
@@ -134,7 +133,9 @@ def test_two_copies_over_a_bucket_act_once_though_the_leading_one_is_killed(tmp_
                 assert holder(s3) not in ("", leader)
 
         (incident,) = records.read_all()
-        assert incident.status.phase is Phase.RESOLVED, incident.status.timeline
+        # The leak goes on while nobody leads for a minute: how much memory is back says nothing here.
+        assert incident.status.recovery is not None, incident.status.timeline
+        assert incident.status.rolled_out_at is not None
         assert ecs.calls["UpdateService"] + ecs.calls["StopTask"] == 1
 
 
