@@ -84,7 +84,8 @@ class FakeAccount:
         self.reveal()
         return self._standing
 
-    def target(self, region: str, cluster: str) -> EcsTarget:
+    def target(self, ref: WorkloadRef) -> EcsTarget:
+        region, cluster, _ = ref.name.split("/")
         return EcsTarget(region=region, cluster=cluster)
 
     async def force_deployment(self, cluster: str, service: str) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class FakeAccount:
         )
         return {"deployments": [{"id": f"ecs-svc/{generation}", "status": "PRIMARY"}]}
 
-    async def stop_task(self, cluster: str, arn: str, reason: str) -> None:
+    async def stop_task(self, cluster: str, service: str, arn: str, reason: str) -> None:
         (task,) = (one for one in self._standing.replicas if one.uid == arn)
         self.acts.append(("Stop", task.name))
         self.stopped[task.name] = reason
