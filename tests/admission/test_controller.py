@@ -16,6 +16,8 @@ from tests.admission.conftest import helm_on
 from tests.chart.rendering import CHART
 from tests.cluster.audit import AuditEvent, service_account_user
 from tests.cluster.cluster import Cluster
+from tests.faults.conftest import tls_of
+from tests.faults.proxy import Asked, Fault, faulty_server
 from tests.policy.corpus import BAD, GOOD
 
 pytestmark = pytest.mark.apiserver
@@ -28,15 +30,25 @@ RELEASE = "bilgepump-trial"
 
 @contextmanager
 def controller(
-    cluster: Cluster, folder: Path, values: str, environment: Mapping[str, str] = MappingProxyType({})
+    cluster: Cluster,
+    folder: Path,
+    values: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    *,
+    interval: str = "1s",
+    server: str = "",
 ) -> Iterator[None]:
-    """The controller as the chart would run it, outside of a pod, until the end of the block."""
-    without = "crds.install=false,admissionPolicy.enabled=false,sweepInterval=1s"
+    """
+    The controller as the chart would run it, outside of a pod, until the end of the block.
+
+    `server` is what it takes for the API server; empty: the real one.
+    """
+    without = f"crds.install=false,admissionPolicy.enabled=false,sweepInterval={interval}"
     helm_on(cluster, "install", "--set", without, "--set", NOBODY_THERE, "--set", values, RELEASE, str(CHART))
     environment = {
         **os.environ,
         **environment,
-        "KUBECONFIG": str(kubeconfig_of(cluster, folder)),
+        "KUBECONFIG": str(kubeconfig_of(cluster, folder, server)),
         "POD_NAMESPACE": "ops",
         "DEPLOYMENT_NAME": RELEASE,
         "LOGNAME": "bilgepump",
@@ -63,11 +75,13 @@ def settings_of(cluster: Cluster, folder: Path) -> Path:
     return path
 
 
-def kubeconfig_of(cluster: Cluster, folder: Path) -> Path:
+def kubeconfig_of(cluster: Cluster, folder: Path, server: str = "") -> Path:
     """A kubeconfig with the token of the ServiceAccount instead of the administrator's certificate."""
     document = yaml.safe_load(cluster.kubeconfig.read_text())
     token = cluster.kubectl("create", "token", RELEASE, "-n", "ops").stdout.strip()
     document["users"][0]["user"] = {"token": token}
+    if server:
+        document["clusters"][0]["cluster"] = {"server": server}
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(document))
     return path
@@ -138,6 +152,41 @@ def test_policy_that_only_the_controller_can_refuse_says_why_and_others_go_on(
         (accepted,) = (one for one in policy["status"]["conditions"] if one["type"] == "Accepted")
         assert bad.field in accepted["message"]
         assert bad.says in accepted["message"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(name="refused", status=503), id="refused for a while"),
+        pytest.param(Fault(name="expired", status=410), id="expired"),
+        pytest.param(Fault(name="cut", reset="before"), id="cut for a while"),
+    ],
+)
+def test_policy_applied_after_the_watch_was_lost_is_seen_all_the_same(
+    policies: Cluster, fault: Fault, tmp_path: Path
+) -> None:
+    with (
+        faulty_server(policies.layout.server, tls_of(policies, as_administrator=False)) as server,
+        # So seldom that only the watch can be what wakes it.
+        controller(policies, tmp_path, "remediate.enabled=false", interval="10m", server=server.url),
+    ):
+        policies.kubectl("apply", "-f", str(SMALLEST))
+        wait_for(policies, "smallest", "Accepted=True")
+        with server.broken(fault, watches):
+            server.cut_watches()
+            tries = len([one for one in server.asked if watches(one)])
+            policies.wait_until(
+                "the watch is tried again",
+                lambda: len([one for one in server.asked if watches(one)]) > tries,
+                timeout_seconds=30,
+            )
+        document = SMALLEST.read_text().replace("name: smallest", "name: later")
+        policies.kubectl("apply", "-f", "-", stdin=document)
+        wait_for(policies, "later", "Accepted=True")
+
+
+def watches(asked: Asked) -> bool:
+    return "watch=true" in asked.path
 
 
 def wait_for(cluster: Cluster, policy: str, condition: str) -> None:

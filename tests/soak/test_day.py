@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.decision.situation import Powers
+from controller.decision.situation import Limits
 from controller.detection.assess import assess
 from controller.detection.assessment import Verdict
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
@@ -28,6 +28,7 @@ from tests.sweep.test_flow import a_book
 
 SEED = 20260302
 EVERY = timedelta(minutes=5)
+LIMITS = Limits(concurrent=2, concurrent_in_namespace=2)
 
 
 def the_policy() -> MemoryPolicy:
@@ -52,9 +53,7 @@ async def live(
     fleet = Fleet(world, habits(workloads, leaking, SEED), SEED, progress)
     world.memory = fleet  # type: ignore[assignment]
     world.remediator = fleet  # type: ignore[assignment]
-    sweeper = Sweeper(
-        world.ports, lambda: SweepLimits(powers=Powers(), concurrent_remediations=2), Retention()
-    )
+    sweeper = Sweeper(world.ports, lambda: SweepLimits(limits=LIMITS), Retention())
     policy, resident = the_policy(), []
     for _ in range(int(timedelta(hours=hours) / EVERY)):
         await sweeper.sweep(a_book(policy), world.clock.now)
