@@ -1,25 +1,21 @@
 """
-Which policies there are: kopf's watch says when something changed, a list says what is there.
+Which policies there are: a watch says when something changed, a list says what is there.
 
-Only `on.event` is used, which writes nothing to anybody's object: no finalizer, no annotation. Timers and
-daemons would put a finalizer on every policy, and an uninstalled controller would leave them stuck. The list
-is read anew by every sweep, so a watch that is lost or late delays a sweep and misleads none.
+The list is read anew by every sweep, so a watch that is lost or late delays a sweep and misleads none.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
-
-import kopf
 
 from controller.operator.cluster_policies import CLUSTER_PLURAL, ClusterWidePolicies
+from controller.operator.policy_watch import PolicyWatch
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.policy.book import PolicyBook, RejectedPolicy, read_policy, refused, spread
 from controller.policy.ecs_access import EcsAccess, ambiguous
 from controller.policy.memory_policy import MemoryPolicy
 
-GROUP, VERSION, PLURAL = "bilgepump.dev", "v1alpha1", "memorypolicies"
+PLURAL = "memorypolicies"
 
 
 class WatchedPolicies:
@@ -62,27 +58,8 @@ class WatchedPolicies:
 
     async def watch(self) -> None:
         """Watches until cancelled, and notes each change of a policy."""
-        registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(_login)
-        seen: dict[str, object] = {}
-
-        async def policy_changed(event: kopf.RawEvent, **_: Any) -> None:
-            metadata = event["object"]["metadata"]
-            generation = None if event["type"] == "DELETED" else metadata.get("generation")
-            # Our own status updates are events too; only a new generation, or none, is news.
-            if seen.get(metadata["uid"]) != generation:
-                seen[metadata["uid"]] = generation
-                self.changed.set()
-
-        for plural in (PLURAL,) if self._namespaces else (PLURAL, CLUSTER_PLURAL):
-            kopf.on.event(GROUP, VERSION, plural, registry=registry)(policy_changed)
-        await kopf.operator(
-            registry=registry,
-            settings=_settings(namespaced=bool(self._namespaces)),
-            standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=tuple(self._namespaces),
-        )
+        plurals = (PLURAL,) if self._namespaces else (PLURAL, CLUSTER_PLURAL)
+        await PolicyWatch(plurals, namespaces=self._namespaces, tell=self.changed.set).run()
 
     def _policy(self, document: Document) -> MemoryPolicy | RejectedPolicy:
         known = self._read.get(_version(document))
@@ -117,24 +94,3 @@ def _version(document: Document) -> tuple[str, str]:
     """What the validated policy depends on: which object, and which generation of its spec."""
     metadata = document["metadata"]
     return str(metadata["uid"]), str(metadata.get("generation"))
-
-
-def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """By the official client: it dials the address in the pod's environment, which needs no cluster DNS."""
-    return kopf.login_via_client(**kwargs)
-
-
-def _settings(*, namespaced: bool) -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.peering.standalone = True
-    settings.posting.enabled = False
-    settings.scanning.disabled = namespaced
-    settings.persistence.finalizer = f"{GROUP}/finalizer"
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
-    settings.networking.request_timeout = 30
-    settings.watching.connect_timeout = 10
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 330
-    settings.process.ultimate_exiting_timeout = 20
-    return settings

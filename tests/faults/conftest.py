@@ -142,10 +142,11 @@ class Kubelet:
         )
 
 
-def tls_of(cluster: Cluster) -> ssl.SSLContext:
-    """The administrator's TLS identity."""
+def tls_of(cluster: Cluster, *, as_administrator: bool = True) -> ssl.SSLContext:
+    """TLS towards the API server: as its administrator, or as whoever shows a token."""
     context = ssl.create_default_context(cafile=cluster.layout.certificate("ca"))
-    context.load_cert_chain(cluster.layout.certificate("admin"), cluster.layout.key("admin"))
+    if as_administrator:
+        context.load_cert_chain(cluster.layout.certificate("admin"), cluster.layout.key("admin"))
     return context
 
 
@@ -182,8 +183,7 @@ def a_stage(cluster: Cluster, namespace: str, server: FaultyServer) -> Stage:
         key = ContainerKey(namespace, pod["metadata"]["name"], "app")
         memory.levels[key] = (RealClock().now - timedelta(hours=20), [60 * MIB, 352 * MIB])
     api = api_through(server)
-    ports = FakeWorld().ports
-    inventory = KubernetesInventory(api)
+    ports, inventory = FakeWorld().ports, KubernetesInventory(api)
     world = replace(
         ports,
         memory_sources={"default": memory},

@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        with self.proxy.watching(self.connection):
+        with self.proxy.watching(self.connection), contextlib.suppress(OSError):
             for chunk in answer.stream(amt=None, decode_content=False):
                 self.wfile.write(chunk)
                 self.wfile.flush()
