@@ -34,6 +34,7 @@ def choose(situation: Situation) -> Choice:
     """
     The mechanism for `situation` (docs/mechanisms.md).
 
+    A restart that a person asks for is meant for the workload, so for every replica, whichever of them grow.
     Replicas of one age cross the threshold one soon after the other, so one that is suspected by now, or has
     grown as much, counts like one that is known to leak when it is asked whether most of them grow.
     """
@@ -59,12 +60,12 @@ _ASKED = "the policy's strategy"
 
 
 def _on_kubernetes(situation: Situation) -> Choice:
-    workload, share = situation.workload, _share(situation.judgement)
+    workload, share = situation.workload, _share(situation)
     if workload.ref.kind == "StatefulSet":
         if workload.desired_replicas < 2:
             return _restart(situation, "it has one replica")
         return _evict(situation, f"{share}; a StatefulSet's replicas are evicted one ordinal at a time")
-    if _most_grow(situation.judgement):
+    if _all_are_meant(situation):
         return _restart(situation, share)
     if workload.ref.kind == "Deployment" and not workload.replace_refusal:
         return _replace(situation, f"only {share}")
@@ -74,14 +75,14 @@ def _on_kubernetes(situation: Situation) -> Choice:
 
 
 def _on_ecs(situation: Situation) -> Choice:
-    workload, share = situation.workload, _share(situation.judgement)
+    workload, share = situation.workload, _share(situation)
     asked = situation.policy.remediation.strategy
     if asked is Strategy.ROLLING_RESTART:
         return _restart(situation, _ASKED)
     if workload.desired_replicas < 2:
         # A stopped task is replaced after it stopped: alone, it cannot be replaced without an outage.
         return _restart(situation, "it has one task")
-    if asked is Strategy.AUTO and _most_grow(situation.judgement):
+    if asked is Strategy.AUTO and _all_are_meant(situation):
         return _restart(situation, share)
     # ECS evicts nothing: a stopped task is replaced afterwards, which is what both words ask for here.
     return _replace(situation, f"only {share}" if asked is Strategy.AUTO else _ASKED)
@@ -97,16 +98,15 @@ def _replace(situation: Situation, because: str) -> Choice:
     return Choice(
         mechanism=Mechanism.REPLACE,
         because=because,
-        replicas=_worst_first(situation.judgement),
+        replicas=_worst_first(situation),
         refusal=situation.workload.replace_refusal,
     )
 
 
 def _evict(situation: Situation, because: str) -> Choice:
-    workload, growing = situation.workload, _worst_first(situation.judgement)
-    names = growing
-    if _most_grow(situation.judgement):
-        names = tuple(one.name for one in workload.replicas if not one.terminating)
+    workload, names = situation.workload, _worst_first(situation)
+    if _all_are_meant(situation):
+        names = _present(situation)
     if workload.ref.kind == "StatefulSet":
         names = tuple(sorted(names, key=_ordinal, reverse=True))
     return Choice(mechanism=Mechanism.EVICT, because=because, replicas=names)
@@ -118,15 +118,32 @@ def _ordinal(name: str) -> int:
     return int(text) if text.isdigit() else -1
 
 
-def _worst_first(judgement: Judgement) -> tuple[str, ...]:
-    """The leaking replicas, the worst first; those that are suspected where none is known to leak."""
-    names = set(judgement.leaking_replicas) or _growing(judgement)
-    worst = judgement.worst.key.pod
-    return tuple(sorted(names | {worst}, key=lambda name: (name != worst, name)))
+def _present(situation: Situation) -> tuple[str, ...]:
+    return tuple(one.name for one in situation.workload.replicas if not one.terminating)
 
 
-def _share(judgement: Judgement) -> str:
+def _worst_first(situation: Situation) -> tuple[str, ...]:
+    """
+    The leaking replicas, the worst first; those that are suspected where none is known to leak.
+
+    All that there are where a person asks for the restart.
+    """
+    judgement, worst = situation.judgement, situation.judgement.worst.key.pod
+    names = (set(judgement.leaking_replicas) or _growing(judgement)) | {worst}
+    if situation.restart_requested:
+        names = set(_present(situation))
+    return tuple(sorted(names, key=lambda name: (name != worst, name)))
+
+
+def _share(situation: Situation) -> str:
+    if situation.restart_requested:
+        return "asked for by hand, for every replica"
+    judgement = situation.judgement
     return f"{len(_growing(judgement))} of {judgement.replicas_of_age} replicas grow"
+
+
+def _all_are_meant(situation: Situation) -> bool:
+    return situation.restart_requested or _most_grow(situation.judgement)
 
 
 def _most_grow(judgement: Judgement) -> bool:

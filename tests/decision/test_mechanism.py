@@ -7,9 +7,10 @@ from controller.decision.mechanism import Mechanism, choose
 from controller.decision.situation import Situation
 from controller.detection.assessment import Verdict
 from controller.detection.judgement import judge
+from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.policy.memory_policy import RemediationRules, Strategy
-from tests.fakes import MIB, a_leaking_situation, a_policy, a_replica, a_workload, an_assessment
+from tests.fakes import MIB, NOW, a_leaking_situation, a_policy, a_replica, a_workload, an_assessment
 
 
 def a_situation(
@@ -136,6 +137,42 @@ CASES = [
         id="ECS, one task",
     ),
 ]
+
+
+ALL = ("api-2", "api-0", "api-1")
+BY_HAND = Request(kind=RequestKind.RESTART, at=NOW, who="jane", why="before the sale")
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategy", "mechanism", "replicas"),
+    [
+        ("Deployment", Strategy.AUTO, Mechanism.ROLLING_RESTART, ()),
+        ("Deployment", Strategy.REPLACE, Mechanism.REPLACE, ALL),
+        ("Deployment", Strategy.EVICT, Mechanism.EVICT, ("api-0", "api-1", "api-2")),
+        ("StatefulSet", Strategy.AUTO, Mechanism.EVICT, ("api-2", "api-1", "api-0")),
+        ("DaemonSet", Strategy.AUTO, Mechanism.ROLLING_RESTART, ()),
+        ("Service", Strategy.AUTO, Mechanism.ROLLING_RESTART, ()),
+        ("Service", Strategy.REPLACE, Mechanism.REPLACE, ALL),
+    ],
+)
+@pytest.mark.parametrize("growing", [0, 1])
+def test_restart_that_was_asked_for_by_hand_is_for_every_replica(
+    kind: str, strategy: Strategy, mechanism: Mechanism, replicas: tuple[str, ...], growing: int
+) -> None:
+    changes = {"replaces_before_stopping": False} if kind == "DaemonSet" else {}
+    situation = a_situation(kind, growing=growing, strategy=strategy, grown=60 * MIB, **changes)
+
+    choice = choose(replace(situation, requests=(BY_HAND,)))
+
+    assert choice.mechanism is mechanism
+    assert sorted(choice.replicas) == sorted(replicas)
+    assert strategy is not Strategy.AUTO or "by hand" in choice.because
+
+
+def test_request_for_profiles_changes_no_mechanism() -> None:
+    capture = replace(BY_HAND, kind=RequestKind.CAPTURE)
+
+    assert choose(replace(a_situation(), requests=(capture,))).mechanism is Mechanism.REPLACE
 
 
 @pytest.mark.parametrize(("situation", "mechanism", "replicas", "because"), CASES)
