@@ -90,7 +90,7 @@ def _what_was_done(incident: Incident) -> str:
     held = f" with {_mib(size)} in use" if size else ""
     begun = f"{status.order.mechanism.value} was ordered at {_minute(status.order.issued_at)}{held}"
     if status.recovery is not None:
-        return f"{begun}, and {status.recovery.message}"
+        return f"{begun}, and {status.message}"
     return f"{begun}; {status.message}"
 
 

@@ -23,6 +23,7 @@ from controller.reporting.incident import (
     TimelineEntry,
     incident_name,
 )
+from controller.reporting.next_steps import after_failure
 from controller.verification.recovery import Recovery, RecoveryOutcome
 
 TIMELINE_LENGTH = 64
@@ -267,13 +268,13 @@ def rolled_out(incident: Incident, now: datetime) -> Incident:
 
 
 def recovered(incident: Incident, recovery: Recovery, now: datetime) -> Incident:
-    """The recovery is final: the incident is closed."""
+    """The recovery is final: the incident is closed, and tells a person what to do where it failed."""
     succeeded = recovery.outcome is RecoveryOutcome.RECOVERED
     status = replace(
         incident.status,
         phase=Phase.RESOLVED if succeeded else Phase.FAILED,
         because=recovery.outcome.value,
-        message=recovery.message,
+        message="; ".join(filter(None, (recovery.message, after_failure(incident, recovery.outcome)))),
         recovery=recovery,
         closed_at=now,
     )

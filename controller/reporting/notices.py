@@ -197,7 +197,7 @@ def outcome_unknown_told(incident: Incident, now: datetime) -> tuple[Notice, ...
 
 
 def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tuple[Notice, ...]:
-    """How it ended."""
+    """How it ended; of one that failed first what to do, so that no limit of length can cut that off."""
     reason = (
         EventReason.LEAK_RECOVERY_CONFIRMED
         if recovery.outcome is RecoveryOutcome.RECOVERED
@@ -210,7 +210,7 @@ def recovery_told(incident: Incident, recovery: Recovery, now: datetime) -> tupl
     if order and rolled_out_at:
         seconds = (rolled_out_at - order.issued_at).total_seconds()
         took = f"; all replicas were new and ready after {seconds:.0f} s"
-    message = f"{recovery.message}{peak}{took}{_report(incident)}"
+    message = f"{incident.status.message}{peak}{took}{_report(incident)}"
     return (_event(reason, message, _of_incident(incident), incident, "Verify", now),)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
+from controller.inventory.workload import RolloutState, Workload
 from controller.policy.memory_policy import VerificationRules
 from controller.remediation.order import Order
 
@@ -130,19 +130,8 @@ def _while_rolling_out(facts: RecoveryFacts, workload: Workload, now: datetime) 
         return Recovery(outcome=RecoveryOutcome.ROLLING_OUT, message=f"rolling out: {progress}")
     return Recovery(
         outcome=RecoveryOutcome.ROLLOUT_STUCK,
-        message=(
-            f"the rollout is not complete after {_minutes(deadline)}: {progress}; "
-            f"look at it with: {_command(workload.ref)}"
-        ),
+        message=f"the rollout is not complete after {_minutes(deadline)}: {progress}",
     )
-
-
-def _command(ref: WorkloadRef) -> str:
-    """What a person would type to see how the rollout stands."""
-    if ref.platform is Platform.KUBERNETES:
-        return f"kubectl -n {ref.namespace} rollout status {ref.kind.lower()}/{ref.name}"
-    region, cluster, service = ref.name.split("/")
-    return f"aws ecs describe-services --region {region} --cluster {cluster} --services {service}"
 
 
 def _while_not_ready(

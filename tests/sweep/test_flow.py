@@ -148,6 +148,9 @@ async def test_failed_recovery_is_told_and_holds_until_acknowledged() -> None:
 
     assert world.records.only.status.phase is Phase.FAILED
     assert world.announcer.reasons[-1] == "LeakRecoveryFailed"
+    command = f"bilgepump acknowledge {world.records.only.name} -n shop"
+    assert command in world.records.only.status.message
+    assert command in world.announcer.notices[-1].message
 
 
 async def test_missing_metrics_mean_no_act_and_a_word_to_the_policy() -> None:

@@ -87,12 +87,6 @@ def test_recovery_is(changes: dict[str, Any], outcome: RecoveryOutcome) -> None:
     assert recovery.message
 
 
-def test_stuck_rollout_names_the_command_to_run() -> None:
-    recovery = check_recovery(facts(rolled_out_at=None), NOW)
-
-    assert "kubectl -n shop rollout status deployment/api" in recovery.message
-
-
 @pytest.mark.parametrize(
     ("changes", "complete"),
     [
