@@ -4,9 +4,7 @@
 One Deployment leaks, one is steady.
 """
 
-import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +20,8 @@ from controller.cli.try_out import _span
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import parse_policy
+from tests.backfill import prometheus_that_remembers
 from tests.clients.notifications.standin import NOW
-from tests.cluster.binaries import build
 from tests.fakes import MIB
 
 STEP = 120
@@ -67,45 +65,9 @@ def exposition(start: int, end: int) -> str:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prometheus that remembers the week; its address."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    programs = build(("prometheus", "promtool"))
     end = int(time.time()) // STEP * STEP
-    (folder / "week").write_text(exposition(end - WEEK, end))
-    subprocess.run(
-        [programs["promtool"], "tsdb", "create-blocks-from", "openmetrics", folder / "week", folder / "data"],
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    (folder / "configuration.yaml").write_text("{}\n")
-    command = [
-        programs["prometheus"],
-        f"--config.file={folder / 'configuration.yaml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        "--storage.tsdb.retention.time=30d",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log, stdout=log) as process:
-        try:
-            yield _address(folder / "log")
-        finally:
-            process.terminate()
-
-
-def _address(log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        text = log.read_text()
-        if "Listening on" in text:
-            port = text.partition("Listening on")[2].partition("127.0.0.1:")[2].split('"')[0].split()[0]
-            url = f"http://127.0.0.1:{port}"
-            try:
-                with urllib.request.urlopen(f"{url}/-/ready", timeout=5):
-                    return url
-            except OSError:
-                pass
-        time.sleep(0.2)
-    pytest.fail(f"Prometheus did not become ready:\n{log.read_text()[-2000:]}")
+    with prometheus_that_remembers(exposition(end - WEEK, end), tmp_path_factory.mktemp("prometheus")) as url:
+        yield url
 
 
 def call(*arguments: str) -> Result:
