@@ -114,6 +114,15 @@ class DiagnosisRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What the remediation cost and brought, by `controller.reporting.ledger`; None is not known."""
+
+    replicas_replaced: int | None = None
+    oom_kills_avoided: int | None = None
+    memory_saved_byte_hours: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     """One thing that happened."""
 
@@ -154,6 +163,8 @@ class IncidentStatus:
     receipt: Receipt | None = None
     rolled_out_at: datetime | None = None
     recovery: Recovery | None = None
+    ledger: Ledger | None = None
+    """None before the recovery is final."""
     timeline: tuple[TimelineEntry, ...] = ()
     report_uri: str = ""
     reported_at: datetime | None = None

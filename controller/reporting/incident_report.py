@@ -14,7 +14,7 @@ from controller.reporting.html.report import (
     IncidentReport,
     MemoryHistory,
 )
-from controller.reporting.incident import AssessmentRecord, Incident, Phase
+from controller.reporting.incident import AssessmentRecord, Incident, Ledger, Phase
 
 _NOT_GATES = frozenset({HoldReason.NOT_YET_NEEDED, HoldReason.OUTCOME_UNKNOWN})
 """Reasons for waiting that no gate gives: nothing was wanted yet, or it is being found out."""
@@ -106,7 +106,26 @@ def _facts(incident: Incident) -> tuple[tuple[str, str], ...]:
         facts.append(("Closed", f"{_minute(status.closed_at)}, {status.because}"))
     if assessment:
         facts += _numbers(assessment)
+    if ledger := _ledger_text(status.ledger):
+        facts.append(("Ledger", ledger))
     return tuple(facts)
+
+
+def _ledger_text(ledger: Ledger | None) -> str:
+    """What is known of it; empty where nothing is."""
+    if ledger is None:
+        return ""
+    replaced, avoided, saved = (
+        ledger.replicas_replaced,
+        ledger.oom_kills_avoided,
+        ledger.memory_saved_byte_hours,
+    )
+    known = [
+        f"{replaced} replica{'' if replaced == 1 else 's'} replaced" if replaced is not None else "",
+        f"{avoided} OOM kill{'' if avoided == 1 else 's'} avoided" if avoided is not None else "",
+        f"{_mib(saved)} hours of memory saved until it was closed" if saved is not None else "",
+    ]
+    return ", ".join(filter(None, known))
 
 
 def _numbers(assessment: AssessmentRecord) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from controller.reporting.incident import (
     TimelineEntry,
     incident_name,
 )
+from controller.reporting.ledger import settle
 from controller.reporting.next_steps import after_failure
 from controller.verification.recovery import Recovery, RecoveryOutcome
 
@@ -267,8 +268,12 @@ def rolled_out(incident: Incident, now: datetime) -> Incident:
     return _noted(replace(incident, status=status), now, "RolledOut", status.message)
 
 
-def recovered(incident: Incident, recovery: Recovery, now: datetime) -> Incident:
-    """The recovery is final: the incident is closed, and tells a person what to do where it failed."""
+def recovered(incident: Incident, recovery: Recovery, workload: Workload | None, now: datetime) -> Incident:
+    """
+    The recovery is final: the incident is closed with its ledger, and tells a person what to do if it failed.
+
+    `workload` as it was checked; None where it is gone.
+    """
     succeeded = recovery.outcome is RecoveryOutcome.RECOVERED
     status = replace(
         incident.status,
@@ -276,6 +281,7 @@ def recovered(incident: Incident, recovery: Recovery, now: datetime) -> Incident
         because=recovery.outcome.value,
         message="; ".join(filter(None, (recovery.message, after_failure(incident, recovery.outcome)))),
         recovery=recovery,
+        ledger=settle(incident, recovery, workload, now),
         closed_at=now,
     )
     return _noted(replace(incident, status=status), now, recovery.outcome.value, recovery.message)

@@ -102,7 +102,7 @@ class Finisher:
         recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
         if not recovery.outcome.final:
             return incident
-        closed = steps.recovered(incident, recovery, now)
+        closed = steps.recovered(incident, recovery, workload, now)
         self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
         await self._announce(notices.recovery_told(closed, recovery, now))
         return await self._update(closed, incident)

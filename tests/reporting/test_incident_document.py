@@ -27,7 +27,7 @@ def a_closed_incident() -> Incident:
     receipt = Receipt(outcome=ReceiptOutcome.DONE, at=NOW, generation=4)
     incident = steps.rolled_out(steps.carried_out(incident, receipt, NOW), NOW)
     recovery = Recovery(outcome=RecoveryOutcome.RECOVERED, message="came down")
-    return steps.recovered(incident, recovery, NOW)
+    return steps.recovered(incident, recovery, a_workload(), NOW)
 
 
 @pytest.mark.parametrize("incident", [an_incident(), a_closed_incident()], ids=["open", "closed"])

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from controller.decision.decide import decide
 from controller.decision.gates import GATES
 from controller.decision.outcome import HoldReason
@@ -8,9 +10,9 @@ from controller.decision.situation import Captured
 from controller.reporting import incident_steps as steps
 from controller.reporting.html.page import render_report
 from controller.reporting.html.report import IncidentReport
-from controller.reporting.incident import DiagnosisRecord, Incident
+from controller.reporting.incident import DiagnosisRecord, Incident, Ledger
 from controller.reporting.incident_report import incident_report
-from tests.fakes import NOW, a_judgement, a_leaking_situation, a_policy
+from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy
 from tests.reporting.test_incident_document import a_closed_incident, an_incident
 
 
@@ -69,6 +71,32 @@ def test_page_tells_facts_timeline_and_outcome() -> None:
         "gates let it pass",
     ):
         assert told in page
+
+
+@pytest.mark.parametrize(
+    ("ledger", "told"),
+    [
+        (
+            Ledger(replicas_replaced=2, oom_kills_avoided=1, memory_saved_byte_hours=20 * MIB),
+            "2 replicas replaced, 1 OOM kill avoided, 20 MiB hours of memory saved until it was closed",
+        ),
+        (Ledger(replicas_replaced=1, oom_kills_avoided=0), "1 replica replaced, 0 OOM kills avoided"),
+    ],
+)
+def test_page_tells_what_is_known_of_the_ledger(ledger: Ledger, told: str) -> None:
+    incident = a_closed_incident()
+    report = report_of(replace(incident, status=replace(incident.status, ledger=ledger)))
+
+    assert ("Ledger", told) in report.facts
+    assert told in render_report(report)
+
+
+@pytest.mark.parametrize("ledger", [None, Ledger()])
+def test_page_is_silent_about_a_ledger_of_which_nothing_is_known(ledger: Ledger | None) -> None:
+    incident = a_closed_incident()
+    report = report_of(replace(incident, status=replace(incident.status, ledger=ledger)))
+
+    assert "Ledger" not in dict(report.facts)
 
 
 def test_what_people_wrote_is_escaped() -> None:

@@ -103,7 +103,7 @@ def test_incident_and_event_both_tell_it(outcome: RecoveryOutcome, *, ecs: bool)
     recovery = Recovery(outcome=outcome, message="it failed")
     expected = f"it failed; {after_failure(incident, outcome)}"
 
-    closed = steps.recovered(incident, recovery, NOW)
+    closed = steps.recovered(incident, recovery, a_workload(), NOW)
     (notice,) = notices.recovery_told(closed, recovery, NOW)
 
     assert closed.status.message == expected

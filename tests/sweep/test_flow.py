@@ -151,6 +151,9 @@ async def test_failed_recovery_is_told_and_holds_until_acknowledged() -> None:
     command = f"bilgepump acknowledge {world.records.only.name} -n shop"
     assert command in world.records.only.status.message
     assert command in world.announcer.notices[-1].message
+    ledger = world.records.only.status.ledger
+    assert ledger is not None
+    assert (ledger.replicas_replaced, ledger.oom_kills_avoided, ledger.memory_saved_byte_hours) == (2, 0, 0)
 
 
 async def test_missing_metrics_mean_no_act_and_a_word_to_the_policy() -> None:
