@@ -136,13 +136,15 @@ def test_logs_are_read_only_where_that_is_wanted() -> None:
     assert "capture" not in rules_of("capture.enabled=false")
 
 
-def test_remediation_adds_only_the_right_to_patch_workloads() -> None:
+def test_remediation_adds_only_the_rights_that_its_mechanisms_use() -> None:
     assert rules_of("remediate.enabled=true")["remediate"] == [
         {
             "apiGroups": ["apps"],
             "resources": ["deployments", "statefulsets", "daemonsets"],
             "verbs": ["patch"],
-        }
+        },
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch", "delete"]},
+        {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
     ]
 
 
@@ -152,7 +154,8 @@ def test_controller_never_gets_secrets_commands_or_wildcards() -> None:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
             assert not {"secrets", "configmaps"} & set(rule["resources"])
             assert "nodes" not in rule["resources"] or rule["verbs"] == ["list"]
-            assert not any(name.startswith("pods/") for name in rule["resources"] if name != "pods/log")
+            below_pods = {name for name in rule["resources"] if name.startswith("pods/")}
+            assert below_pods <= {"pods/log", "pods/eviction"}
 
 
 def test_named_namespaces_get_roles_there_and_nowhere_else() -> None:

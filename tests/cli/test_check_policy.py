@@ -82,6 +82,8 @@ def test_policy_for_ecs_is_checked_as_its_command_would() -> None:
         "metadata": {"name": "api", "namespace": "shop"},
         "spec": {"target": {"ecs": ecs}},
     }
+    of_kubernetes = {**policy, "spec": {"target": {"selector": {"matchLabels": {"app": "api"}}}}}
 
-    assert run("-", given=json.dumps(policy)).exit_code == 1
+    assert run("-", given=json.dumps(policy)).exit_code == 0
     assert run("--ecs", "-", given=json.dumps(policy)).exit_code == 0
+    assert run("--ecs", "-", given=json.dumps(of_kubernetes)).exit_code == 1
