@@ -203,4 +203,4 @@ def test_answer_that_the_model_does_not_allow_is_an_error_of_the_standin(ecs: Ec
 
 
 def test_every_operation_is_one_of_the_model(ecs: EcsStandIn) -> None:
-    assert set(ecs._operations.named) <= set(ecs._model.operation_names)
+    assert set(ecs.operations.named) <= set(ecs._model.operation_names)

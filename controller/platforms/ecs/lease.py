@@ -19,6 +19,7 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
+from controller.platforms.claiming import claim_for_ever
 from controller.platforms.ecs.bucket import code
 from controller.platforms.ecs.state import UnreadableDocument, parsed, rendered
 from controller.ports import PlatformUnavailable
@@ -97,12 +98,7 @@ class BucketLease:
 
     async def keep(self) -> None:
         """Claims and renews for ever, three times per duration; a failure is logged and tried again."""
-        while True:
-            try:
-                await self.claim()
-            except PlatformUnavailable as error:
-                logger.warning("lease not renewed", extra={"why": str(error)})
-            await asyncio.sleep(self._duration.total_seconds() / 3)
+        await claim_for_ever(self.claim, self._duration / 3, what="lease")
 
     async def release(self) -> None:
         """Gives it up, so that another need not wait for its end. Failures do not matter: it runs out."""

@@ -1,17 +1,15 @@
 """One copy acts: a lock on the state directory, held by the kernel and given up by it when a process dies."""
 
-import asyncio
 import fcntl
-import logging
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+from controller.platforms.claiming import claim_for_ever
 from controller.ports import PlatformUnavailable
 
-logger = logging.getLogger(__name__)
-
-AGAIN_SECONDS = 5.0
+AGAIN = timedelta(seconds=5)
 """How often a copy that waits looks whether the lock is free."""
 
 
@@ -53,12 +51,7 @@ class DirectoryLock:
 
     async def keep(self) -> None:
         """Tries to take the lock for ever; the kernel keeps it."""
-        while True:
-            try:
-                await self.claim()
-            except PlatformUnavailable as error:
-                logger.warning("lock not taken", extra={"why": str(error)})
-            await asyncio.sleep(AGAIN_SECONDS)
+        await claim_for_ever(self.claim, AGAIN, what="lock")
 
     async def confirm(self) -> bool:
         """Whether the lock is ours and still the one that others would take."""

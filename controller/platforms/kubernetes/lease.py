@@ -6,11 +6,11 @@ before acting (`confirm`). Every write carries the resourceVersion of what was r
 gets a conflict. A leader that could not renew in time stops acting before others may take over.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from controller.platforms.claiming import claim_for_ever
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
 from controller.platforms.kubernetes.reading import moment
@@ -65,12 +65,7 @@ class Lease:
 
     async def keep(self) -> None:
         """Claims and renews for ever, three times per duration; a failure is logged and tried again."""
-        while True:
-            try:
-                await self.claim()
-            except PlatformUnavailable as error:
-                logger.warning("lease not renewed", extra={"why": str(error)})
-            await asyncio.sleep(self._duration.total_seconds() / 3)
+        await claim_for_ever(self.claim, self._duration / 3, what="lease")
 
     async def claim(self) -> bool:
         """One attempt to become or stay the holder. Raises PlatformUnavailable."""
