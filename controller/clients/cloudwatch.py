@@ -13,6 +13,7 @@ come near danger meanwhile.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from controller.metrics.floors import FloorRing
 from controller.metrics.pace import looks
 from controller.metrics.series import BlockMatrix, ContainerKey, Matrix, Signal
 from controller.ports import MemoryRequest, MetricsUnavailable
+
+logger = logging.getLogger(__name__)
 
 QUERIES_PER_CALL = 500
 POINTS_PER_CALL = 100_800
@@ -160,12 +163,7 @@ class CloudWatchMemorySource:
         ring.advance(int(now.timestamp()) // width * width)
         workloads = [one for one in self._workloads() if one.ref.namespace in request.namespaces]
         self._remember(workloads)
-        asked = False
-        try:
-            for client, some in self._by_client(workloads):
-                asked |= self._fetch(holding, some, client, now.timestamp())
-        except (ClientError, BotoCoreError) as error:
-            raise MetricsUnavailable(f"CloudWatch: {' '.join(str(error).split())[:300]}") from error
+        asked = self._fetch_all(holding, workloads, now.timestamp())
         _check_running(workloads)
         ring.forget_vanished()
         matrix = self._with_inventory(ring.matrix())
@@ -203,6 +201,27 @@ class CloudWatchMemorySource:
             client = self._client(workload)
             groups.setdefault(id(client), (client, []))[1].append(workload)
         yield from groups.values()
+
+    def _fetch_all(self, holding: _Holding, workloads: Sequence[Workload], now: float) -> bool:
+        """
+        Asks every account and region for what is due; whether anything was asked for.
+
+        One that does not answer leaves its own rows to go stale, and the others go on. Raises
+        MetricsUnavailable where none answered.
+        """
+        asked = answered = False
+        failures: list[Exception] = []
+        for client, some in self._by_client(workloads):
+            try:
+                asked |= self._fetch(holding, some, client, now)
+                answered = True
+            except (ClientError, BotoCoreError, MetricsUnavailable) as error:
+                names = ", ".join(one.ref.name for one in some)[:300]
+                logger.warning("no memory read", extra={"services": names, "why": _brief(error)})
+                failures.append(error)
+        if failures and not answered:
+            raise MetricsUnavailable(f"CloudWatch: {_brief(failures[0])}") from failures[0]
+        return asked
 
     def _fetch(
         self, holding: _Holding, workloads: Sequence[Workload], client: BaseClient, now: float
@@ -308,7 +327,7 @@ class CloudWatchMemorySource:
         for page in pages:
             for result in page["MetricDataResults"]:
                 if result["StatusCode"] not in ("Complete", "PartialData"):
-                    raise MetricsUnavailable(f"CloudWatch answered {result['StatusCode']}")
+                    raise MetricsUnavailable(f"answered {result['StatusCode']}")
                 _fold(ring, wanted, result)
 
     def _with_inventory(self, matrix: BlockMatrix) -> BlockMatrix:
@@ -359,6 +378,10 @@ def _containers(workload: Workload) -> Iterator[tuple[Replica, Container]]:
     for replica in workload.replicas:
         for container in replica.containers:
             yield replica, container
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _name(wanted: _Wanted) -> str:

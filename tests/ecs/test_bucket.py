@@ -236,6 +236,25 @@ async def test_object_that_is_no_lease_is_left_alone(s3: Any) -> None:
         await a_lease(s3, "first").claim()
 
 
+@pytest.mark.parametrize("seconds", ["Infinity", "NaN", "0", "-60", "3601", "1e300"])
+async def test_lease_of_an_impossible_duration_is_left_alone(s3: Any, seconds: str) -> None:
+    body = f'{{"holder": "other", "turn": 1, "durationSeconds": "{seconds}"}}'
+    s3.put_object(Bucket=BUCKET, Key="bilgepump/lease.json", Body=body.encode())
+    lease = a_lease(s3, "first")
+
+    with pytest.raises(PlatformUnavailable, match="no lease of ours"):
+        await lease.claim()
+    assert not await lease.confirm()
+
+
+async def test_lease_of_an_impossible_turn_is_left_alone(s3: Any) -> None:
+    body = b'{"holder": "other", "turn": 1e999, "durationSeconds": 60}'
+    s3.put_object(Bucket=BUCKET, Key="bilgepump/lease.json", Body=body)
+
+    with pytest.raises(PlatformUnavailable, match="no lease of ours"):
+        await a_lease(s3, "first").claim()
+
+
 def aged(s3: Any, by: timedelta) -> Any:
     """From now on S3 says that the lease was written so much earlier; call what it answers to end that."""
 

@@ -175,6 +175,42 @@ async def test_cloudwatch_that_does_not_answer_is_unavailable() -> None:
         await a_source(client, a_service("t1")).memory(REQUEST, NOW)
 
 
+async def test_account_that_does_not_answer_blinds_no_other(
+    cloudwatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    put_task(cloudwatch, "t1", {2: 100, 1: 110})
+    away = a_client("cloudwatch", "http://127.0.0.1:9")
+    elsewhere = replace(a_service("t2"), ref=replace(REF, name="eu-west-1/other/cart"))
+    # The one that fails is asked first.
+    source = CloudWatchMemorySource(
+        lambda one: away if one is elsewhere else cloudwatch, lambda: (elsewhere, a_service("t1"))
+    )
+
+    matrix = await source.memory(REQUEST, NOW)
+
+    assert matrix.keys == (ContainerKey("shop", "t1", "app"),)
+    assert list(matrix.signals[Signal.RSS_FLOOR][0, -2:] / MIB) == [100, 110]
+    (warning,) = [one for one in caplog.records if one.message == "no memory read"]
+    assert warning.__dict__["services"] == "eu-west-1/other/cart"
+
+
+async def test_rows_of_an_account_that_went_silent_go_stale(cloudwatch: Any) -> None:
+    put_task(cloudwatch, "t1", {2: 100, 1: 110})
+    put_task(cloudwatch, "t2", {2: 100, 1: 110})
+    first, second = a_service("t1"), a_service("t2")
+    clients = {id(first): cloudwatch, id(second): a_client("cloudwatch", cloudwatch.meta.endpoint_url)}
+    source = CloudWatchMemorySource(lambda one: clients[id(one)], lambda: (first, second))
+    await source.memory(REQUEST, NOW)
+    clients[id(second)] = a_client("cloudwatch", "http://127.0.0.1:9")
+    put_task(cloudwatch, "t1", {0: 120})
+
+    matrix = await source.memory(REQUEST, NOW + timedelta(minutes=1))
+
+    newest = {key.pod: matrix.signals[Signal.RSS_FLOOR][row, -1] for row, key in enumerate(matrix.keys)}
+    assert newest["t1"] == 120 * MIB
+    assert np.isnan(newest["t2"])
+
+
 @pytest.mark.parametrize(
     ("lookback_hours", "sample_seconds", "period"),
     [(48, 60, 300), (1, 60, 60), (720, 60, 4500), (0.15, 5, 5), (0.15, 1, 1), (2, 10, 30)],

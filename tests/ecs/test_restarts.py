@@ -123,6 +123,16 @@ async def test_tasks_are_replaced_one_at_a_time_and_never_with_two_missing(adapt
     ] * 2
 
 
+async def test_task_that_goes_first_is_the_orders_and_not_the_listings(adapters: Adapters) -> None:
+    listed = [one.name for one in (await adapters.workload()).replicas]
+    order = await adapters.order(*reversed(listed))
+
+    await adapters.restarts.carry_out(order)
+
+    stopped = [one.id for one in adapters.ecs.service("api").tasks if one.desired_status == "STOPPED"]
+    assert stopped == [listed[-1]]
+
+
 async def test_lost_answer_of_a_stop_is_found_by_its_reason(adapters: Adapters) -> None:
     order = await adapters.order(adapters.ecs.service("api").tasks[0].id)
     adapters.ecs.lose_answer("StopTask")

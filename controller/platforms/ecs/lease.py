@@ -31,6 +31,8 @@ SAFETY_SHARE = 1 / 3
 CLOCK_STEP = timedelta(seconds=2)
 """HTTP dates are whole seconds, and there are two of them."""
 LARGEST_LEASE_BYTES = 4096
+LONGEST_LEASE_SECONDS = 3600.0
+"""No copy of ours asks for a longer one; what says more is not ours, or broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +154,10 @@ class BucketLease:
                 etag=etag,
                 holder=str(document["holder"]),
                 turn=int(document["turn"]),
-                duration=timedelta(seconds=float(document["durationSeconds"])),
+                duration=_duration(document["durationSeconds"]),
                 age=age,
             )
-        except (UnreadableDocument, KeyError, TypeError, ValueError) as error:
+        except (UnreadableDocument, KeyError, TypeError, ValueError, OverflowError) as error:
             raise PlatformUnavailable(f"{self} is no lease of ours: {error}") from error
 
     def _put(self, holder: str, standing: _Standing | None) -> bool:
@@ -185,6 +187,16 @@ class BucketLease:
 
 
 _LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey", "404"})
+
+
+def _duration(told: Any) -> timedelta:
+    """Raises TypeError, ValueError."""
+    seconds = float(told)
+    if not 0 < seconds <= LONGEST_LEASE_SECONDS:
+        raise ValueError(
+            f"durationSeconds is {seconds}; allowed are more than 0 and at most {LONGEST_LEASE_SECONDS:.0f}"
+        )
+    return timedelta(seconds=seconds)
 
 
 def _utc(moment: datetime) -> datetime:

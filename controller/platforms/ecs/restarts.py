@@ -67,7 +67,9 @@ class EcsRestarts:
         under_way = any(one.terminating for one in workload.replicas) or not workload.all_ready
         if not waiting or under_way or workload.rollout is not RolloutState.STEADY:
             return _receipt(order, workload.generation, ReceiptOutcome.ALREADY_DONE)
-        task = waiting[0]
+        # The order's own sequence, not the listing's: a copy that was paused over its look and is no leader
+        # any more asks for the stop of the same task again, which ECS does once.
+        task = min(waiting, key=lambda one: order.replicas.index(one.name))
         if task.protected_until is not None:
             raise RemediationRefused(f"task {task.name} is protected until {task.protected_until:%H:%M:%SZ}")
         api, cluster, service = self._place(order)
