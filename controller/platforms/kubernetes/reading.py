@@ -67,9 +67,16 @@ class Released:
 
 
 def released(pod: Document) -> Released | None:
-    """What our marks on a pod say; None where it does not bear both, or they cannot be read."""
+    """
+    What our marks on a pod say; None where it does not bear both, or they cannot be read.
+
+    A pod with the label by which its ReplicaSet knows it is that ReplicaSet's again, whatever marks it bears.
+    """
     metadata = pod["metadata"]
-    incident = (metadata.get("labels") or {}).get(INCIDENT)
+    labels = metadata.get("labels") or {}
+    if TEMPLATE_HASH in labels:
+        return None
+    incident = labels.get(INCIDENT)
     parts = str((metadata.get("annotations") or {}).get(RELEASED_FROM) or "").split("/")
     if not incident or len(parts) != 4:
         return None

@@ -4,7 +4,14 @@ import pytest
 
 from controller.inventory.request import RequestKind
 from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
-from controller.platforms.kubernetes.reading import budgets_of, overlapping_budgets, replica, workload
+from controller.platforms.kubernetes.reading import (
+    budgets_of,
+    overlapping_budgets,
+    released,
+    replica,
+    workload,
+)
+from tests.platforms.kubernetes.served import a_released_pod
 
 
 def a_deployment(**status: Any) -> dict[str, Any]:
@@ -179,3 +186,12 @@ def test_budgets_overlap_only_where_they_cover_the_same_pod() -> None:
 
     assert overlapping_budgets([first, second], a_deployment(), apart) == ()
     assert overlapping_budgets([first], a_deployment(), [*apart, budget("every")]) == ("every", "zero")
+
+
+def test_pod_that_is_its_replica_sets_again_is_no_longer_released() -> None:
+    marked = a_released_pod("api-1")
+    taken_back = a_released_pod("api-1", **{"pod-template-hash": "r1"})
+
+    assert released(marked) is not None
+    assert released(taken_back) is None
+    assert replica(taken_back).released_for == ""
