@@ -14,7 +14,13 @@ from controller.platforms.kubernetes.reading import (
     replica,
     workload,
 )
-from controller.platforms.kubernetes.surroundings import Surroundings, read_surroundings
+from controller.platforms.kubernetes.surroundings import (
+    NOT_LOOKED_AT,
+    Nodes,
+    Surroundings,
+    list_nodes,
+    read_surroundings,
+)
 
 NAMESPACES_AT_ONCE = 4
 """Read side by side: as many as the connection has threads. One list for all would hold every pod at once."""
@@ -42,12 +48,14 @@ class KubernetesInventory:
         self._ourselves = ourselves
         self._metrics_namespaces = metrics_namespaces
         self._everywhere = everywhere
+        self._nodes: Nodes | None = None
         self.unread: Mapping[str, str] = {}
         """Always empty: what cannot be read here ends the sweep."""
 
     async def workloads(self, namespaces: frozenset[str]) -> tuple[Workload, ...]:
         """Every workload of these namespaces. Raises PlatformUnavailable."""
-        around = await read_surroundings(self._api, namespaces, everywhere=self._everywhere)
+        nodes = self._nodes = await self._list_nodes()
+        around = await read_surroundings(self._api, namespaces, everywhere=self._everywhere, nodes=nodes)
         turn = asyncio.Semaphore(NAMESPACES_AT_ONCE)
 
         async def in_turn(namespace: str) -> list[Workload]:
@@ -61,13 +69,23 @@ class KubernetesInventory:
         return tuple(workload for part in found if not isinstance(part, BaseException) for workload in part)
 
     async def workload(self, ref: WorkloadRef) -> Workload | None:
-        """A fresh look at one workload; None where it is gone. Raises PlatformUnavailable."""
+        """
+        A fresh look at one workload and its namespace; None where it is gone. Raises PlatformUnavailable.
+
+        It is asked every few seconds while replicas are replaced, so that nothing of the whole cluster is
+        listed for it: nodes are those of the last sweep.
+        """
         document = await self._api.find(paths.of_workload(ref))
         if document is None:
             return None
-        around = await read_surroundings(self._api, [ref.namespace], everywhere=self._everywhere)
+        if self._nodes is None:
+            self._nodes = await self._list_nodes()
+        around = await read_surroundings(self._api, [ref.namespace], everywhere=False, nodes=self._nodes)
         read = await self._read(ref.namespace, [(ref.kind, document)], around[ref.namespace])
         return next(iter(read), None)
+
+    async def _list_nodes(self) -> Nodes:
+        return await list_nodes(self._api) if self._everywhere else NOT_LOOKED_AT
 
     async def _of_namespace(self, namespace: str, around: Surroundings) -> list[Workload]:
         documents = [

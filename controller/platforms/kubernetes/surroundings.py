@@ -39,6 +39,18 @@ class Surroundings:
 NOTHING_AROUND = Surroundings()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """The cluster's nodes as they were listed at one time."""
+
+    documents: Sequence[Document] | None = None
+    """None where they may not be seen."""
+    unread: frozenset[str] = frozenset()
+
+
+NOT_LOOKED_AT = Nodes()
+
+
 @dataclass(slots=True)
 class _Listed:
     by_namespace: dict[str, dict[str, list[Document]]] = field(
@@ -46,14 +58,13 @@ class _Listed:
     )
     unread: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By kind: the namespaces where it could not be listed."""
-    nodes: list[Document] | None = None
 
 
 async def read_surroundings(
-    api: KubernetesApi, namespaces: Iterable[str], *, everywhere: bool
+    api: KubernetesApi, namespaces: Iterable[str], *, everywhere: bool, nodes: Nodes = NOT_LOOKED_AT
 ) -> Mapping[str, Surroundings]:
     """
-    The surroundings of these namespaces, by their names: one list for each kind where we see `everywhere`.
+    The surroundings of these namespaces, by their names: with `everywhere` one list for each kind.
 
     A kind that we may not list is named as unread, and nothing else fails for it. Raises PlatformUnavailable.
     """
@@ -61,9 +72,17 @@ async def read_surroundings(
     for plural in _ROOTS:
         for namespace in [""] if everywhere else names:
             await _list(api, plural, namespace, listed)
-    if everywhere:
-        await _list_nodes(api, listed)
-    return {name: _of(name, listed) for name in names}
+    return {name: _of(name, listed, nodes) for name in names}
+
+
+async def list_nodes(api: KubernetesApi) -> Nodes:
+    """Every node; unread where we may not list them. Raises PlatformUnavailable."""
+    try:
+        return Nodes(documents=await api.items(f"{paths.CORE}/{NODES}"))
+    except ApiRefusal as refusal:
+        if refusal.status != 403:
+            raise
+        return Nodes(unread=frozenset({NODES}))
 
 
 async def _list(api: KubernetesApi, plural: str, namespace: str, listed: _Listed) -> None:
@@ -80,22 +99,14 @@ async def _list(api: KubernetesApi, plural: str, namespace: str, listed: _Listed
         listed.by_namespace[document["metadata"]["namespace"]][plural].append(document)
 
 
-async def _list_nodes(api: KubernetesApi, listed: _Listed) -> None:
-    try:
-        listed.nodes = await api.items(f"{paths.CORE}/{NODES}")
-    except ApiRefusal as refusal:
-        if refusal.status != 403:
-            raise
-        listed.unread[NODES].add("")
-
-
-def _of(namespace: str, listed: _Listed) -> Surroundings:
+def _of(namespace: str, listed: _Listed, nodes: Nodes) -> Surroundings:
     mine = listed.by_namespace[namespace]
+    unread = {kind for kind, where in listed.unread.items() if where & {"", namespace}}
     return Surroundings(
         quotas=mine[QUOTAS],
         limit_ranges=mine[RANGES],
         autoscalers=mine[AUTOSCALERS],
         claims=mine[CLAIMS],
-        nodes=listed.nodes,
-        unread=tuple(sorted(kind for kind, where in listed.unread.items() if where & {"", namespace})),
+        nodes=nodes.documents,
+        unread=tuple(sorted(unread | nodes.unread)),
     )
