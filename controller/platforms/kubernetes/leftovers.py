@@ -6,6 +6,7 @@ is whole without the pod, it is deleted, as it would have been; where it is not,
 label `pod-template-hash` again, its ReplicaSet adopts it and gives up the replacement that is not ready.
 """
 
+import logging
 from collections.abc import Collection, Sequence
 
 from controller.inventory.workload import Platform, WorkloadRef
@@ -21,8 +22,11 @@ from controller.platforms.kubernetes.reading import (
     owner_of,
     released,
 )
+from controller.ports import WorldError
 from controller.remediation.order import Leftover
 from controller.remediation.stepping import whole
+
+logger = logging.getLogger(__name__)
 
 
 class Leftovers:
@@ -44,19 +48,37 @@ class Leftovers:
 
     async def tidy(self, unfinished: Collection[str]) -> tuple[Leftover, ...]:
         """
-        Ends those whose incident is not in `unfinished`.
+        Ends those whose incident is not in `unfinished`; one that cannot be ended keeps no other.
 
-        Raises PlatformUnavailable, RemediationRefused where the Lease is lost meanwhile.
+        Raises PlatformUnavailable, RemediationRefused where the Lease is lost, each only before anything was
+        ended: what was is told, and the next sweep meets the rest.
         """
-        ended = []
-        for path in self._lists():
-            for pod in await self._api.items(path, labelSelector=INCIDENT):
-                marks = released(pod)
-                if marks is None or marks.incident in unfinished or _ending(pod) or owner_of(pod):
-                    continue
-                if (leftover := await self._end(pod, marks)) is not None:
-                    ended.append(leftover)
+        ended: list[Leftover] = []
+        try:
+            for path in self._lists():
+                for pod in await self._api.items(path, labelSelector=INCIDENT):
+                    marks = released(pod)
+                    if marks is None or marks.incident in unfinished or _ending(pod) or owner_of(pod):
+                        continue
+                    if (leftover := await self._try_to_end(pod, marks)) is not None:
+                        ended.append(leftover)
+        except WorldError as error:
+            if not ended:
+                raise
+            logger.warning("not all leftovers ended", extra={"why": str(error)})
         return tuple(ended)
+
+    async def _try_to_end(self, pod: Document, marks: Released) -> Leftover | None:
+        """None also where the API server refuses: the next sweep tries again."""
+        try:
+            return await self._end(pod, marks)
+        except ApiRefusal as refusal:
+            if refusal.status not in (404, 409):
+                # Neither gone nor changed meanwhile: somebody may have to do something about it.
+                metadata = pod["metadata"]
+                where = f"{metadata['namespace']}/{metadata['name']}"
+                logger.warning("leftover not ended", extra={"pod": where, "why": str(refusal)})
+            return None
 
     async def _end(self, pod: Document, marks: Released) -> Leftover | None:
         """Deletes it or gives it back; None where neither can be done yet."""
@@ -69,16 +91,10 @@ class Leftovers:
             return None
         path = paths.in_namespace(paths.CORE, namespace, "pods", name)
         await expect_leadership(self._confirm)
-        try:
-            if dispensable:
-                await self._api.delete(path, uid=metadata["uid"])
-            else:
-                await self._api.patch(path, _give_back(pod, marks))
-        except ApiRefusal as refusal:
-            if refusal.status in (404, 409):
-                # Gone, or changed meanwhile: the next sweep looks again.
-                return None
-            raise
+        if dispensable:
+            await self._api.delete(path, uid=metadata["uid"])
+        else:
+            await self._api.patch(path, _give_back(pod, marks))
         return Leftover(
             incident=marks.incident,
             namespace=namespace,
