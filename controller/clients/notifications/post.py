@@ -2,6 +2,7 @@
 
 import email.utils
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +11,8 @@ import aiohttp
 
 from controller.clients.notifications.target import Answer, Request, TryLater
 
-LARGEST_ANSWER_BYTES = 8 * 1024
+LARGEST_ANSWER_BYTES = 64 * 1024
+"""Slack repeats the whole message in its answer."""
 LONGEST_RETRY_AFTER = timedelta(minutes=10)
 
 
@@ -35,15 +37,30 @@ async def post(
             proxy=proxy_url or None,
             timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
         ) as response:
-            body = await response.content.read(LARGEST_ANSWER_BYTES)
             return Answer(
                 status=response.status,
-                body=body,
+                body=await _body(response),
                 retry_after=retry_after(response.headers.get("Retry-After", ""), now),
             )
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         # Not the error's own text: some name the whole address, and an address can be the secret.
         raise TryLater(f"{host} did not answer: {type(error).__name__}") from None
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """
+    The answer's first 64 KiB; what came of it where the connection broke.
+
+    The status line was read by then, and it decides whether the message arrived: a body that is cut off is no
+    reason to post it again.
+    """
+    body = b""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) >= LARGEST_ANSWER_BYTES:
+                break
+    return body[:LARGEST_ANSWER_BYTES]
 
 
 def retry_after(value: str, now: datetime) -> timedelta | None:

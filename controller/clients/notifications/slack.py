@@ -54,14 +54,19 @@ class Slack:
         return Request(url=f"{settings.api_url}/chat.postMessage", body=_json(content), headers=headers)
 
     def thread(self, answer: Answer) -> str:
-        """The first message's `ts`. Slack's method says in the body whether it did it."""
+        """
+        The first message's `ts`. Slack's method says in the body whether it did it.
+
+        A success with another body, or half of one, counts as posted without a thread: asking again would
+        show the message a second time. Raises CannotTell, TryLater where Slack says that it did not post.
+        """
         if self._settings.token_file is None:
             return ""
         try:
             said = json.loads(answer.body)
             succeeded, error = said["ok"] is True, str(said.get("error", ""))
-        except (ValueError, TypeError, KeyError):
-            raise TryLater("Slack's answer is not its documented one") from None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return ""
         if succeeded:
             return str(said.get("ts", ""))
         # An error's name is a word; anything else is not repeated, since it could echo what was sent.

@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back, cut off at a few KiB."""
+    """What came back; the body is cut off at 64 KiB, and where the connection broke."""
 
     status: int
     body: bytes = field(default=b"", repr=False)

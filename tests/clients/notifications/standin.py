@@ -61,9 +61,8 @@ def vendor(*answers: Answer) -> Iterator[Vendor]:
             state.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, raw))
             status, headers, body = state.answer()
             self.send_response(status)
-            for name, value in headers.items():
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

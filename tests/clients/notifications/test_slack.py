@@ -119,3 +119,36 @@ async def test_rate_limit_is_waited_for_as_long_as_slack_says(tmp_path: Path) ->
     assert delivery.failure == ""
     assert len(server.received) == 2
     assert 30 <= clock.slept[0] <= 36
+
+
+async def test_long_answer_is_read_whole(tmp_path: Path) -> None:
+    """Slack repeats the message in its answer, so that is as long as the message at least."""
+    said = {"ok": True, "message": {"text": "x" * 40_000}, "ts": "1772452800.000100"}
+    with vendor((200, {}, json.dumps(said).encode())) as server:
+        configured = settings(bot(server.url, tmp_path))
+        (delivery,) = await carry(configured, a_message(configured))
+    assert (delivery.failure, delivery.record.thread) == ("", "1772452800.000100")
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b'{"ok":true,"ts":"17724'),
+        ({"Content-Length": "5000"}, b'{"ok":true,"ts":"17724'),
+        ({}, b'["ok"]'),
+        ({}, b"<html>"),
+        ({}, b'{"ok":true,"message":"' + b"x" * 70_000 + b'"}'),
+    ],
+    ids=["cut", "connection broken", "no object", "no JSON", "longer than is read"],
+)
+async def test_success_that_cannot_be_read_is_not_posted_again(
+    tmp_path: Path, headers: dict[str, str], body: bytes
+) -> None:
+    counts = Counts()
+    with vendor((200, headers, body)) as server:
+        configured = settings(bot(server.url, tmp_path))
+        (delivery,) = await carry(configured, a_message(configured), counts=counts)
+    assert (delivery.failure, delivery.record.thread) == ("", "")
+    assert counts.outcomes == ["delivered"]
+    assert len(server.received) == 1
