@@ -18,6 +18,7 @@ from rich.table import Table
 
 from controller.cli.backtest_plot import write_plot
 from controller.cli.metrics_options import settings_from, source_options
+from controller.cli.plain_cells import add_plain_row
 from controller.cli.replay import BacktestResult, ContainerResult, block_seconds_for, run_backtest
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
@@ -287,7 +288,8 @@ def _print(result: BacktestResult) -> None:
         for transition in one.transitions:
             action = f"{transition.action.value} ({transition.action_reason})"
             said = transition.assessment
-            table.add_row(_rfc3339(transition.at), str(one.key), said.verdict.value, action, said.message)
+            moment = _rfc3339(transition.at)
+            add_plain_row(table, moment, str(one.key), said.verdict.value, action, said.message)
     console.print(table)
     counts = summary(result)
     console.print(

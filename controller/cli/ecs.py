@@ -21,6 +21,7 @@ from controller.cli.options import (
     short_lookback_option,
     state_region_option,
 )
+from controller.cli.plain_cells import add_plain_row
 from controller.clients.notifications.settings import NotificationSettings
 from controller.decision.outcome import Action
 from controller.platforms.ecs.place import StateDirectory, StatePlace
@@ -228,7 +229,7 @@ def _print(found: _Found) -> None:
     census, spending = found.census, found.spending
     table = Table("SERVICE", "TASKS", "VERDICT", "GROWTH", "DECISION", "BECAUSE", box=None, pad_edge=False)
     for seen in census.decided:
-        table.add_row(*_row(seen))
+        add_plain_row(table, *_row(seen))
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
     if not census.decided:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controller.cli.options import PlaceParam, state_region_option
+from controller.cli.plain_cells import add_plain_row
 from controller.platforms.ecs.place import StatePlace
 from controller.ports import PlatformUnavailable
 from controller.reporting.incident import Incident
@@ -65,7 +66,8 @@ def _print_table(chosen: list[Incident]) -> None:
     for one in chosen:
         status, assessment = one.status, one.status.assessment
         crossing = assessment.crosses_threshold_at if assessment else None
-        table.add_row(
+        add_plain_row(
+            table,
             one.name,
             one.spec.workload.name,
             assessment.growth_class.value if assessment else "",

@@ -9,6 +9,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from controller.cli.plain_cells import add_plain_row
 from controller.detection.assessment import Assessment, Verdict
 from controller.detection.reasons import AssessmentReason
 from controller.metrics.series import BlockMatrix, Signal
@@ -92,7 +93,7 @@ def table(findings: Sequence[Finding], now: datetime, *, wide: bool) -> Table:
         ]
         if wide:
             cells += [worst.key.pod, f"{worst.onset:%Y-%m-%d %H:%MZ}" if worst.onset else "–"]
-        made.add_row(*cells)
+        add_plain_row(made, *cells)
     return made
 
 

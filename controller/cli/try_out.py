@@ -16,6 +16,7 @@ from rich.table import Table
 
 from controller.cli.backtest import fetch
 from controller.cli.metrics_options import settings_from, source_options
+from controller.cli.plain_cells import add_plain_row
 from controller.cli.replay import ContainerResult, run_backtest, workload_of
 from controller.cli.scan import Scanned, Scope, findings_of, gather_memory
 from controller.cli.scan_table import Finding
@@ -89,7 +90,7 @@ def try_out(
         threshold=Threshold(ratio=threshold / 100), critical_ratio=max(0.85, min(threshold + 5, 100) / 100)
     )
     now = datetime.now(UTC)  # noqa: TID251  (a command line)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("asking what leaks now …", total=None)
         scanned = _scan(settings, frozenset(namespaces), rules, now)
@@ -209,9 +210,8 @@ def _summarise(trials: Sequence[Trial], since: str) -> None:
         )
         for trial in leaking:
             first = f"{trial.found[0]:%Y-%m-%d %H:%MZ}" if trial.found else "–"
-            table.add_row(
-                str(trial.workload), "yes" if trial.leaks_now else "no", first, str(len(trial.restarts))
-            )
+            leaks_now = "yes" if trial.leaks_now else "no"
+            add_plain_row(table, str(trial.workload), leaks_now, first, str(len(trial.restarts)))
         console.print(table)
     told = f"{len(leaking)} of {len(trials)} workloads leak or leaked; whether any is a false alarm"
     console.print(f"{told} cannot be known from memory alone.", highlight=False)

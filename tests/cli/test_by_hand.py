@@ -54,7 +54,7 @@ def test_least_time_left_comes_first_and_what_is_closed_last() -> None:
 def test_table_says_what_is_left() -> None:
     incidents = [crossing_in("past", -1), crossing_in("soon", 0.5), crossing_in("unknown", None)]
     made = table(incidents, NOW, all_namespaces=True, wide=False)
-    columns = {str(column.header): list(column.cells) for column in made.columns}
+    columns = {str(column.header): [str(cell) for cell in column.cells] for column in made.columns}
     assert columns["LEFT"] == ["reached", "30m", "–"]
     assert columns["NAMESPACE"] == ["shop"] * 3
     assert columns["USED/LIMIT"][0] == "350/512 MiB 68%"
@@ -172,6 +172,35 @@ def test_missing_kubeconfig_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
     result = CliRunner().invoke(main, ["leaks", "--kubeconfig", str(path)])
     assert result.exit_code == 1
     assert "no usable kubeconfig" in result.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{clusters: [",
+        b"\xff\xfe",
+        b"just words",
+        b"[1, 2]",
+        b"clusters: 5",
+        b"contexts: [{context: {}}]",
+        b"",
+    ],
+    ids=["broken YAML", "not UTF-8", "text", "a list", "a number of clusters", "no name", "empty"],
+)
+@pytest.mark.parametrize("named", [True, False], ids=["by option", "by environment"])
+def test_unusable_kubeconfig_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, content: bytes, named: bool
+) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(content)
+    # The client reads KUBECONFIG once, when it is imported.
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    result = CliRunner().invoke(main, ["leaks", *(["--kubeconfig", str(path)] if named else [])])
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert "usable kubeconfig: " in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def waiting(*holds: Hold) -> Incident:

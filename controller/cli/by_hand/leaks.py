@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controller.cli.by_hand.access import Caller, as_caller, cluster_options
+from controller.cli.plain_cells import add_plain_row
 from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.reporting.incident import AssessmentRecord, Incident
 from controller.reporting.incident_document import to_document
@@ -97,7 +98,7 @@ def table(incidents: Sequence[Incident], now: datetime, *, all_namespaces: bool,
             cells.insert(0, one.namespace)
         if wide:
             cells += [str(one.spec.policy), status.diagnosis.summary if status.diagnosis else status.message]
-        made.add_row(*cells)
+        add_plain_row(made, *cells)
     return made
 
 

@@ -1,0 +1,98 @@
+"""What is not ours to choose (names, messages) stands in every table as it is: rich reads no markup in it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from controller.cli import backtest, ecs, incidents, try_out
+from controller.cli.by_hand import leaks
+from controller.cli.replay import BacktestResult, ContainerResult, Transition
+from controller.cli.scan_table import Finding
+from controller.cli.scan_table import table as scan_table
+from controller.cli.starting_policy import Trial
+from controller.detection.reasons import AssessmentReason
+from controller.inventory.workload import Platform, WorkloadRef
+from controller.metrics.series import ContainerKey
+from controller.reporting.census import Census, Seen
+from controller.reporting.incident import Incident
+from tests.clients.notifications.standin import an_incident
+from tests.fakes import NOW, an_assessment
+from tests.sweep.test_flow import a_leaking_world, a_quick_policy
+
+
+def spoiled_incident(text: str) -> Incident:
+    incident = an_incident(because=text)
+    return replace(incident, name=text, status=replace(incident.status, growth_text=text, message=text))
+
+
+def shown(table: Table) -> None:
+    Console(width=300).print(table)
+
+
+def by_leaks(text: str) -> None:
+    shown(leaks.table([spoiled_incident(text)], NOW, all_namespaces=True, wide=True))
+
+
+def by_incidents(text: str) -> None:
+    incidents._print_table([spoiled_incident(text)])
+
+
+def by_scan(text: str) -> None:
+    worst = an_assessment(key=ContainerKey("shop", text, "app"), reason=AssessmentReason.STEADY_GROWTH)
+    finding = Finding(workload=text, worst=worst, leaking=1, replicas=1, sparkline="")
+    shown(scan_table([finding], NOW, wide=True))
+
+
+def by_backtest(text: str) -> None:
+    key = ContainerKey("shop", text, "app")
+    said = Transition(
+        at=NOW,
+        assessment=an_assessment(message=text),
+        action=backtest.Action.NONE,
+        action_reason="",
+    )
+    result = ContainerResult(key=key, workload=None, transitions=(said,))
+    backtest._print(BacktestResult(results=(result,), evaluations=1, begin=NOW, end=NOW))
+
+
+def by_try(text: str) -> None:
+    workload = WorkloadRef(Platform.KUBERNETES, "shop", "Deployment", text)
+    try_out._summarise([Trial(workload=workload, found=(NOW,))], "7d")
+
+
+def by_ecs(text: str) -> None:
+    (workload,) = a_leaking_world().inventory.standing.values()
+    seen = Seen(
+        policy=a_quick_policy(),
+        workload=replace(workload, ref=replace(workload.ref, name=text)),
+        judgement=None,
+        decision=None,
+        incident=spoiled_incident(text),
+    )
+    census = Census(
+        accepted_policies=1,
+        rejected_policies=0,
+        workloads={},
+        holds={},
+        incidents={},
+        threshold_seconds={},
+        growing={},
+        unacknowledged=(),
+        open_incidents=(),
+        sources={},
+        decided=[seen],
+    )
+    ecs._print(ecs._Found(census=census, ecs_calls=1, spending=None))
+
+
+@pytest.mark.parametrize("text", ["a[/red]b", "[link=https://evil.example]x[/link]", "[red]x"])
+@pytest.mark.parametrize("command", [by_leaks, by_incidents, by_scan, by_backtest, by_try, by_ecs])
+def test_markup_in_names_and_messages_is_only_text(
+    command: Callable[[str], None], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(text)
+    told = capsys.readouterr()
+    assert text in told.out + told.err
