@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
+import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import list_kube_config_contexts, load_incluster_config, load_kube_config
@@ -185,6 +186,27 @@ def _refusal(status: int, body: str | bytes | None) -> ApiRefusal:
         return ApiRefusal(status, "", "no explanation was given")
 
 
+_UNUSABLE = (
+    ConfigException,
+    yaml.YAMLError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+)
+"""
+What the client raises for a kubeconfig that is none.
+
+It merges whatever the YAML holds without a look at its shape, so a list where a mapping belongs is a
+TypeError or an AttributeError; a ValueError is text that is not UTF-8, or not base64.
+"""
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def connect(kubeconfig: str | None = None, context: str | None = None) -> KubernetesApi:
     """
     The API server this process belongs to: the one of its pod, else the one of the kubeconfig.
@@ -196,16 +218,17 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> Kubern
     if kubeconfig or context:
         try:
             load_kube_config(kubeconfig, context, configuration)  # type: ignore[no-untyped-call]  # as above
-        except ConfigException as error:
-            raise PlatformUnavailable(f"no usable kubeconfig: {error}") from error
+        except _UNUSABLE as error:
+            raise PlatformUnavailable(f"no usable kubeconfig: {_line(error)}") from error
         return KubernetesApi(ApiClient(configuration))
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # as above
     except ConfigException:
         try:
             load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # as above
-        except ConfigException as error:
-            raise PlatformUnavailable(f"neither in a pod nor with a usable kubeconfig: {error}") from error
+        except _UNUSABLE as error:
+            why = _line(error)
+            raise PlatformUnavailable(f"neither in a pod nor with a usable kubeconfig: {why}") from error
     return KubernetesApi(ApiClient(configuration))
 
 
@@ -221,7 +244,7 @@ def current_namespace(kubeconfig: str | None = None, context: str | None = None)
             pass
     try:
         known, active = list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]  # as above
-    except ConfigException:
-        return "default"
-    chosen = next((one for one in known if one["name"] == context), active)
-    return str(chosen["context"].get("namespace") or "default")
+        chosen = next((one for one in known if one["name"] == context), active)
+        return str(chosen["context"].get("namespace") or "default")
+    except _UNUSABLE:
+        return "default"  # what is wrong with it, `connect` says
