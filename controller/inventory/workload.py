@@ -1,10 +1,13 @@
 """Workloads, their replicas and containers, as both platforms describe them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.inventory.request import Request
+
+CLOCKS_DIFFER = timedelta(minutes=2)
+"""So much may the controller's clock and the platform's, which dates the replicas, be apart."""
 
 
 class Platform(StrEnum):
@@ -138,7 +141,7 @@ class Workload:
     template_revision: str = ""
     """The revision new replicas are made from."""
     remediated_at: datetime | None = None
-    """When its template says that we last restarted it."""
+    """When its template says that we last restarted it: whoever may edit it can write any time there."""
     replaces_before_stopping: bool = True
     """A rolling restart brings a new replica up before it takes an old one down, or there are others."""
     restart_refusal: str = ""
@@ -197,6 +200,11 @@ class Workload:
             ),
             default=None,
         )
+
+    def remediated_before(self, now: datetime) -> datetime | None:
+        """`remediated_at`, unless that has not come yet: a time written by hand must not hold anybody up."""
+        at = self.remediated_at
+        return at if at is not None and at <= now + CLOCKS_DIFFER else None
 
     @property
     def nodes(self) -> frozenset[str]:

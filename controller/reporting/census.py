@@ -12,7 +12,7 @@ from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy
 from controller.reporting.incident import Incident
-from controller.reporting.past import remediation_history
+from controller.reporting.past import newest_failure
 from controller.reporting.policy_status import PolicyFacts
 
 
@@ -103,8 +103,7 @@ def _unacknowledged(seen: Sequence[Seen], incidents: Sequence[Incident]) -> tupl
     return tuple(
         workload.ref
         for workload in workloads
-        if (failed := remediation_history(workload, of_workload[workload.uid]).unacknowledged)
-        and failed != workload.acknowledged
+        if (failed := newest_failure(of_workload[workload.uid])) and failed != workload.acknowledged
     )
 
 

@@ -10,22 +10,22 @@ from controller.inventory.workload import Workload
 from controller.reporting.incident import Incident, Phase, incident_name
 
 
-def remediation_history(workload: Workload, incidents: Sequence[Incident]) -> RemediationHistory:
+def remediation_history(
+    workload: Workload, incidents: Sequence[Incident], now: datetime
+) -> RemediationHistory:
     """What incidents and the workload's own template remember."""
     carried_out = sorted(
         (one for one in incidents if one.status.order and one.status.receipt),
         key=lambda one: one.spec.opened_at,
     )
     times = {order.issued_at for one in carried_out if (order := one.status.order)}
-    if workload.remediated_at is not None:
-        times.add(workload.remediated_at)
+    if (marked_at := workload.remediated_before(now)) is not None:
+        times.add(marked_at)
     acknowledged = next((one for one in incidents if one.name == workload.acknowledged), None)
     counted_from = acknowledged.spec.opened_at if acknowledged else None
-    acted = [one for one in incidents if one.ordered and not one.open]
-    newest = max(acted, key=lambda one: one.spec.opened_at, default=None)
     return RemediationHistory(
         remediated_at=tuple(sorted(times)),
-        unacknowledged=newest.name if newest and newest.status.phase is Phase.FAILED else "",
+        unacknowledged=newest_failure(incidents),
         escalated_because=_escalated_because(workload, incidents),
         counted_from=counted_from,
         times_to_threshold=tuple(
@@ -35,6 +35,13 @@ def remediation_history(workload: Workload, incidents: Sequence[Incident]) -> Re
             and (time := one.time_to_threshold) is not None
         ),
     )
+
+
+def newest_failure(incidents: Sequence[Incident]) -> str:
+    """The name of the incident of the newest remediation that is over, where it failed; else empty."""
+    acted = [one for one in incidents if one.ordered and not one.open]
+    newest = max(acted, key=lambda one: one.spec.opened_at, default=None)
+    return newest.name if newest and newest.status.phase is Phase.FAILED else ""
 
 
 def _escalated_because(workload: Workload, incidents: Sequence[Incident]) -> HoldReason | None:

@@ -33,7 +33,7 @@ class FleetLedger:
         self._alerts = alerts
         self._under_way: dict[str, UnderWay] = {}
         self._remediated: set[tuple[str, datetime]] = {
-            (uid, one.remediated_at) for uid, one in living.items() if one.remediated_at is not None
+            (uid, at) for uid, one in living.items() if (at := one.remediated_before(now)) is not None
         }
         for incident in incidents:
             self.note(incident, living.get(incident.spec.workload_uid))

@@ -1,17 +1,12 @@
 """What is known after a remediation, gathered for `controller.verification.recovery`."""
 
-from datetime import timedelta
-
-from controller.inventory.workload import Replica, Workload
+from controller.inventory.workload import CLOCKS_DIFFER, Replica, Workload
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, VerificationRules
 from controller.remediation.order import Order
 from controller.reporting.incident import Incident
 from controller.verification.equal_age import compare_at_equal_age
 from controller.verification.recovery import RecoveryFacts
-
-CLOCKS_DIFFER = timedelta(minutes=2)
-"""So much may the controller's clock be ahead of the platform's, which dates the replicas."""
 
 
 def recovery_facts(

@@ -37,7 +37,7 @@ def situation_of(
     `incidents` are those of the workload; in so many sweeps in a row as `looks` says, this one included, a
     remediation of it was wanted.
     """
-    history = remediation_history(item.workload, incidents)
+    history = remediation_history(item.workload, incidents, now)
     return Situation(
         policy=item.policy,
         workload=item.workload,

@@ -7,6 +7,7 @@ from controller.inventory.workload import DisruptionBudget, Workload
 from controller.remediation.order import Receipt, ReceiptOutcome, order_remediation
 from controller.reporting import incident_steps as steps
 from controller.reporting.incident import Incident
+from controller.reporting.past import remediation_history
 from controller.sweep.alerts import AlertBoard, BlockingAlerts
 from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered
@@ -70,6 +71,16 @@ def test_remediations_of_the_hour_are_counted_once_from_incidents_and_templates(
     ledger = FleetLedger([], [remediated(marked, at)], [marked, only_marked, long_ago], NOW, NO_ALERTS)
 
     assert ledger.beside(a_workload(), a_policy()).remediated_at == (at, NOW - timedelta(minutes=10))
+
+
+def test_template_that_was_restarted_in_the_future_counts_for_nobody() -> None:
+    ahead = [named(f"w{year}", remediated_at=NOW.replace(year=year)) for year in (2098, 2099)]
+    soon = named("soon", remediated_at=NOW + timedelta(minutes=1))
+
+    ledger = FleetLedger([], [], [*ahead, soon], NOW, NO_ALERTS)
+
+    assert ledger.beside(a_workload(), a_policy()).remediated_at == (NOW + timedelta(minutes=1),)
+    assert remediation_history(ahead[0], [], NOW).last is None
 
 
 def test_outbreaks_are_counted_for_the_policy_and_for_all() -> None:

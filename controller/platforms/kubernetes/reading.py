@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from controller.inventory.request import Request, RequestKind, parse_request
@@ -40,11 +40,16 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of the API server; None where there is none or it cannot be read."""
+    """
+    A time of the API server, or of an annotation, which may be anything; None where it cannot be read.
+
+    One without a zone is UTC, so that all of them can be compared.
+    """
     try:
-        return datetime.fromisoformat(text) if text else None
+        at = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
 def owner_of(document: Document) -> str:

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from controller.platforms.kubernetes.reading import (
     workload,
 )
 from tests.platforms.kubernetes.served import a_released_pod
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
 def a_deployment(**status: Any) -> dict[str, Any]:
@@ -51,6 +54,30 @@ def test_what_people_ask_for_by_hand_is_read_from_annotations() -> None:
     (request,) = found.requests
     assert (request.kind, request.who, request.why) == (RequestKind.RESTART, "jane", "before the sale")
     assert (found.acknowledged, found.acknowledged_because) == ("api-1", "jane: limit raised")
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        pytest.param("2026-03-02T12:00:00Z", NOON, id="as we write it"),
+        pytest.param("2026-03-02T13:00:00+01:00", NOON, id="another zone"),
+        pytest.param("2026-03-02T12:00:00", NOON, id="no zone"),
+        pytest.param("yesterday", None, id="no time"),
+        pytest.param("", None, id="empty"),
+    ],
+)
+def test_time_of_the_last_restart_is_comparable_whatever_somebody_wrote(
+    written: str, at: datetime | None
+) -> None:
+    document = a_deployment()
+    document["spec"]["template"]["metadata"]["annotations"] = {
+        "bilgepump.dev/incident": "api-1a",
+        "kubectl.kubernetes.io/restartedAt": written,
+    }
+    found = read(document)
+
+    assert found.remediated_at == at
+    assert found.remediated_before(NOON) == at
 
 
 FAILED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
