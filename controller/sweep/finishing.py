@@ -56,6 +56,10 @@ class Finisher:
             return await self._unknown(incident, str(unknown), now)
         if incident.status.receipt is not None:
             return await self._told_progress(incident, order, receipt, workload)
+        return await self._started(incident, order, receipt, now)
+
+    async def _started(self, incident: Incident, order: Order, receipt: Receipt, now: datetime) -> Incident:
+        """Writes down and tells that the order was carried out, or has begun."""
         done = steps.carried_out(incident, receipt, now)
         self._world.telemetry.remediated(done.namespace, order.mechanism.value)
         await self._announce(notices.restart_started(done, now))
@@ -126,12 +130,19 @@ class Finisher:
     async def _resume(
         self, incident: Incident, why_void: str, workload: Workload | None, now: datetime
     ) -> Incident:
-        """After a crash between order and receipt: find out, then finish or void it."""
+        """
+        After a crash between order and receipt: find out, then finish or void it.
+
+        What is found is only written down: whether a next replica may be begun is asked as for any other.
+        """
         order = incident.status.order
         if order is None:
             return incident
-        if workload is not None and await self._world.remediator.find(order) is not None:
-            return await self.carry_out(incident, now)
+        found = await self._world.remediator.find(order) if workload is not None else None
+        if found is not None:
+            if not await self._world.leadership.confirm():
+                return incident
+            return await self._started(incident, order, found, now)
         if not order.repeatable and now - order.issued_at <= ORDER_VALIDITY:
             message = f"whether the {order.mechanism} was begun is not known yet; it is looked for"
             return await self._unknown(incident, message, now)
