@@ -71,7 +71,11 @@ def test_leaking_service_is_restarted_once_and_told_on_its_policy(
         until(lambda: ecs.calls["UpdateService"] == 1, seconds=60, what="the forced deployment")
         until(lambda: "LeakRestartStarted" in told(policies), seconds=30, what="the Event")
 
-        (incident,) = found(policies, "memoryincidents")
+        # Those of other tests may stand beside it.
+        ours = [
+            one for one in found(policies, "memoryincidents") if one["spec"]["policy"]["name"] == "services"
+        ]
+        (incident,) = ours
         workload = incident["spec"]["workload"]
         assert (workload["platform"], workload["kind"]) == ("ECS", "Service")
         assert workload["name"] == "eu-west-1/prod/api"
