@@ -90,6 +90,9 @@ def _obstacle(order: Order, workload: Workload) -> str:
         return workload.rollout_message or f"its rollout is {workload.rollout}"
     if not whole(workload):
         return f"{workload.serving_replicas} of {workload.desired_replicas} replicas are ready"
+    if order.mechanism is Mechanism.EVICT and workload.overlapping_budgets:
+        # The API server evicts no pod that more than one of them covers.
+        return f"PodDisruptionBudgets {', '.join(workload.overlapping_budgets)} cover the same replica"
     for budget in workload.disruption_budgets:
         if not budget.current or budget.disruptions_allowed < 1:
             return f"PodDisruptionBudget {budget.name} allows no disruption now"

@@ -13,7 +13,7 @@ from controller.decision.situation import Powers
 from controller.inventory.workload import Workload
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy, Mode
-from controller.ports import OutcomeUnknown, RemediationRefused, World, WorldError
+from controller.ports import OutcomeUnknown, PlatformUnavailable, RemediationRefused, World, WorldError
 from controller.remediation.order import Order, Receipt
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
@@ -40,7 +40,8 @@ class Finisher:
         """
         Does what is ordered, or its next step, unless somebody else may be doing it.
 
-        `workload` as it was seen last: for an order that has begun, to say how far it is.
+        `workload` as it was seen last: for an order that has begun, to say how far it is. Raises
+        PlatformUnavailable while nothing has begun; a later step that fails is tried again.
         """
         order = incident.status.order
         if order is None or not await self._world.leadership.confirm():
@@ -54,6 +55,13 @@ class Finisher:
             return await self._update(steps.order_voided(incident, str(refused), now), incident)
         except OutcomeUnknown as unknown:
             return await self._unknown(incident, str(unknown), now)
+        except PlatformUnavailable as error:
+            if incident.status.receipt is None:
+                raise
+            # The incident goes on without it: its deadline must not wait for a step that never succeeds.
+            logger.warning("step failed", extra={"incident": incident.name, "why": str(error)})
+            self._world.telemetry.failed("step")
+            return incident
         if incident.status.receipt is not None:
             return await self._told_progress(incident, order, receipt, workload)
         return await self._started(incident, order, receipt, now)
@@ -100,10 +108,12 @@ class Finisher:
             why_void = _why_void(incident, workload, policy, powers, now)
             return await self._resume(incident, why_void, workload, now)
         order = incident.status.order
-        if order and workload and not incident.status.rolled_out_at:
+        recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
+        too_late = recovery.outcome.final and not (order and workload and rolled_out(workload, order))
+        if order and workload and not incident.status.rolled_out_at and not too_late:
             why_stop = _why_stop(workload, policy, powers)
             incident = await self._progress(incident, order, workload, why_stop, now)
-        recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
+            recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
         if not recovery.outcome.final:
             return incident
         closed = steps.recovered(incident, recovery, workload, now)

@@ -110,6 +110,15 @@ def test_eviction_goes_on_when_the_one_of_the_same_name_is_ready() -> None:
     assert next_step(order, waiting).act is Act.WAIT
 
 
+def test_eviction_waits_where_budgets_overlap_and_a_replacement_does_not() -> None:
+    overlapping = three(overlapping_budgets=("api", "web"))
+
+    step = next_step(an_order("api-3", mechanism=Mechanism.EVICT), overlapping)
+
+    assert (step.act, "api, web" in step.waits_for) == (Act.WAIT, True)
+    assert next_step(an_order("api-3"), overlapping).act is Act.RELEASE
+
+
 @pytest.mark.parametrize(
     ("workload", "has_begun"),
     [

@@ -1,16 +1,19 @@
 """Orders that were begun, and what stood in the way of finishing them."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy, Mode
+from controller.ports import PlatformUnavailable
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import Incident
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
+from controller.verification.recovery import RecoveryOutcome
 from tests.fakes import FakeWorld
 from tests.sweep.test_crash_matrix import Killed
 from tests.sweep.worlds import MINUTE, QUICK, STATEFUL, a_world, new_replicas_are_small
@@ -62,3 +65,53 @@ async def test_after_a_crash_no_next_replica_is_begun_while_it_may_not(
     assert len(world.acts) == 1
     assert {"RestartStarted", "CutShort", "RolledOut"} <= {one.what for one in incident.status.timeline}
     assert not incident.open
+
+
+async def test_step_that_always_fails_ends_at_the_deadline_and_gives_its_slot_back() -> None:
+    world = an_evicting_world()
+    sweeper, carry_out = a_sweeper(world), world.remediator.carry_out
+
+    async def fails_from_the_second_step(order: Order) -> Receipt:
+        if world.acts:
+            raise PlatformUnavailable("500: more than one PodDisruptionBudget")
+        return await carry_out(order)
+
+    world.remediator.carry_out = fails_from_the_second_step
+    incident = await sweep_for(world, sweeper, QUICK, sweeps=50)
+
+    assert len(world.acts) == 1
+    assert incident.status.because == RecoveryOutcome.ROLLOUT_STUCK.value
+    assert not incident.open
+    assert "LeakRecoveryFailed" in world.announcer.reasons
+
+
+async def test_first_step_that_fails_is_tried_again() -> None:
+    world = an_evicting_world()
+    carry_out, failures = world.remediator.carry_out, 2
+
+    async def fails_twice(order: Order) -> Receipt:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise PlatformUnavailable("500")
+        return await carry_out(order)
+
+    world.remediator.carry_out = fails_twice
+    incident = await sweep_for(world, a_sweeper(world), QUICK, sweeps=20)
+
+    assert (len(world.acts), incident.status.because) == (3, RecoveryOutcome.RECOVERED.value)
+
+
+async def test_no_step_is_taken_when_the_deadline_has_passed() -> None:
+    world = an_evicting_world()
+    sweeper = a_sweeper(world)
+    world.remediator.replicas_start_in = None
+    incident = await sweep_for(world, sweeper, QUICK, sweeps=5)
+    assert (len(world.acts), incident.open) == (1, True)
+
+    world.clock.pass_time(timedelta(hours=1))
+    world.remediator.replicas_start_in = timedelta(0)
+    incident = await sweep_for(world, sweeper, QUICK, sweeps=1)
+
+    assert len(world.acts) == 1
+    assert incident.status.because == RecoveryOutcome.ROLLOUT_STUCK.value
