@@ -166,6 +166,7 @@ class CloudWatchMemorySource:
         asked = self._fetch_all(holding, workloads, now.timestamp())
         _check_running(workloads)
         ring.forget_vanished()
+        self._forget_vanished()
         matrix = self._with_inventory(ring.matrix())
         if asked:
             self._plan(holding, matrix, now.timestamp())
@@ -193,6 +194,18 @@ class CloudWatchMemorySource:
                     self._starts[key] = container.started_at.timestamp()
                 if container.memory_limit_bytes:
                     self._limits[key] = container.memory_limit_bytes
+
+    def _forget_vanished(self) -> None:
+        """Starts and limits of tasks that neither run nor have anything left in a ring."""
+        told = {key for holding in self._holdings.values() for key in holding.ring.keys}
+        told |= {
+            ContainerKey(workload.ref.namespace, replica.name, container.name)
+            for workload in self._workloads()
+            for replica, container in _containers(workload)
+        }
+        for remembered in (self._starts, self._limits):
+            for key in remembered.keys() - told:
+                del remembered[key]
 
     def _by_client(self, workloads: Sequence[Workload]) -> Iterator[tuple[BaseClient, list[Workload]]]:
         """Workloads of one account and region together, so that they share calls."""

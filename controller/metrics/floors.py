@@ -5,7 +5,7 @@ New blocks are folded in as they come and old ones leave; nothing is fetched twi
 whose late samples may still arrive. Everything in it can be fetched again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,11 @@ class FloorRing:
         self._rows: dict[ContainerKey, int] = {}
         self._pods: dict[tuple[str, str], list[int]] = {}
         self._signals: dict[Signal, Matrix] = {}
+
+    @property
+    def keys(self) -> Collection[ContainerKey]:
+        """The containers of which something is in the ring; valid until the next `fold`."""
+        return self._rows.keys()
 
     def advance(self, end: int) -> None:
         """Moves the end of the ring to `end`, which must be a multiple of the block width, not earlier."""

@@ -151,6 +151,27 @@ async def test_gone_task_stays_in_the_matrix_to_be_compared_with(cloudwatch: Any
     assert np.isfinite(matrix.signals[Signal.START_TIME][row]).any()
 
 
+async def test_task_that_is_gone_and_left_nothing_is_forgotten(cloudwatch: Any) -> None:
+    put_task(cloudwatch, "t1", {1: 100})
+    both = a_service("t1", "silent")
+    workloads = [both]
+    source = CloudWatchMemorySource(lambda _: cloudwatch, lambda: workloads)
+    await source.memory(REQUEST, NOW)
+    workloads[:] = [a_service("t1")]
+    await source.memory(REQUEST, NOW)
+
+    silent = both.replicas[1]
+    (container,) = silent.containers
+    unlimited = replace(container, memory_limit_bytes=None, started_at=None)
+    workloads[:] = [replace(both, replicas=(both.replicas[0], replace(silent, containers=(unlimited,))))]
+    put_task(cloudwatch, "silent", {1: 50, 0: 50})
+    matrix = await source.memory(REQUEST, NOW + timedelta(minutes=1))
+
+    limit = {key.pod: matrix.signals[Signal.LIMIT][row] for row, key in enumerate(matrix.keys)}
+    assert np.nanmax(limit["t1"]) == 512 * MIB
+    assert np.isnan(limit["silent"]).all()
+
+
 async def test_no_data_is_unavailable_and_never_healthy(cloudwatch: Any) -> None:
     with pytest.raises(MetricsUnavailable, match="no memory of these services"):
         await a_source(cloudwatch, a_service("t1")).memory(REQUEST, NOW)

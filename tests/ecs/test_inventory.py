@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from controller.inventory.workload import RolloutState
+from controller.platforms.ecs.inventory import REMEMBERED_SWEEPS
 from controller.platforms.ecs.reading import generation
 from controller.policy.memory_policy import EcsTarget, Target
 from controller.ports import PlatformUnavailable
@@ -65,6 +66,22 @@ async def test_many_services_are_read_with_few_calls(ecs: EcsStandIn) -> None:
         "GetTaskProtection": 3,
         "DescribeTaskDefinition": len({one.template_revision for one in found}),
     }
+
+
+async def test_definition_that_no_task_has_any_more_is_forgotten_after_a_while(adapters: Adapters) -> None:
+    async def asked_by_a_sweep() -> int:
+        before = adapters.ecs.calls["DescribeTaskDefinition"]
+        await adapters.inventory.workloads(frozenset({"shop"}))
+        return adapters.ecs.calls["DescribeTaskDefinition"] - before
+
+    policies = list(adapters.policies)
+    assert await asked_by_a_sweep() == 1
+    for looks, asked in ((REMEMBERED_SWEEPS - 1, 0), (REMEMBERED_SWEEPS + 1, 1)):
+        adapters.policies.clear()
+        for _ in range(looks):
+            assert await asked_by_a_sweep() == 0
+        adapters.policies.extend(policies)
+        assert await asked_by_a_sweep() == asked
 
 
 async def test_task_is_ready_only_when_its_target_has_been_seen_healthy(adapters: Adapters) -> None:

@@ -18,6 +18,16 @@ logger = logging.getLogger(__name__)
 LIST_BY_SERVICE_UP_TO = 20
 """With more services than this it costs fewer calls to list all tasks of their cluster."""
 
+REMEMBERED_SWEEPS = 10
+"""So long a definition is kept that no task refers to: its cluster may only be unread for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    document: Document
+    sweep: int
+    """The last in which a task referred to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Services:
@@ -54,7 +64,8 @@ class EcsInventory:
         self._policies = policies
         self._may_not_act = may_not_act
         self._may_be_loopback = may_be_loopback
-        self._definitions: dict[str, Document] = {}
+        self._definitions: dict[str, _Definition] = {}
+        self._sweep = 0
         self._ways: dict[tuple[str, str, str], EcsTarget] = {}
         self.seen: tuple[Workload, ...] = ()
         """The workloads of the last sweep."""
@@ -68,6 +79,8 @@ class EcsInventory:
         What cannot be read is told in `unread`, and the rest goes on. Raises PlatformUnavailable where
         nothing at all could be read.
         """
+        self._sweep += 1
+        self._forget_definitions()
         found: dict[WorkloadRef, Workload] = {}
         unread: dict[str, str] = {}
         read = False
@@ -208,9 +221,14 @@ class EcsInventory:
 
     async def _definition(self, api: EcsApi, arn: str) -> Document:
         """A revision never changes, so it is asked for once."""
-        if arn not in self._definitions:
-            self._definitions[arn] = await api.task_definition(arn)
-        return self._definitions[arn]
+        known = self._definitions.get(arn)
+        document = known.document if known is not None else await api.task_definition(arn)
+        self._definitions[arn] = _Definition(document, self._sweep)
+        return document
+
+    def _forget_definitions(self) -> None:
+        oldest = self._sweep - REMEMBERED_SWEEPS
+        self._definitions = {arn: one for arn, one in self._definitions.items() if one.sweep >= oldest}
 
 
 def _way(namespace: str, target: EcsTarget) -> tuple[str, str, str]:
