@@ -159,6 +159,14 @@ class Profiler(Protocol):
         """Whether anything is kept in `folder`. Raises EvidenceUnavailable."""
         ...
 
+    def protect(self, folders: Collection[str], /) -> None:
+        """
+        Says which folders people still need, in place of those said before.
+
+        They go last where room is needed, and by age never. Until it was said nothing is removed.
+        """
+        ...
+
 
 class ContextKeeper(Protocol):
     """Keeps what the platform tells of a replica: last log lines, how it ended before, recent events."""

@@ -271,6 +271,7 @@ def _receipt(order: Order, outcome: ReceiptOutcome, workload: Workload, waits_fo
 class FakeProfiler:
     def __init__(self) -> None:
         self.plans: list[CapturePlan] = []
+        self.protected: tuple[str, ...] | None = None
         self.failure = ""
         self.unreadable = False
 
@@ -293,6 +294,9 @@ class FakeProfiler:
         if self.unreadable:
             raise EvidenceUnavailable("the store went away")
         return any(plan.folder == folder for plan in self.plans)
+
+    def protect(self, folders: Collection[str], /) -> None:
+        self.protected = tuple(folders)
 
 
 class FakeContextKeeper:

@@ -11,6 +11,7 @@ Everything here blocks: call it from a thread, never from the event loop.
 """
 
 import re
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,6 +84,14 @@ class EvidenceStore(Protocol):
 
     def open(self, folder: str, name: str) -> Opened | None:
         """A kept file to be read piece by piece; None where it is not kept, or its name not a plain one."""
+        ...
+
+    def protect(self, folders: Collection[str]) -> None:
+        """
+        Says which folders people still need, in place of those said before; does not block.
+
+        Until it was said nothing is ever removed.
+        """
         ...
 
     def prune(self, now: datetime) -> int:

@@ -1,7 +1,7 @@
 """Takes what a replica offers and keeps it: heap, goroutines, leaked goroutines, MemStats."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from controller.clients.evidence_store import EvidenceRefused, EvidenceStore
@@ -46,6 +46,10 @@ class PprofProfiler:
     async def holds(self, folder: str) -> bool:
         """Whether anything is kept in `folder`. Raises EvidenceUnavailable."""
         return bool(await asyncio.to_thread(self._store.names, folder))
+
+    def protect(self, folders: Collection[str], /) -> None:
+        """Says which folders people still need, in place of those said before."""
+        self._store.protect(folders)
 
     async def _heap(self, plan: CapturePlan) -> Capture:
         return await self._client.heap(plan.endpoint, collect_first=plan.collect_first)

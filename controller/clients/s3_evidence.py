@@ -12,7 +12,7 @@ evidence, leave `s3:DeleteObject` away: what may not be removed is logged, and e
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,6 +77,8 @@ class S3EvidenceStore:
         self._bucket = location.bucket
         self._prefix = location.prefix
         self._limits = limits
+        self._protected: frozenset[str] | None = None
+        """Not known before `protect`."""
         self._encryption: dict[str, Any] = _encryption(location.kms_key_arn)
 
     def write(self, folder: str, name: str, content: bytes, now: datetime) -> Stored:
@@ -149,6 +151,10 @@ class S3EvidenceStore:
         answer = _found(lambda: self._client.get_object(Bucket=self._bucket, Key=key))
         return None if answer is None else Opened(answer["ContentLength"], closing(answer["Body"]))
 
+    def protect(self, folders: Collection[str]) -> None:
+        """Says which folders people still need. Until it was said nothing is ever removed."""
+        self._protected = frozenset(folders)
+
     def prune(self, now: datetime) -> int:
         """Removes what is past its retention; how many bytes are left. Raises EvidenceUnavailable."""
         keys: dict[str, list[str]] = {}
@@ -158,7 +164,8 @@ class S3EvidenceStore:
             if folder:
                 keys.setdefault(folder, []).append(each["Key"])
                 entries.append(KeptEntry(folder, each["Size"], each["LastModified"].astimezone(UTC)))
-        gone = expired_folders(entries, self._limits, now)
+        protected = self._protected
+        gone = () if protected is None else expired_folders(entries, self._limits, now, keep=protected)
         for folder in gone:
             for key in keys[folder]:
                 self._delete(key)

@@ -8,7 +8,7 @@ its real name.
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,8 @@ class VolumeEvidenceStore:
     def __init__(self, directory: Path, limits: EvidenceLimits) -> None:
         self._directory = directory
         self._limits = limits
+        self._protected: frozenset[str] | None = None
+        """Not known before `protect`."""
 
     def write(self, folder: str, name: str, content: bytes, now: datetime) -> Stored:
         """
@@ -91,21 +93,37 @@ class VolumeEvidenceStore:
         with _reading():
             return Opened(path.stat().st_size, path.open("rb")) if inside and path.is_file() else None
 
+    def protect(self, folders: Collection[str]) -> None:
+        """Says which folders people still need. Until it was said nothing is ever removed."""
+        self._protected = frozenset(folders)
+
     def prune(self, now: datetime) -> int:
         """Removes what is past its retention; how many bytes are left. Raises EvidenceUnavailable."""
         with _reading():
+            if self._protected is None:
+                return sum(entry.size_bytes for entry in self._entries())
             return self._make_room(now, 0, "")
 
     def _make_room(self, now: datetime, room_bytes: int, writing: str) -> int:
         """How many bytes are left. Raises EvidenceRefused where that is too many."""
         entries = list(self._entries())
-        gone = expired_folders(entries, self._limits, now, room_bytes=room_bytes, writing=writing)
+        gone = self._expired(entries, now, room_bytes, writing)
         for folder in gone:
             self._remove(self._directory / folder)
         left = sum(entry.size_bytes for entry in entries if entry.folder not in gone)
         if left + room_bytes > self._limits.maximum_bytes:
-            raise EvidenceRefused(f"no room: {left} bytes are kept already in {writing}")
+            where = f" in {writing}" if self._protected is not None else ""
+            raise EvidenceRefused(f"no room: {left} bytes are kept already{where}")
         return left
+
+    def _expired(
+        self, entries: Sequence[KeptEntry], now: datetime, room_bytes: int, writing: str
+    ) -> tuple[str, ...]:
+        if self._protected is None:
+            return ()
+        return expired_folders(
+            entries, self._limits, now, room_bytes=room_bytes, writing=writing, keep=self._protected
+        )
 
     def _entries(self) -> Iterator[KeptEntry]:
         for path in self._directory.rglob("*"):

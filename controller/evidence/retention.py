@@ -2,12 +2,14 @@
 What of the evidence goes when it is too old or too much.
 
 A folder goes as a whole: a report without the profiles it speaks of helps nobody. Incidents go by age, then
-the oldest first when room is needed. Baselines are there to be compared with for as long as their image runs,
-so they go by number, the oldest first, and may take up half of the room.
+the oldest first when room is needed; the evidence of an incident that is open or waits for a person stays
+however old it is, and gives room only where nothing else is left to go. Baselines are there to be compared
+with for as long as their image runs, so they go by number, the oldest first, and may take up half of the
+room.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -51,21 +53,23 @@ def expired_folders(
     *,
     room_bytes: int = 0,
     writing: str = "",
+    keep: Collection[str] = (),
 ) -> tuple[str, ...]:
     """
     The folders that go so that `room_bytes` more fit; never the one that is being written to.
 
-    The age of a folder is that of its newest file.
+    The age of a folder is that of its newest file. Those of `keep` never go by age, and for room the last.
     """
     folders = sorted(_folders(entries), key=lambda one: one.newest)
     total = sum(one.size_bytes for one in folders) + room_bytes
     others = [one for one in folders if one.name != writing]
-    incidents = [one for one in others if not one.is_baseline]
-    baselines = [one for one in others if one.is_baseline]
+    needed = [one for one in others if one.name in keep]
+    incidents = [one for one in others if not one.is_baseline and one.name not in keep]
+    baselines = [one for one in others if one.is_baseline and one.name not in keep]
     gone = [one for one in incidents if now - one.newest > limits.maximum_age]
     gone += _surplus(baselines, limits.maximum_baselines, limits.maximum_bytes // 2)
     total -= sum(one.size_bytes for one in gone)
-    for one in (*incidents, *baselines):
+    for one in (*incidents, *baselines, *needed):
         if total <= limits.maximum_bytes:
             break
         if one not in gone:

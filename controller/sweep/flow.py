@@ -27,7 +27,7 @@ from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
 from controller.sweep.looks import Looks
 from controller.sweep.notifications import Notifications
 from controller.sweep.reports import Reports
-from controller.sweep.retention import Retention
+from controller.sweep.retention import Retention, still_needed
 from controller.sweep.situations import SweepLimits, situation_of
 from controller.sweep.telling import PolicyTelling
 
@@ -59,6 +59,7 @@ class Sweeper:
         unread = world.inventory.unread
         incidents = await self._notifications.note_ended(await world.records.incidents())
         incidents = await note_acknowledged(world, workloads, incidents, now)
+        world.profiler.protect([one.folder for one in still_needed(incidents)])
         await self._finisher.tidy(incidents, limits.powers, now)
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)

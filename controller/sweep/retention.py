@@ -9,6 +9,25 @@ from controller.ports import Records
 from controller.reporting.incident import Incident, Phase
 
 
+def still_needed(incidents: Sequence[Incident]) -> tuple[Incident, ...]:
+    """
+    Those that are open, and those that failed and wait for an acknowledgement.
+
+    Whoever acknowledged a later incident of the same workload need not acknowledge the earlier ones.
+    """
+    acknowledged: dict[str, datetime] = {}
+    for one in incidents:
+        if one.acknowledged:
+            uid = one.spec.workload_uid
+            acknowledged[uid] = max(one.spec.opened_at, acknowledged.get(uid, one.spec.opened_at))
+    return tuple(one for one in incidents if one.open or _waits(one, acknowledged.get(one.spec.workload_uid)))
+
+
+def _waits(incident: Incident, acknowledged_up_to: datetime | None) -> bool:
+    failed = incident.status.phase is Phase.FAILED
+    return failed and (acknowledged_up_to is None or incident.spec.opened_at > acknowledged_up_to)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """The limits; open incidents and those that wait for an acknowledgement are never removed."""

@@ -35,6 +35,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> EvidenceStore:
     return S3EvidenceStore(store_client(url), S3Location(bucket=a_bucket(url), prefix=prefix), LIMITS)
 
 
+@pytest.fixture
+def swept(store: EvidenceStore) -> EvidenceStore:
+    """The store once a sweep has said that nothing in it is needed any more."""
+    store.protect(())
+    return store
+
+
 @cache
 def store_client(url: str) -> Any:
     """As the controller makes it, once for all tests."""
@@ -148,7 +155,8 @@ def test_content_larger_than_the_store_is_refused(store: EvidenceStore) -> None:
         store.write("shop/api-1", "x", b"0" * 1001, NOW)
 
 
-def test_what_is_too_old_goes_whole_and_baselines_stay(store: EvidenceStore) -> None:
+def test_what_is_too_old_goes_whole_and_baselines_stay(swept: EvidenceStore) -> None:
+    store = swept
     store.write("shop/api-1", "report.html", b"0", NOW)
     store.write("shop/api-1", "late-heap.pb.gz", b"0", NOW)
     store.write("baselines/shop/abc-app", "baseline-heap.pb.gz", b"0", NOW)
@@ -161,7 +169,30 @@ def test_what_is_too_old_goes_whole_and_baselines_stay(store: EvidenceStore) -> 
     assert store.names("baselines/shop/abc-app") == ("baseline-heap.pb.gz",)
 
 
-def test_baselines_are_bounded(store: EvidenceStore) -> None:
+def test_what_is_still_needed_stays_however_old_it_is(store: EvidenceStore) -> None:
+    store.write("shop/open-1", "late-heap.pb.gz", b"0", NOW)
+    store.write("shop/closed-1", "late-heap.pb.gz", b"0", NOW)
+    store.protect(["shop/open-1"])
+
+    assert store.prune(NOW + timedelta(days=365)) == 1
+
+    assert store.names("shop/open-1") == ("late-heap.pb.gz",)
+    assert store.names("shop/closed-1") == ()
+
+    store.protect([])
+    assert store.prune(NOW + timedelta(days=365)) == 0
+
+
+def test_nothing_goes_before_it_is_known_what_is_still_needed(store: EvidenceStore) -> None:
+    store.write("shop/api-1", "late-heap.pb.gz", b"0", NOW)
+
+    assert store.prune(NOW + timedelta(days=365)) == 1
+
+    assert store.names("shop/api-1") == ("late-heap.pb.gz",)
+
+
+def test_baselines_are_bounded(swept: EvidenceStore) -> None:
+    store = swept
     for number in range(4):
         store.write(f"baselines/shop/{number}-app", "baseline-heap.pb.gz", b"0", NOW)
 
@@ -173,6 +204,7 @@ def test_baselines_are_bounded(store: EvidenceStore) -> None:
 class TestVolume:
     def test_oldest_go_first_when_room_is_needed(self, tmp_path: Path) -> None:
         store = VolumeEvidenceStore(tmp_path, LIMITS)
+        store.protect(())
         for name, age in (("old", 3), ("older", 5), ("new", 1)):
             store.write(f"shop/{name}", "x", b"0" * 300, NOW - timedelta(days=age))
 
@@ -180,8 +212,27 @@ class TestVolume:
 
         assert {path.name for path in (tmp_path / "shop").iterdir()} == {"old", "new", "newest"}
 
+    def test_what_is_needed_makes_room_last(self, tmp_path: Path) -> None:
+        store = VolumeEvidenceStore(tmp_path, LIMITS)
+        store.protect(["shop/open"])
+        for name, age in (("open", 5), ("closed", 1)):
+            store.write(f"shop/{name}", "x", b"0" * 400, NOW - timedelta(days=age))
+
+        store.write("shop/newest", "x", b"0" * 300, NOW)
+
+        assert {path.name for path in (tmp_path / "shop").iterdir()} == {"open", "newest"}
+
+    def test_no_room_is_made_before_it_is_known_what_is_still_needed(self, tmp_path: Path) -> None:
+        store = VolumeEvidenceStore(tmp_path, LIMITS)
+        store.write("shop/api-1", "x", b"0" * 900, NOW)
+
+        with pytest.raises(EvidenceRefused, match="no room: 900 bytes are kept already"):
+            store.write("shop/api-2", "x", b"0" * 300, NOW)
+        assert store.names("shop/api-1") == ("x",)
+
     def test_incident_that_alone_fills_the_volume_is_told(self, tmp_path: Path) -> None:
         store = VolumeEvidenceStore(tmp_path, LIMITS)
+        store.protect(())
         store.write("shop/api-1", "x", b"0" * 900, NOW)
 
         with pytest.raises(EvidenceRefused, match="no room: 900 bytes are kept already in shop/api-1"):

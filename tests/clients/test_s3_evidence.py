@@ -87,6 +87,7 @@ def test_keys_of_others_in_the_bucket_are_left_alone(bucket: Bucket) -> None:
         bucket.s3.put_object(Bucket=bucket.name, Key=key, Body=b"theirs")
     store.write("shop/api-1", "ours", b"ours", NOW)
 
+    store.protect(())
     store.prune(NOW + timedelta(days=365))
 
     assert bucket.keys == {"shop/api-1/theirs", "bilgepump/at-the-top"}
@@ -118,6 +119,7 @@ def test_documented_rights_are_enough(bucket: Bucket, monkeypatch: pytest.Monkey
         store.copy("shop/api-1", "x", "shop/api-2")
         assert store.read("shop/api-2", "x") == b"content"
         assert store.describe("shop/api-2", "x")
+        store.protect(())
         store.prune(NOW + timedelta(days=31))
         assert store.names("shop/api-1") == ()
 
@@ -131,6 +133,7 @@ def test_without_the_right_to_delete_evidence_stays_and_it_is_told(
     with bound_to(policy, bucket.url, monkeypatch) as client:
         store = bucket.store(client, prefix="bilgepump/")
         store.write("shop/api-1", "x", b"content", NOW)
+        store.protect(())
         with pytest.raises(EvidenceUnavailable, match="AccessDenied"):
             store.prune(NOW + timedelta(days=31))
         assert store.read("shop/api-1", "x") == b"content"

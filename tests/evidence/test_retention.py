@@ -61,6 +61,20 @@ def test_incident_of_a_namespace_called_baselines_is_an_incident() -> None:
     assert expired_folders([kept("baselines/api-1", days=31)], LIMITS, NOW) == ("baselines/api-1",)
 
 
+def test_what_is_needed_stays_however_old_and_makes_room_last() -> None:
+    entries = [
+        kept("shop/open", days=99, size=400),
+        kept("shop/closed", days=2, size=400),
+        baseline(1, days=9),
+    ]
+
+    assert expired_folders(entries, LIMITS, NOW, keep={"shop/open"}) == ()
+    assert expired_folders(entries, LIMITS, NOW, room_bytes=200, keep={"shop/open"}) == ("shop/closed",)
+    for_all = expired_folders(entries, LIMITS, NOW, room_bytes=1000, keep={"shop/open"})
+    assert for_all == ("shop/closed", entries[2].folder, "shop/open")
+
+
+@pytest.mark.parametrize("keep", [(), ("shop/a", "bank/c")], ids=["nothing needed", "two needed"])
 @pytest.mark.parametrize("room", [0, 500, 1000])
 @given(
     entries=st.lists(
@@ -73,8 +87,8 @@ def test_incident_of_a_namespace_called_baselines_is_an_incident() -> None:
         max_size=20,
     )
 )
-def test_what_stays_is_within_the_limits(entries: list[KeptEntry], room: int) -> None:
-    gone = set(expired_folders(entries, LIMITS, NOW, room_bytes=room))
+def test_what_stays_is_within_the_limits(entries: list[KeptEntry], room: int, keep: tuple[str, ...]) -> None:
+    gone = set(expired_folders(entries, LIMITS, NOW, room_bytes=room, keep=keep))
     left = [one for one in entries if one.folder not in gone]
 
     baselines = {one.folder for one in left if one.folder.startswith("baselines/")}
