@@ -30,6 +30,19 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoesca
 """No HTML is made of these texts; each kind of receiver escapes what it must."""
 
 
+_FAILURES = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+"""Whatever an expression in a template can raise, by what it is or by how deep and how big it is."""
+
+
 class TemplateRefused(ValueError):
     """A template cannot be rendered; the message says why."""
 
@@ -38,8 +51,10 @@ def render(template: str, document: Mapping[str, Any]) -> str:
     """The text. Raises TemplateRefused."""
     try:
         return _ENVIRONMENT.from_string(template).render(document).strip()
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        raise TemplateRefused(f"the template cannot be rendered: {error}") from error
+    except _FAILURES as error:
+        raise TemplateRefused(
+            f"the template cannot be rendered: {str(error) or type(error).__name__}"
+        ) from error
 
 
 def check_template(template: str) -> None:

@@ -26,6 +26,13 @@ HOOK = {"name": "hook", "type": "Webhook", "url": "https://hooks.example.com/in"
         ({"receivers": [{**HOOK, "text": "{{ worklod.name }}"}]}, "'worklod' is undefined"),
         ({"receivers": [{**HOOK, "text": "{% for %}"}]}, "cannot be rendered"),
         ({"receivers": [{**HOOK, "text": "{{ ''.__class__.__mro__ }}"}]}, "unsafe"),
+        ({"receivers": [{**HOOK, "text": "{{ '{}'.format() }}"}]}, "cannot be rendered: "),
+        ({"receivers": [{**HOOK, "text": "{{ 5 | dictsort }}"}]}, "has no attribute 'items'"),
+        (
+            {"receivers": [{**HOOK, "text": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"}]},
+            "recursion depth exceeded",
+        ),
+        ({"receivers": [{**HOOK, "title": "{{ " + 1000 * "(" + 1000 * ")" + " }}"}]}, "cannot be rendered: "),
         ({"receivers": [{"name": "s", "type": "Slack"}]}, "exactly one of `urlFile`"),
         ({"receivers": [{"name": "s", "type": "Slack", "tokenFile": "/t"}]}, "`channel` belongs to"),
         (
