@@ -227,10 +227,12 @@ def backtest(
 
     Example: bilgepump backtest --policy policy.yaml --from-file memory.json.gz -o json
 
-    Exit codes: 0 replayed, 1 a recording could not be read, 2 wrong usage.
+    Exit codes: 0 replayed, 1 a recording could not be read or the picture not written, 2 wrong usage.
     """
     if bool(files) == bool(url):
         raise click.UsageError("give either --from-file or --prometheus")
+    if plot is not None and not plot.parent.is_dir():
+        raise click.UsageError(f"--plot: {plot.parent} is no directory")
     policy = read_policy(policy_file)
     if url:
         if policy.cluster_wide and not namespaces:
@@ -246,7 +248,10 @@ def backtest(
         )
     result = run_backtest(policy, memory, timedelta(minutes=every))
     if plot is not None:
-        write_plot(plot, result, memory)
+        try:
+            write_plot(plot, result, memory)
+        except OSError as error:
+            raise click.ClickException(f"{plot} could not be written: {error.strerror}") from error
     if output == "json":
         click.echo(json.dumps(result_document(result), indent=1))
     else:

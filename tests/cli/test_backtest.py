@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from controller.cli import backtest as backtesting
 from controller.cli import replay
 from controller.cli.backtest import backtest
 
@@ -269,6 +270,26 @@ def test_plot_as_png(tmp_path: Path, policy: Path) -> None:
 
     assert call("--policy", policy, "--from-file", file, "--plot", picture).exit_code == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_into_a_missing_folder_is_refused_before_the_replay(
+    tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backtesting, "run_backtest", lambda *_: pytest.fail("it was replayed"))
+    file = write(tmp_path / "leak.json", recording(leak(5)))
+
+    result = call("--policy", policy, "--from-file", file, "--plot", tmp_path / "missing" / "out.html")
+
+    assert (result.exit_code, "is no directory" in result.output) == (2, True)
+
+
+def test_plot_that_cannot_be_written_is_a_sentence(tmp_path: Path, policy: Path) -> None:
+    file = write(tmp_path / "leak.json", recording(leak(5)))
+    page = tmp_path / f"{'x' * 300}.html"
+
+    result = call("--policy", policy, "--from-file", file, "--plot", page)
+
+    assert (result.exit_code, "could not be written: File name too long" in result.output) == (1, True)
 
 
 def test_plot_in_another_format_is_wrong_usage(tmp_path: Path, policy: Path) -> None:
