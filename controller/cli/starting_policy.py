@@ -5,6 +5,7 @@ It begins in mode Observe, whatever was found: what restarting would have done i
 stands in the comments, and the step to it is one word.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def _policy(namespace: str, trials: Sequence[Trial], conditions: Conditions) -> 
     restarts = sum(len(trial.restarts) for trial in trials)
     yield "apiVersion: bilgepump.dev/v1alpha1"
     yield "kind: MemoryPolicy"
-    yield f"metadata: {{name: leaks, namespace: {namespace}}}"
+    yield f"metadata: {{name: leaks, namespace: {_scalar(namespace)}}}"
     yield "spec:"
     yield "  # Watches and tells."
     yield f"  # In the last {conditions.since} `Remediate` would have restarted {_times(restarts, 'time')}."
@@ -118,7 +119,7 @@ def _policy(namespace: str, trials: Sequence[Trial], conditions: Conditions) -> 
     yield "    workloads:"
     for trial in trials:
         yield from (f"      # {line}" for line in reasons(trial, conditions))
-        yield f"      - {{kind: {trial.workload.kind}, name: {trial.workload.name}}}"
+        yield f"      - {{kind: {trial.workload.kind}, name: {_scalar(trial.workload.name)}}}"
     yield "  detection:"
     yield "    # The line that must not be crossed, in percent of the memory limit."
     yield f"    threshold: {{percent: {conditions.threshold_percent}}}"
@@ -163,7 +164,7 @@ def reasons(trial: Trial, conditions: Conditions) -> Iterator[str]:
 
 
 def _watch_all(conditions: Conditions) -> Iterator[str]:
-    names = ", ".join(conditions.namespaces)
+    names = ", ".join(_scalar(one) for one in conditions.namespaces)
     yield "# Nothing leaked: this one watches every workload of these namespaces, and tells when one does."
     yield "apiVersion: bilgepump.dev/v1alpha1"
     yield "kind: ClusterMemoryPolicy"
@@ -179,6 +180,11 @@ def _watch_all(conditions: Conditions) -> Iterator[str]:
     yield "  detection:"
     yield f"    threshold: {{percent: {conditions.threshold_percent}}}"
     yield from _critical(conditions)
+
+
+def _scalar(name: str) -> str:
+    """In quotes: `1234`, `on` and `1e3` are good names, and numbers or booleans to some reader of YAML."""
+    return json.dumps(name)
 
 
 def _minute(at: datetime) -> str:

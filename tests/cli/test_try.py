@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from controller.cli.main import main
 from controller.cli.starting_policy import Conditions, Trial, policy_text, trial_of
-from controller.cli.try_out import _span
+from controller.cli.try_out import _check, _span
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import parse_policy
@@ -169,6 +169,15 @@ def test_where_nothing_leaks_everything_is_watched(count: int) -> None:
     (made,) = documents(policy_text([a_trial("team-0", "api")], conditions(*names)))
     assert made["kind"] == "ClusterMemoryPolicy"
     assert isinstance(parse_policy(made), MemoryPolicy)
+
+
+@pytest.mark.parametrize("name", ["1234", "on", "null", "1e3", "2026-01-01", "0x1f", "12-30"])
+@pytest.mark.parametrize("leaks", [True, False])
+def test_name_stays_a_name_whatever_yaml_reads_in_it(name: str, leaks: bool) -> None:
+    trial = a_trial(name, name, found=(NOW,) if leaks else ())
+    text = policy_text([trial], conditions(name))
+    _check(text)
+    assert text.count(f'"{name}"') == (2 if leaks else 1), "in quotes, for every reader of YAML"
 
 
 @pytest.mark.parametrize("threshold", [1, 70, 84, 85, 99])
