@@ -93,7 +93,17 @@ def evidence_at(place: StatePlace, region: str, limits: EvidenceLimits) -> Evide
 
 
 def records_at(place: StatePlace, region: str) -> StateRecords:
-    """The records in a place, for those who only read."""
+    """
+    The records in a place, for those who only read.
+
+    Raises PlatformUnavailable where the place is a directory that is not there or cannot be read: to a reader
+    it is a misspelt one, not one without incidents.
+    """
+    if isinstance(place, StateDirectory):
+        try:
+            os.scandir(place.path).close()
+        except OSError as error:
+            raise PlatformUnavailable(f"{place} cannot be read: {error.strerror}") from error
     return StateRecords(state_store(place, AwsClients(), region))
 
 

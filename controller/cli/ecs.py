@@ -122,8 +122,7 @@ def ecs(
     from controller.ecs_wiring import EcsSettings
     from controller.json_logs import configure_logging
 
-    texts = {file.name: file.read() for file in files} | {"--policy-text": policy_text}
-    book = _book(texts, allow_short_lookback)
+    book = _book(_read(files) | {"--policy-text": policy_text}, allow_short_lookback)
     configure_logging(log_level)
     try:
         notifications = read_notifications(notifications_file)
@@ -185,6 +184,18 @@ async def _look(settings: "EcsSettings", book: PolicyBook) -> _Found:
             return _Found(census=census, ecs_calls=controller.calls, spending=controller.spending)
 
 
+def _read(files: tuple[TextIO, ...]) -> dict[str, str]:
+    """The files' texts by name. Ends the process where one cannot be read."""
+    texts: dict[str, str] = {}
+    for file in files:
+        try:
+            texts[file.name] = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            click.echo(f"{file.name}: must be YAML in UTF-8: {error}", err=True)
+            sys.exit(2)
+    return texts
+
+
 def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
     """The policies in the texts, by where each comes from. Ends the process where one cannot be used."""
     accepted: list[MemoryPolicy] = []
@@ -192,7 +203,8 @@ def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
     for name, text in texts.items():
         try:
             documents = [one for one in yaml.safe_load_all(text) if one]
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            # PyYAML lets the ValueError of an impossible date through.
             problems.append(f"{name}: must be YAML: {' '.join(str(error).split())}")
             continue
         for document in documents:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from controller.cli.ecs import ecs as ecs_command
 from controller.cli.incidents import incidents
+from controller.cli.report import report
 from controller.clients.aws import Account, AwsClients
 from controller.platforms.ecs.events import EcsEvents
 from controller.platforms.ecs.lease import BucketLease
@@ -187,6 +188,27 @@ async def test_incidents_are_listed_and_told(tmp_path: Path) -> None:
     assert kept.name in missing.output
 
 
+@pytest.mark.parametrize("command", [[incidents], [report, "api-1"]], ids=["incidents", "report"])
+@pytest.mark.parametrize(
+    ("place", "why"), [("missing", "No such file or directory"), ("file", "Not a directory")]
+)
+def test_wrong_state_is_not_a_state_without_incidents(
+    tmp_path: Path, command: list[Any], place: str, why: str
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    result = CliRunner().invoke(command[0], [*command[1:], "--state", str(tmp_path / place)])
+
+    assert result.exit_code == 1
+    assert f"{tmp_path / place} cannot be read: {why}" in result.output
+
+
+def test_state_without_incidents_is_an_empty_table(tmp_path: Path) -> None:
+    result = CliRunner().invoke(incidents, ["--state", str(tmp_path)])
+
+    assert (result.exit_code, len(result.output.splitlines())) == (0, 1)
+
+
 async def test_incidents_in_a_bucket_are_listed(moto: str) -> None:
     from controller.platforms.ecs.bucket import BucketState
     from controller.platforms.ecs.records import StateRecords
@@ -269,6 +291,19 @@ def test_without_any_policy_it_says_how_to_give_one(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "BILGEPUMP_POLICY" in result.output
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"made: 2026-99-99"], ids=["not UTF-8", "impossible date"])
+def test_policy_file_that_is_no_text_or_no_yaml_is_exit_code_two(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_bytes(content)
+
+    result = CliRunner().invoke(
+        ecs_command, ["--policy", str(file), "--state", str(tmp_path / "state"), "--once"]
+    )
+
+    assert result.exit_code == 2
+    assert f"{file}: must be YAML" in result.output
 
 
 def test_cluster_of_two_accounts_is_refused(stage: Stage) -> None:

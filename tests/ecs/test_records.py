@@ -77,6 +77,12 @@ async def test_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         await StateRecords(DirectoryState(tmp_path)).create(an_incident())
 
 
+async def test_directory_that_cannot_be_listed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "incidents").write_text("no directory")
+    with pytest.raises(PlatformUnavailable, match="incidents cannot be listed: Not a directory"):
+        await StateRecords(DirectoryState(tmp_path)).incidents()
+
+
 async def test_policy_status_is_written_when_it_differs(tmp_path: Path) -> None:
     records = StateRecords(DirectoryState(tmp_path))
     path = tmp_path / "policies" / "shop" / "api.json"

@@ -67,8 +67,19 @@ class DirectoryState:
         self._directory = directory
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys below `prefix`, sorted."""
-        for path in sorted((self._directory / prefix).rglob("*.json")):
+        """All keys below `prefix`, sorted. Raises PlatformUnavailable."""
+        folder = self._directory / prefix
+        try:
+            # Not `rglob`: it passes over what it may not read, and that is not the same as nothing.
+            paths = [
+                Path(at) / name
+                for at, _, names in os.walk(folder, onerror=_raise_unless_gone)
+                for name in names
+                if name.endswith(".json")
+            ]
+        except OSError as error:
+            raise PlatformUnavailable(f"{error.filename} cannot be listed: {error.strerror}") from error
+        for path in sorted(paths):
             yield path.relative_to(self._directory).as_posix()
 
     def read(self, key: str) -> Kept | None:
@@ -129,6 +140,11 @@ class DirectoryState:
         finally:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def rendered(document: Document) -> bytes:
