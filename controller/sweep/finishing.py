@@ -20,7 +20,7 @@ from controller.reporting import notices
 from controller.reporting.incident import Incident
 from controller.reporting.notices import Notice
 from controller.sweep.recovery_facts import recovery_facts
-from controller.verification.recovery import check_recovery, rolled_out
+from controller.verification.recovery import Recovery, RecoveryOutcome, check_recovery, rolled_out
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,26 @@ class Finisher:
             recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
         if not recovery.outcome.final:
             return incident
+        return await self._close(incident, recovery, workload, now)
+
+    async def lose_sight(self, incident: Incident, why: str, now: datetime) -> Incident:
+        """
+        Closes an incident whose workload cannot be read, once its remediation must be over.
+
+        For one that no policy governs any more: nothing will come of waiting, and it holds others up.
+        """
+        facts = recovery_facts(incident, None, None, None)
+        over_at = facts.issued_at + facts.rules.progress_deadline * facts.steps + facts.rules.soak
+        if now < over_at:
+            return incident
+        message = f"what came of it is not known, the workload cannot be read: {why}"
+        recovery = Recovery(outcome=RecoveryOutcome.MEMORY_UNMEASURED, message=message)
+        return await self._close(incident, recovery, None, now)
+
+    async def _close(
+        self, incident: Incident, recovery: Recovery, workload: Workload | None, now: datetime
+    ) -> Incident:
+        """Writes down and tells how it ended."""
         closed = steps.recovered(incident, recovery, workload, now)
         self._world.telemetry.recovered(closed.namespace, recovery.outcome.value)
         await self._announce(notices.recovery_told(closed, recovery, now))

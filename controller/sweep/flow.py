@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from controller.decision.situation import Powers
 from controller.detection.judgement import Judgement
 from controller.inventory.workload import Workload
 from controller.policy.book import PolicyBook
-from controller.ports import World
+from controller.ports import PlatformUnavailable, World
 from controller.reporting.census import Census, Seen, census
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
@@ -88,19 +89,28 @@ class Sweeper:
         The next step of what is replaced one replica at a time; whether there is more to follow.
 
         Between two sweeps, so that a replica stands beside its replacement for seconds and not for a whole
-        interval. Raises PlatformUnavailable.
+        interval. One that fails is left to the next sweep. Raises PlatformUnavailable.
         """
         powers = self._limits().powers
         followed = False
         for incident in await self._world.records.incidents():
             if not incident.replaces_one_at_a_time:
                 continue
-            workload = await self._world.inventory.workload(incident.spec.workload)
-            same = workload if workload and workload.uid == incident.spec.workload_uid else None
-            policy = next((item.policy for item in cover(book.accepted, [same])), None) if same else None
-            after = await self._finisher.finish(incident, same, policy, None, powers, now)
+            try:
+                after = await self._follow(incident, book, powers, now)
+            except Exception:
+                # Whatever it was: the others go on, and the next sweep tries this one again.
+                logger.exception("incident failed", extra={"incident": incident.name})
+                self._world.telemetry.failed("incident")
+                continue
             followed = followed or after.replaces_one_at_a_time
         return followed
+
+    async def _follow(self, incident: Incident, book: PolicyBook, powers: Powers, now: datetime) -> Incident:
+        workload = await self._world.inventory.workload(incident.spec.workload)
+        same = workload if workload and workload.uid == incident.spec.workload_uid else None
+        policy = next((item.policy for item in cover(book.accepted, [same])), None) if same else None
+        return await self._finisher.finish(incident, same, policy, None, powers, now)
 
     async def _attend_all(
         self,
@@ -173,19 +183,40 @@ class Sweeper:
         limits: SweepLimits,
         now: datetime,
     ) -> None:
-        """Incidents whose workload or policy is gone: what had acted is finished, the rest is closed."""
+        """
+        Incidents whose workload or policy is gone: what had acted is finished, the rest is closed.
+
+        One's failure is not another's.
+        """
         governed = {item.workload.uid for item in covered}
         living = {workload.uid: workload for workload in workloads}
         for incident in incidents:
             uid = incident.spec.workload_uid
             if not incident.open or uid in governed:
                 continue
-            if not incident.ordered:
-                await self._finisher.abandon(incident, now)
-                continue
-            workload = living.get(uid) or await self._world.inventory.workload(incident.spec.workload)
-            same = workload if workload is not None and workload.uid == uid else None
-            await self._finisher.finish(incident, same, None, None, limits.powers, now)
+            try:
+                await self._finish_alone(incident, living.get(uid), limits.powers, now)
+            except Exception:
+                # Whatever it was: the others go on, and the next sweep tries this one again.
+                logger.exception("incident failed", extra={"incident": incident.name})
+                self._world.telemetry.failed("incident")
+
+    async def _finish_alone(
+        self, incident: Incident, workload: Workload | None, powers: Powers, now: datetime
+    ) -> None:
+        """One that no policy governs; `workload` is None where nobody has looked."""
+        if not incident.ordered:
+            await self._finisher.abandon(incident, now)
+            return
+        try:
+            workload = workload or await self._world.inventory.workload(incident.spec.workload)
+        except PlatformUnavailable as error:
+            logger.warning("incident not seen to", extra={"incident": incident.name, "why": str(error)})
+            self._world.telemetry.failed("incident")
+            await self._finisher.lose_sight(incident, str(error), now)
+            return
+        same = workload if workload is not None and workload.uid == incident.spec.workload_uid else None
+        await self._finisher.finish(incident, same, None, None, powers, now)
 
 
 def _readable(incidents: Sequence[Incident], unread: Mapping[str, str]) -> tuple[Incident, ...]:

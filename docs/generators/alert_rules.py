@@ -103,8 +103,9 @@ def alerts() -> tuple[Alert, ...]:
             expression="sum by (part) (increase(bilgepump_sweep_failures_total[30m])) > 3",
             lasting="15m",
             summary="Bilgepump's sweeps keep failing in part {{ $labels.part }}",
-            meaning="`platform`: the API server could not be read. `workload`: one workload's part ended in "
-            "an error, the others went on. `sweep`: a whole sweep ended in an error.",
+            meaning="`platform`: the API server could not be read. `workload`, `incident`: the part of one "
+            "ended in an error, the others went on. `step`: a replica could not be replaced, which is tried "
+            "again until the deadline. `sweep`: a whole sweep ended in an error.",
             what_to_do="Look for the error in the logs. An exception there is a bug: please report it.",
         ),
         Alert(

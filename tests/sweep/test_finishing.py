@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy, Mode
 from controller.ports import PlatformUnavailable
@@ -14,7 +15,7 @@ from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
 from controller.verification.recovery import RecoveryOutcome
-from tests.fakes import FakeWorld
+from tests.fakes import FakeWorld, a_policy
 from tests.sweep.test_crash_matrix import Killed
 from tests.sweep.worlds import MINUTE, QUICK, STATEFUL, a_world, new_replicas_are_small
 
@@ -115,3 +116,75 @@ async def test_no_step_is_taken_when_the_deadline_has_passed() -> None:
 
     assert len(world.acts) == 1
     assert incident.status.because == RecoveryOutcome.ROLLOUT_STUCK.value
+
+
+ELSEWHERE = PolicyBook(accepted=(a_policy(namespace="bank"),))
+"""Governs nothing of what is under way."""
+
+
+async def begun_beside_one_whose_workload_is_gone(world: FakeWorld) -> str:
+    """One remediation is under way, and another whose workload was deleted; the name of the first."""
+    incident = await sweep_for(world, a_sweeper(world), QUICK, sweeps=3)
+    ref = replace(incident.spec.workload, name="cart")
+    spec = replace(incident.spec, workload=ref, workload_uid="cart-uid")
+    await world.records.update(replace(incident, name="cart-1a", spec=spec))
+    return incident.name
+
+
+def reading_fails(world: FakeWorld, failure: Exception) -> None:
+    """A fresh look at what still stands ends in `failure`."""
+    look = world.inventory.workload
+
+    async def fails(ref: WorkloadRef) -> Workload | None:
+        if ref in world.inventory.standing:
+            raise failure
+        return await look(ref)
+
+    world.inventory.workload = fails  # type: ignore[method-assign]
+
+
+async def incidents_of(world: FakeWorld) -> dict[str, Incident]:
+    return {one.name: one for one in await world.records.incidents()}
+
+
+async def test_ungoverned_incident_that_fails_does_not_end_the_sweep() -> None:
+    world = an_evicting_world()
+    failing = await begun_beside_one_whose_workload_is_gone(world)
+    reading_fails(world, KeyError("Service"))
+
+    await a_sweeper(world).sweep(ELSEWHERE, world.clock.now)
+
+    found = await incidents_of(world)
+    assert found[failing].open
+    assert found["cart-1a"].status.because == RecoveryOutcome.WORKLOAD_GONE.value
+    assert "bank/api" in world.records.statuses
+
+
+async def test_incident_that_cannot_be_followed_does_not_keep_others_from_it() -> None:
+    world = an_evicting_world()
+    failing = await begun_beside_one_whose_workload_is_gone(world)
+    reading_fails(world, KeyError("Service"))
+
+    await a_sweeper(world).follow(PolicyBook(accepted=(QUICK,)), world.clock.now)
+
+    found = await incidents_of(world)
+    assert found[failing].open
+    assert not found["cart-1a"].open
+
+
+async def test_ungoverned_incident_that_can_never_be_read_is_closed_when_it_must_be_over() -> None:
+    world = an_evicting_world()
+    incident = await sweep_for(world, a_sweeper(world), QUICK, sweeps=3)
+    reading_fails(world, PlatformUnavailable("Service is of no kind that is read here"))
+    assert incident.status.order
+    over_at = incident.status.order.issued_at + 3 * timedelta(minutes=15) + timedelta(minutes=10)
+
+    await a_sweeper(world).sweep(ELSEWHERE, over_at - MINUTE)
+    assert world.records.only.open
+
+    await a_sweeper(world).sweep(ELSEWHERE, over_at)
+    closed = world.records.only
+    assert not closed.open
+    assert closed.status.because == RecoveryOutcome.MEMORY_UNMEASURED.value
+    assert "of no kind that is read here" in closed.status.message
+    assert "LeakRecoveryFailed" in world.announcer.reasons

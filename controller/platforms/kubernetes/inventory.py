@@ -21,6 +21,7 @@ from controller.platforms.kubernetes.surroundings import (
     list_nodes,
     read_surroundings,
 )
+from controller.ports import PlatformUnavailable
 
 NAMESPACES_AT_ONCE = 4
 """Read side by side: as many as the connection has threads. One list for all would hold every pod at once."""
@@ -75,6 +76,8 @@ class KubernetesInventory:
         It is asked every few seconds while replicas are replaced, so that nothing of the whole cluster is
         listed for it: nodes are those of the last sweep.
         """
+        if ref.kind not in paths.PLURALS:
+            raise PlatformUnavailable(f"{ref} is of no kind that is read here: {', '.join(paths.PLURALS)}")
         document = await self._api.find(paths.of_workload(ref))
         if document is None:
             return None

@@ -7,6 +7,7 @@ import pytest
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.platforms.kubernetes.api import ApiRefusal
 from controller.platforms.kubernetes.inventory import KubernetesInventory
+from controller.ports import PlatformUnavailable
 from tests.platforms.kubernetes.served import ServedApi, metadata_of
 
 REF = WorkloadRef(Platform.KUBERNETES, "shop", "Deployment", "api")
@@ -52,3 +53,10 @@ async def test_nodes_that_the_sweep_might_not_list_stay_unread(api: ServedApi) -
 
     assert found is not None
     assert found.unread == swept.unread == ("nodes",)
+
+
+async def test_workload_of_a_kind_that_is_not_read_here_is_unknown_and_not_gone(api: ServedApi) -> None:
+    service = WorkloadRef(Platform.ECS, "shop", "Service", "eu-west-1/prod/api")
+
+    with pytest.raises(PlatformUnavailable, match=r"Service shop/eu-west-1/prod/api is of no kind"):
+        await KubernetesInventory(api).workload(service)
