@@ -51,6 +51,7 @@ class HoldReason(StrEnum):
     TOO_YOUNG = "TooYoung"
     RECENT_DEPLOY = "RecentDeploy"
     COOLING_DOWN = "CoolingDown"
+    RETRY_LATER = "RetryLater"
     BUDGET_SPENT = "BudgetSpent"
     ALERTS_UNKNOWN = "AlertsUnknown"
     ALERT_FIRING = "AlertFiring"

@@ -93,6 +93,16 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoidedOrder:
+    """The newest order of this episode that was refused or not carried out."""
+
+    at: datetime
+    because: str
+    times: int = 1
+    """How many orders of this episode came to that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """One workload, its policy, what its memory does, what was done before, and the time."""
 
@@ -112,6 +122,7 @@ class Situation:
     incident: str = ""
     """Name of the incident of this episode; empty while there is none."""
     approval: Approval | None = None
+    voided: VoidedOrder | None = None
     conflicting_policies: tuple[str, ...] = ()
     """Other policies that claim the same workload with equal right."""
     requests: tuple[Request, ...] = ()

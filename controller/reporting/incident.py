@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from controller.decision.approval import Approval
 from controller.decision.outcome import Hold, HoldReason
-from controller.decision.situation import Captured
+from controller.decision.situation import Captured, VoidedOrder
 from controller.detection.assessment import GrowthClass, Verdict
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.workload import Workload, WorkloadRef
@@ -23,6 +23,8 @@ from controller.verification.recovery import Recovery
 
 ACKNOWLEDGED = "Acknowledged"
 """What the timeline calls it when a person has looked."""
+ORDER_VOIDED = "OrderVoided"
+"""What the timeline calls it when an order was refused or not carried out."""
 
 
 class Phase(StrEnum):
@@ -221,6 +223,14 @@ class Incident:
     def acknowledged(self) -> bool:
         """A person has looked at it."""
         return any(entry.what == ACKNOWLEDGED for entry in self.status.timeline)
+
+    @property
+    def voided(self) -> VoidedOrder | None:
+        """The newest order that was refused or not carried out."""
+        entries = [entry for entry in self.status.timeline if entry.what == ORDER_VOIDED]
+        if not entries:
+            return None
+        return VoidedOrder(at=entries[-1].at, because=entries[-1].message, times=len(entries))
 
     @property
     def replaces_replicas(self) -> bool:

@@ -12,6 +12,7 @@ from controller.policy.memory_policy import MemoryPolicy
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import (
     ACKNOWLEDGED,
+    ORDER_VOIDED,
     AssessmentRecord,
     DiagnosisRecord,
     Incident,
@@ -107,7 +108,7 @@ def acknowledged(incident: Incident, because: str, now: datetime) -> Incident:
 
 
 def captured(incident: Incident, files: tuple[KeptFile, ...], label: str, now: datetime) -> Incident:
-    """What a capture brought, failures included."""
+    """What a capture brought, failures included; one that fails as the last one did tells nothing new."""
     kept = [file for file in files if file.uri]
     what = "ProfilesKept" if kept else "CaptureFailed"
     message = (
@@ -115,14 +116,17 @@ def captured(incident: Incident, files: tuple[KeptFile, ...], label: str, now: d
         if kept
         else "; ".join(file.failure for file in files) or "no replica to take a profile from"
     )
-    status = replace(
-        incident.status,
-        phase=Phase.CAPTURED,
-        because=what,
-        message=message,
-        evidence=_merged(incident, files),
-    )
+    evidence = _merged(incident, files)
+    if not kept and _last_capture(incident) == (what, message[:512]):
+        return replace(incident, status=replace(incident.status, evidence=evidence))
+    status = replace(incident.status, phase=Phase.CAPTURED, because=what, message=message, evidence=evidence)
     return _noted(replace(incident, status=status), now, what, message)
+
+
+def _last_capture(incident: Incident) -> tuple[str, str]:
+    """What came of the newest capture, and the words for it."""
+    captures = [one for one in incident.status.timeline if one.what in ("ProfilesKept", "CaptureFailed")]
+    return (captures[-1].what, captures[-1].message) if captures else ("", "")
 
 
 def has_context(incident: Incident, label: str) -> bool:
@@ -210,9 +214,9 @@ def ordered(incident: Incident, order: Order, because: str, chosen_because: str,
 def order_voided(incident: Incident, message: str, now: datetime) -> Incident:
     """The ordered act was not done and will not be: it is decided anew."""
     status = replace(
-        incident.status, phase=Phase.HELD, because="OrderVoided", message=message, order=None, receipt=None
+        incident.status, phase=Phase.HELD, because=ORDER_VOIDED, message=message, order=None, receipt=None
     )
-    return _noted(replace(incident, status=status), now, "OrderVoided", message)
+    return _noted(replace(incident, status=status), now, ORDER_VOIDED, message)
 
 
 def outcome_unknown(incident: Incident, message: str, now: datetime) -> Incident:

@@ -15,7 +15,7 @@ from typing import Any
 from controller.decision.outcome import HoldReason
 from controller.detection.assessment import Verdict
 from controller.inventory.workload import Platform
-from controller.reporting.incident import ACKNOWLEDGED, Incident, Notified, Phase, TimelineEntry
+from controller.reporting.incident import ACKNOWLEDGED, ORDER_VOIDED, Incident, Notified, Phase, TimelineEntry
 from controller.reporting.reasons import HOLDS, Tone, hold_tone
 
 MOST_CHANGES = 10
@@ -171,7 +171,7 @@ def urgency_of(incident: Incident, changes: Iterable[TimelineEntry]) -> Urgency:
     if needs_a_person(incident):
         return Urgency.CRITICAL
     news = {entry.what for entry in changes}
-    if incident.open and news & {Verdict.LEAKING.value, "CaptureFailed", "OrderVoided"}:
+    if incident.open and news & {Verdict.LEAKING.value, "CaptureFailed", ORDER_VOIDED}:
         return Urgency.WARNING
     return Urgency.INFO
 

@@ -322,6 +322,10 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Wait.",
     ),
     HoldReason.COOLING_DOWN: ("It was remediated less than `remediation.cooldown` ago.", "Wait."),
+    HoldReason.RETRY_LATER: (
+        "The last order was refused or not carried out; the next waits 1 minute, then 2, 4, at most 60.",
+        "The message says why; where it is admission or a missing right, mend that and it goes on by itself.",
+    ),
     HoldReason.BUDGET_SPENT: (
         "It was remediated as often as `remediation.budget` allows.",
         "Fix the leak: restarts no longer carry this. Acknowledging the incident begins a new budget.",

@@ -56,7 +56,7 @@ def situation_of(
 
 def with_evidence(situation: Situation, incident: Incident) -> Situation:
     """
-    The situation with what this episode has kept, and with a person's approval.
+    The situation with what this episode has kept and ordered in vain, and with a person's approval.
 
     Where evidence is required and none is kept, a failed capture is forgotten after a while, so that it is
     tried again instead of holding for ever.
@@ -72,4 +72,5 @@ def with_evidence(situation: Situation, incident: Incident) -> Situation:
         kept_heap=incident.kept_heap,
         incident=incident.name,
         approval=incident.approval,
+        voided=incident.voided,
     )

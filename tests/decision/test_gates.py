@@ -9,7 +9,16 @@ from controller.decision.decide import decide
 from controller.decision.gates import GATES
 from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, HoldReason
-from controller.decision.situation import Alerts, Captured, Fleet, Limits, Outbreak, Powers, Situation
+from controller.decision.situation import (
+    Alerts,
+    Captured,
+    Fleet,
+    Limits,
+    Outbreak,
+    Powers,
+    Situation,
+    VoidedOrder,
+)
 from controller.detection.assessment import GrowthClass
 from controller.inventory.workload import Autoscaler, DisruptionBudget, Replica, RolloutState, Workload
 from controller.policy.memory_policy import (
@@ -44,6 +53,11 @@ def ruled(**changes: object) -> Situation:
 
 def remediated(*hours_ago: float) -> RemediationHistory:
     return RemediationHistory(remediated_at=tuple(NOW - timedelta(hours=ago) for ago in hours_ago))
+
+
+def refused(minutes_ago: float, times: int = 1) -> Situation:
+    at = NOW - timedelta(minutes=minutes_ago)
+    return a_captured_situation(voided=VoidedOrder(at=at, because="denied", times=times))
 
 
 def hours(*spans: float) -> tuple[timedelta, ...]:
@@ -225,6 +239,9 @@ REFUSALS = [
     pytest.param(
         a_captured_situation(history=remediated(5.9)), HoldReason.COOLING_DOWN, id="within the cooldown"
     ),
+    pytest.param(refused(0.9), HoldReason.RETRY_LATER, id="just refused"),
+    pytest.param(refused(1.9, times=2), HoldReason.RETRY_LATER, id="refused twice"),
+    pytest.param(refused(59.9, times=5000), HoldReason.RETRY_LATER, id="refused again and again"),
     pytest.param(
         a_captured_situation(history=remediated(23, 15, 7)), HoldReason.BUDGET_SPENT, id="three in a day"
     ),
@@ -361,6 +378,9 @@ def test_without_any_refusal_it_is_remediated() -> None:
     "situation",
     [
         pytest.param(a_captured_situation(history=remediated(6)), id="exactly at the end of the cooldown"),
+        pytest.param(refused(1), id="the pause after a refusal is over"),
+        pytest.param(refused(2, times=2), id="the pause after two refusals is over"),
+        pytest.param(refused(60, times=5000), id="the longest pause is over"),
         pytest.param(
             a_captured_situation(history=remediated(30, 15, 7)), id="the oldest has left the budget"
         ),

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from controller.decision.situation import Powers
@@ -11,6 +12,7 @@ from controller.policy.memory_policy import (
     EvidenceRules,
     MemoryPolicy,
     Mode,
+    PprofRule,
     RemediationRules,
 )
 from controller.ports import MemoryRequest, MetricsUnavailable
@@ -320,3 +322,35 @@ async def test_deleted_policy_does_not_stop_a_verification() -> None:
         await sweeper.sweep(PolicyBook(), world.clock.pass_time(MINUTE))
 
     assert not world.records.only.open
+
+
+async def test_refused_order_is_tried_again_ever_later() -> None:
+    world = a_leaking_world()
+    world.remediator.refusal = "admission webhook `keep` denied the request"
+
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=60)
+
+    incident = world.records.only
+    orders = [entry.at for entry in incident.status.timeline if entry.what == "RestartOrdered"]
+    assert [after - before for before, after in pairwise(orders)] == [
+        minutes * MINUTE for minutes in (1, 2, 4, 8, 16)
+    ]
+    assert incident.status.because == "RetryLater"
+    assert "denied the request" in incident.status.message
+    assert world.announcer.reasons.count("LeakRestartRefused") == 6
+
+    world.remediator.refusal = ""
+    await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=20)
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_capture_that_fails_again_as_before_is_told_once() -> None:
+    world = a_leaking_world()
+    world.profiler.failure = "connection refused"
+    required = EvidenceRules(pprof=(PprofRule(container="app", port=6060),), required=True)
+
+    await sweep_for(world, a_sweeper(world), a_quick_policy(evidence=required), sweeps=30)
+
+    told = [entry.what for entry in world.records.only.status.timeline]
+    assert told == ["Leaking", "CaptureFailed", "EvidenceMissing"]
+    assert len(world.profiler.plans) > 4

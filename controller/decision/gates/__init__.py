@@ -58,6 +58,7 @@ GATES: Sequence[Gate] = (
     timing.hold_while_too_young,
     timing.hold_after_recent_deploy,
     timing.hold_while_cooling_down,
+    timing.hold_after_voided_order,
     limits.hold_when_budget_is_spent,
     timing.hold_while_alerts_fire,
     timing.hold_during_blackout,

@@ -1,9 +1,15 @@
-"""When a restart may begin: age, cooldown, blackouts and maintenance windows."""
+"""When a restart may begin: age, cooldown, pause after a refusal, blackouts and maintenance windows."""
+
+from datetime import timedelta
 
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Situation
 from controller.decision.windows import next_opening, open_until
 from controller.decision.wording import clock_text, span_text
+
+SHORTEST_PAUSE = timedelta(minutes=1)
+"""After the first order that was not carried out, as that may be chance; each further one doubles it."""
+LONGEST_PAUSE = timedelta(hours=1)
 
 
 def hold_while_too_young(situation: Situation) -> Hold | None:
@@ -48,6 +54,22 @@ def hold_while_cooling_down(situation: Situation) -> Hold | None:
     return Hold(
         reason=HoldReason.COOLING_DOWN,
         message=f"remediated less than {span_text(cooldown)} ago",
+        retry_at=ends_at,
+    )
+
+
+def hold_after_voided_order(situation: Situation) -> Hold | None:
+    """Hold for a while after an order that was refused or not carried out, longer each time."""
+    voided = situation.voided
+    if voided is None:
+        return None
+    doublings = min(voided.times - 1, 8)
+    ends_at = voided.at + min(SHORTEST_PAUSE * 2**doublings, LONGEST_PAUSE)
+    if situation.now >= ends_at:
+        return None
+    return Hold(
+        reason=HoldReason.RETRY_LATER,
+        message=f"the last order was not carried out: {voided.because}",
         retry_at=ends_at,
     )
 
