@@ -5,17 +5,20 @@ Every side effect is written into the incident before it is caused, and every st
 a crash at any line the next sweep finds the incident where it stands and goes on from there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.decision.decide import decide, may_capture, may_keep_evidence
 from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Reason
 from controller.decision.situation import Captured, Situation
+from controller.decision.wording import span_text
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
 from controller.evidence.replica_context import plan_context
 from controller.inventory.request import RequestKind
+from controller.inventory.workload import Workload
 from controller.policy.memory_policy import ApprovalRule
 from controller.ports import World
 from controller.remediation.order import order_remediation
@@ -211,11 +214,23 @@ class Attendant:
             return None
         last = self._last_growing.setdefault(situation.workload.uid, situation.now)
         quiet = situation.now - last
-        enough = situation.policy.detection.lookback * GROWTH_ENDED_FRACTION
-        if situation.judgement.verdict is not Verdict.HEALTHY or quiet < enough:
+        if quiet < _quiet_enough(situation):
             return incident
-        closed = steps.growth_ended(incident, _why_calm(situation, incident), situation.now)
-        await self._announce(notices.growth_ended_told(closed, situation.now))
+        return await self._close(incident, _why_calm(situation, incident), situation.now)
+
+    async def close_where_nothing_runs(
+        self, workload: Workload, incidents: Sequence[Incident], now: datetime
+    ) -> Incident | None:
+        """Ends the open incident of a workload that was scaled to nothing; None where there is none."""
+        stays = any(not one.terminating for one in workload.replicas)
+        incident = next((one for one in incidents if one.open and not one.ordered), None)
+        if incident is None or workload.desired_replicas or stays:
+            return None
+        return await self._close(incident, "no replica runs: it was scaled to 0", now)
+
+    async def _close(self, incident: Incident, why: str, now: datetime) -> Incident:
+        closed = steps.growth_ended(incident, why, now)
+        await self._announce(notices.growth_ended_told(closed, now))
         return await self._update(closed, incident)
 
     async def _warn(self, situation: Situation, decision: Decision) -> None:
@@ -262,8 +277,17 @@ def _approver(situation: Situation) -> str:
     return situation.approval.by if asked and situation.approval else ""
 
 
+def _quiet_enough(situation: Situation) -> timedelta:
+    """For how long nothing must have grown: where there is too little to judge by, a whole lookback."""
+    lookback = situation.policy.detection.lookback
+    return lookback * GROWTH_ENDED_FRACTION if situation.judgement.verdict is Verdict.HEALTHY else lookback
+
+
 def _why_calm(situation: Situation, incident: Incident) -> str:
-    """Why nothing grows any more: it stopped, or the run that grew is over."""
+    """Why nothing grows any more: it stopped, or the run that grew is over, or none is found any more."""
+    if situation.judgement.verdict is not Verdict.HEALTHY:
+        quiet = span_text(situation.policy.detection.lookback)
+        return f"no growth was found for {quiet}; now: {situation.judgement.worst.message}"
     started_at = situation.judgement.worst.started_at
     if started_at is not None and started_at > incident.spec.opened_at:
         return "the run that grew has ended: its container was restarted or replaced; nothing grows now"

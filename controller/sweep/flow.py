@@ -167,7 +167,8 @@ class Sweeper:
             )
             return Attended(decision=None, incident=finished)
         if judgement is None:
-            return Attended(decision=None, incident=None)
+            closed = await self._attendant.close_where_nothing_runs(item.workload, incidents, now)
+            return Attended(decision=None, incident=closed)
         beside = fleet.beside(item.workload, item.policy)
         situation = situation_of(item, judgement, incidents, beside, limits, now, looks)
         await self._baselines.keep(situation)

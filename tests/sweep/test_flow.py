@@ -354,3 +354,52 @@ async def test_capture_that_fails_again_as_before_is_told_once() -> None:
     told = [entry.what for entry in world.records.only.status.timeline]
     assert told == ["Leaking", "CaptureFailed", "EvidenceMissing"]
     assert len(world.profiler.plans) > 4
+
+
+async def test_incident_of_a_workload_that_was_scaled_to_nothing_is_closed() -> None:
+    world, policy = a_leaking_world(), a_quick_policy(mode=Mode.OBSERVE)
+    sweeper = a_sweeper(world)
+    await sweep_for(world, sweeper, policy, sweeps=2)
+    assert world.records.only.open
+    (workload,) = world.inventory.standing.values()
+    world.inventory.standing[workload.ref] = replace(
+        workload, desired_replicas=0, ready_replicas=0, replicas=()
+    )
+
+    await sweep_for(world, sweeper, policy, sweeps=1)
+
+    incident = world.records.only
+    assert (incident.status.phase, incident.status.because) == (Phase.RESOLVED, "GrowthEnded")
+    assert "scaled to 0" in incident.status.message
+    assert world.announcer.reasons.count("MemoryGrowthEnded") == 1
+
+
+async def test_incident_stays_open_while_only_the_metrics_are_missing() -> None:
+    world, policy = a_leaking_world(), a_quick_policy(mode=Mode.OBSERVE)
+    sweeper = a_sweeper(world)
+    await sweep_for(world, sweeper, policy, sweeps=2)
+    world.memory.failure = MetricsUnavailable("no answer")
+
+    await sweep_for(world, sweeper, policy, sweeps=3, every=timedelta(hours=20))
+
+    assert world.records.only.open
+
+
+async def test_incident_of_runs_that_are_always_too_young_is_closed_after_a_lookback() -> None:
+    world, policy = a_leaking_world(), a_quick_policy(mode=Mode.OBSERVE)
+    sweeper = a_sweeper(world)
+    await sweep_for(world, sweeper, policy, sweeps=2)
+    lookback = policy.detection.lookback
+
+    async def run_anew(span: timedelta) -> None:
+        world.clock.pass_time(span)
+        for key in world.memory.levels:
+            world.memory.levels[key] = (world.clock.now - MINUTE, [60 * MIB, 61 * MIB])
+        await sweeper.sweep(a_book(policy), world.clock.now)
+
+    await run_anew(lookback - timedelta(minutes=5))
+    assert world.records.only.open
+    await run_anew(timedelta(minutes=5))
+
+    assert world.records.only.status.because == "GrowthEnded"
+    assert "no growth was found for" in world.records.only.status.message
