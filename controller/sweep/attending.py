@@ -5,14 +5,14 @@ Every side effect is written into the incident before it is caused, and every st
 a crash at any line the next sweep finds the incident where it stands and goes on from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.decision.decide import decide, may_capture, may_keep_evidence
 from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Reason
-from controller.decision.situation import Captured, Situation
+from controller.decision.situation import Captured, Powers, Situation
 from controller.decision.wording import span_text
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
@@ -44,9 +44,11 @@ class Attended:
 class Attendant:
     """Carries one workload to its remediation. Holds only what may be forgotten."""
 
-    def __init__(self, world: World, finisher: Finisher) -> None:
+    def __init__(self, world: World, finisher: Finisher, powers: Callable[[], Powers]) -> None:
+        """`powers` is asked again just before an act: a kill switch does not wait for the next sweep."""
         self._world = world
         self._finisher = finisher
+        self._powers = powers
         self._last_growing: dict[str, datetime] = {}
         self._warned: dict[str, Reason] = {}
 
@@ -94,7 +96,7 @@ class Attendant:
             decision = decide(situation)
         incident = await self._keep_context(situation, incident, decision)
         if decision.action is Action.REMEDIATE:
-            # Captures took their time: the workload is looked at once more, and decided anew.
+            # Captures took their time: workload and kill switch are looked at once more, and decided anew.
             situation = await self._as_it_is_now(situation)
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
@@ -108,7 +110,8 @@ class Attendant:
     async def _as_it_is_now(self, situation: Situation) -> Situation:
         fresh = await self._world.inventory.workload(situation.workload.ref)
         same = fresh is not None and fresh.uid == situation.workload.uid
-        return replace(situation, workload=fresh) if fresh is not None and same else situation
+        workload = fresh if fresh is not None and same else situation.workload
+        return replace(situation, workload=workload, powers=self._powers())
 
     async def _judged(self, situation: Situation, incident: Incident | None) -> Incident:
         """The incident with the newest judgement; opened, or opened again, where that is needed."""

@@ -39,13 +39,13 @@ class Sweeper:
     """Runs sweeps. What it remembers between them may be lost at any time."""
 
     def __init__(self, world: World, limits: Callable[[], SweepLimits], retention: Retention) -> None:
-        """`limits` is asked anew by every sweep: the kill switch must not need a restart."""
+        """`limits` is asked by every sweep and before each act: the kill switch must not need a restart."""
         self._world = world
         self._limits = limits
         self._retention = retention
         self._looks = Looks()
         self._finisher = Finisher(world)
-        self._attendant = Attendant(world, self._finisher)
+        self._attendant = Attendant(world, self._finisher, lambda: limits().powers)
         self._baselines = Baselines(world.profiler)
         self._telling = PolicyTelling(world)
         self._reports = Reports(world)

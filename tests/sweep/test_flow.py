@@ -302,6 +302,26 @@ async def test_kill_switch_between_order_and_act_voids_the_order() -> None:
     assert world.records.only.status.because == "ControllerSuspended"
 
 
+async def test_kill_switch_thrown_while_profiles_are_taken_is_obeyed_in_the_same_sweep() -> None:
+    world = a_leaking_world()
+    powers = Powers()
+    capture = world.profiler.capture
+
+    async def thrown_meanwhile(plan: Any) -> Any:
+        nonlocal powers
+        powers = Powers(suspended_because="maintenance")
+        return await capture(plan)
+
+    world.profiler.capture = thrown_meanwhile  # type: ignore[method-assign]
+    sweeper = Sweeper(world.ports, lambda: SweepLimits(powers=powers), Retention())
+
+    await sweep_for(world, sweeper, a_quick_policy(), sweeps=1)
+
+    assert world.profiler.plans
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "ControllerSuspended"
+
+
 async def test_deleted_policy_closes_what_had_not_acted() -> None:
     world = a_leaking_world()
     sweeper = a_sweeper(world)
