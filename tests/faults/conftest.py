@@ -59,6 +59,8 @@ class Stage:
     memory: FakeMemory
     sweeper: Sweeper
     policy: MemoryPolicy
+    ahead: timedelta = timedelta()
+    """How far the controller's clock has been put forward, to pass a pause it makes."""
     failures: list[str] = field(default_factory=list)
 
     async def sweep(self, times: int = 1) -> None:
@@ -66,7 +68,7 @@ class Stage:
         for _ in range(times):
             self._learn_new_pods()
             try:
-                await self.sweeper.sweep(a_book(self.policy), RealClock().now)
+                await self.sweeper.sweep(a_book(self.policy), RealClock().now + self.ahead)
             except PlatformUnavailable as unavailable:
                 self.failures.append(str(unavailable))
 

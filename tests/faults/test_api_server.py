@@ -5,6 +5,8 @@ While it fails nothing wrong is done; when it is well again the same process goe
 happened once.
 """
 
+from datetime import timedelta
+
 import pytest
 
 from tests.faults.conftest import Stage
@@ -97,6 +99,8 @@ async def fails_and_recovers(stage: Stage, fault: Fault, hits: object) -> None:
     assert restarts <= (1 if fault.lets_through or hits not in (everything, reads, the_act) else 0)
     assert len(stage.server.asked) < 200, "retries are bounded"
 
+    # A refused order is tried again after a minute at the earliest.
+    stage.ahead = timedelta(seconds=70)
     await stage.sweep_until_rolled_out()
 
     assert stage.restarts == 1
