@@ -7,7 +7,8 @@ containers, and nothing to clean up on anybody's objects when the controller is 
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from controller.decision.situation import Powers
@@ -96,15 +97,19 @@ class Sweeper:
         for incident in await self._world.records.incidents():
             if not incident.replaces_one_at_a_time:
                 continue
-            try:
+            with self._alone(incident):
                 after = await self._follow(incident, book, powers, now)
-            except Exception:
-                # Whatever it was: the others go on, and the next sweep tries this one again.
-                logger.exception("incident failed", extra={"incident": incident.name})
-                self._world.telemetry.failed("incident")
-                continue
-            followed = followed or after.replaces_one_at_a_time
+                followed = followed or after.replaces_one_at_a_time
         return followed
+
+    @contextmanager
+    def _alone(self, incident: Incident) -> Iterator[None]:
+        """Whatever fails inside is this incident's: the others go on, and the next sweep tries it again."""
+        try:
+            yield
+        except Exception:
+            logger.exception("incident failed", extra={"incident": incident.name})
+            self._world.telemetry.failed("incident")
 
     async def _follow(self, incident: Incident, book: PolicyBook, powers: Powers, now: datetime) -> Incident:
         workload = await self._world.inventory.workload(incident.spec.workload)
@@ -195,12 +200,8 @@ class Sweeper:
             uid = incident.spec.workload_uid
             if not incident.open or uid in governed:
                 continue
-            try:
+            with self._alone(incident):
                 await self._finish_alone(incident, living.get(uid), limits.powers, now)
-            except Exception:
-                # Whatever it was: the others go on, and the next sweep tries this one again.
-                logger.exception("incident failed", extra={"incident": incident.name})
-                self._world.telemetry.failed("incident")
 
     async def _finish_alone(
         self, incident: Incident, workload: Workload | None, powers: Powers, now: datetime

@@ -61,16 +61,14 @@ class BucketState:
     def read_afresh(self, key: str) -> Kept | None:
         """As `read`, but never from memory."""
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            if answer["ContentLength"] > LARGEST_DOCUMENT_BYTES:
-                raise UnreadableDocument(f"{self._place(key)} is too large to be one of ours")
-            content = answer["Body"].read(LARGEST_DOCUMENT_BYTES)
-        except ClientError as error:
-            if code(error) in ("NoSuchKey", "404"):
-                return None
+            got = get_object(self._client, self._bucket, self._prefix + key, LARGEST_DOCUMENT_BYTES)
+        except (ClientError, BotoCoreError) as error:
             raise self._unavailable(error) from error
-        except BotoCoreError as error:
-            raise self._unavailable(error) from error
+        if got is None:
+            return None
+        answer, content = got
+        if answer["ContentLength"] > LARGEST_DOCUMENT_BYTES:
+            raise UnreadableDocument(f"{self._place(key)} is too large to be one of ours")
         kept = Kept(parsed(content, self._place(key)), answer["ETag"])
         self._read[key] = kept
         return kept
@@ -126,9 +124,23 @@ class BucketState:
         return f"s3://{self._bucket}/{self._prefix}{key}"
 
     def _unavailable(self, error: Exception) -> PlatformUnavailable:
-        return PlatformUnavailable(
-            f"s3://{self._bucket}/{self._prefix}: {' '.join(str(error).split())[:300]}"
-        )
+        return unavailable(f"s3://{self._bucket}/{self._prefix}", error)
+
+
+def get_object(client: Any, bucket: str, key: str, largest_bytes: int) -> tuple[dict[str, Any], bytes] | None:
+    """S3's answer and at most so much of the content; None without it. Raises ClientError, BotoCoreError."""
+    try:
+        answer = client.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if code(error) in ("NoSuchKey", "404"):
+            return None
+        raise
+    return answer, answer["Body"].read(largest_bytes)
+
+
+def unavailable(place: str, error: Exception) -> PlatformUnavailable:
+    """What S3 said, on one line."""
+    return PlatformUnavailable(f"{place}: {' '.join(str(error).split())[:300]}")
 
 
 def code(error: ClientError) -> str:

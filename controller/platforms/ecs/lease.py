@@ -20,7 +20,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from controller.platforms.claiming import claim_for_ever
-from controller.platforms.ecs.bucket import code
+from controller.platforms.ecs.bucket import code, get_object, unavailable
 from controller.platforms.ecs.state import UnreadableDocument, parsed, rendered
 from controller.ports import PlatformUnavailable
 
@@ -133,14 +133,12 @@ class BucketLease:
     def _look(self) -> _Standing | None:
         """Raises PlatformUnavailable."""
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
-            content = answer["Body"].read(LARGEST_LEASE_BYTES)
-        except ClientError as error:
-            if code(error) in ("NoSuchKey", "404"):
-                return None
+            got = get_object(self._client, self._bucket, self._key, LARGEST_LEASE_BYTES)
+        except (ClientError, BotoCoreError) as error:
             raise self._unavailable(error) from error
-        except BotoCoreError as error:
-            raise self._unavailable(error) from error
+        if got is None:
+            return None
+        answer, content = got
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         if not date:
             raise PlatformUnavailable(f"{self}: the answer has no Date, so the lease's age is not known")
@@ -183,7 +181,7 @@ class BucketLease:
         return True
 
     def _unavailable(self, error: Exception) -> PlatformUnavailable:
-        return PlatformUnavailable(f"{self}: {' '.join(str(error).split())[:300]}")
+        return unavailable(str(self), error)
 
 
 _LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey", "404"})
