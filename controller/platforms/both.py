@@ -10,7 +10,7 @@ from controller.inventory.coverage import Conflict, Governed, governing
 from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.policy.memory_policy import MemoryPolicy
-from controller.ports import Announcer, Inventory, PlatformUnavailable, Remediator
+from controller.ports import Announcer, Inventory, PlatformUnavailable, Remediator, WorldError
 from controller.remediation.order import Leftover, Order, Receipt
 from controller.reporting.notices import MESSAGE_LENGTH, Notice, Subject
 
@@ -65,8 +65,23 @@ class RemediatorOfBoth:
         return await self._of(order).carry_out(order)
 
     async def tidy(self, unfinished: Collection[str], /) -> tuple[Leftover, ...]:
-        """Ends what other orders left behind. Raises PlatformUnavailable, RemediationRefused."""
-        return await self._kubernetes.tidy(unfinished) + await self._ecs.tidy(unfinished)
+        """
+        Ends what other orders left behind: what one platform ended is told, whatever becomes of the other.
+
+        Raises PlatformUnavailable, RemediationRefused, each only where nothing was ended.
+        """
+        ended: list[Leftover] = []
+        failures: list[WorldError] = []
+        for remediator in (self._kubernetes, self._ecs):
+            try:
+                ended += await remediator.tidy(unfinished)
+            except WorldError as error:
+                failures.append(error)
+        if failures and not ended:
+            raise failures[0]
+        for failure in failures:
+            logger.warning("not all leftovers ended", extra={"why": str(failure)})
+        return tuple(ended)
 
     def _of(self, order: Order) -> Remediator:
         return self._ecs if order.workload.platform is Platform.ECS else self._kubernetes

@@ -185,6 +185,8 @@ class Incident:
     status: IncidentStatus
     approval: Approval | None = None
     """What a person wrote on it; never written by the controller."""
+    acknowledged_because: str | None = None
+    """Who says on the incident itself that they have looked, and why; None where nobody does."""
     resource_version: str = ""
     uid: str = ""
 

@@ -19,6 +19,14 @@ APPROVED_BY = "bilgepump.dev/approved-by"
 APPROVED_UNTIL = "bilgepump.dev/approved-until"
 """A person's approval, as annotations; the chart's admission policy refuses another's name."""
 
+ACKNOWLEDGED = "bilgepump.dev/acknowledged"
+ACKNOWLEDGED_BECAUSE = "bilgepump.dev/acknowledged-because"
+"""
+The incident that a person has looked at, and why: on its workload, or on itself where that is gone.
+
+The controller never writes them.
+"""
+
 
 class UnreadableIncident(ValueError):
     """A stored document is not an incident of ours; the message says which field."""
@@ -57,12 +65,14 @@ def from_document(document: Mapping[str, Any]) -> Incident:
     try:
         content = _Document.model_validate(document)
         metadata = document["metadata"]
+        annotations = metadata.get("annotations") or {}
         return Incident(
             name=metadata["name"],
             namespace=metadata["namespace"],
             spec=content.spec,
             status=content.status,
-            approval=_approval(metadata.get("annotations") or {}),
+            approval=_approval(annotations),
+            acknowledged_because=_acknowledged_because(annotations, metadata["name"]),
             resource_version=metadata.get("resourceVersion", ""),
             uid=metadata.get("uid", ""),
         )
@@ -80,6 +90,13 @@ def _approval(annotations: Mapping[str, str]) -> Approval | None:
         situation=str(digest)[:64],
         until=_moment(str(annotations.get(APPROVED_UNTIL, ""))),
     )
+
+
+def _acknowledged_because(annotations: Mapping[str, str], name: str) -> str | None:
+    """Why somebody acknowledged the incident called `name` on itself; None where nobody did."""
+    if annotations.get(ACKNOWLEDGED) != name:
+        return None
+    return str(annotations.get(ACKNOWLEDGED_BECAUSE) or "")[:512]
 
 
 def _moment(text: str) -> datetime | None:

@@ -14,9 +14,12 @@ def after_failure(incident: Incident, outcome: RecoveryOutcome) -> str:
     """
     if outcome is RecoveryOutcome.RECOVERED or not outcome.final:
         return ""
-    if outcome is RecoveryOutcome.WORKLOAD_GONE:
-        return "nothing is left to undo or to acknowledge; if nobody meant to delete it, create it again"
     on_kubernetes = incident.spec.workload.platform is Platform.KUBERNETES
+    if outcome is RecoveryOutcome.WORKLOAD_GONE:
+        return (
+            "nothing is left to undo; if nobody meant to delete it, create it again; it waits for: "
+            f"{_acknowledge_when_gone(incident, on_kubernetes)}"
+        )
     look = _look_on_kubernetes(incident, outcome) if on_kubernetes else _look_on_ecs(incident, outcome)
     acknowledge = _acknowledge_on_kubernetes(incident) if on_kubernetes else _acknowledge_on_ecs(incident)
     told = [look, _undo(incident, outcome), f"it is restarted again only after: {acknowledge}"]
@@ -88,6 +91,13 @@ def _restarts_all(incident: Incident) -> bool:
 
 def _acknowledge_on_kubernetes(incident: Incident) -> str:
     return f"bilgepump acknowledge {incident.name} -n {incident.namespace} --why '...'"
+
+
+def _acknowledge_when_gone(incident: Incident, on_kubernetes: bool) -> str:
+    """On the incident itself; `bilgepump ecs` alone keeps it in a file, which has no command."""
+    if on_kubernetes:
+        return _acknowledge_on_kubernetes(incident)
+    return f"the annotation bilgepump.dev/acknowledged={incident.name} on the incident (docs/ecs.md)"
 
 
 def _acknowledge_on_ecs(incident: Incident) -> str:

@@ -1,4 +1,9 @@
-"""Acknowledgements: what a person wrote on the workload is noted in the incident that it is about, once."""
+"""
+Acknowledgements: what a person wrote is noted in the incident that it is about, once.
+
+It stands on the workload, which is held for it: whoever may patch that could restart it anyway. Where the
+workload is gone there is nothing to hold, and it stands on the incident.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -18,11 +23,13 @@ async def note_acknowledged(
 ) -> tuple[Incident, ...]:
     """The incidents, those that somebody has acknowledged since the last sweep with a note of it."""
     reasons = {(one.uid, one.acknowledged): one.acknowledged_because for one in workloads if one.acknowledged}
+    living = {one.uid for one in workloads}
     noted = []
     for incident in incidents:
-        key = (incident.spec.workload_uid, incident.name)
-        news = key in reasons and not incident.acknowledged
-        noted.append(await _noted(world, incident, reasons[key], now) if news else incident)
+        uid = incident.spec.workload_uid
+        because = reasons.get((uid, incident.name)) if uid in living else incident.acknowledged_because
+        news = because is not None and not incident.acknowledged
+        noted.append(await _noted(world, incident, because or "", now) if news else incident)
     return tuple(noted)
 
 

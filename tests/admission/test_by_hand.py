@@ -14,6 +14,7 @@ import yaml
 from controller.decision.outcome import Hold, HoldReason
 from controller.inventory.request import RequestKind, parse_request
 from controller.reporting.incident import Incident, IncidentStatus, Phase
+from controller.reporting.incident_document import from_document
 from tests.admission.full_incident import a_full_incident
 from tests.admission.test_definitions import store
 from tests.cluster.client import CommandError
@@ -80,9 +81,8 @@ def nobody(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Person:
 def incident(shop: Cluster) -> Incident:
     full = a_full_incident()
     workload = type(full.spec.workload)(full.spec.workload.platform, "by-hand", "Deployment", "api")
-    spec = type(full.spec)(
-        policy=full.spec.policy, workload=workload, workload_uid="w-1", opened_at=full.spec.opened_at
-    )
+    uid = shop.get("/apis/apps/v1/namespaces/by-hand/deployments/api")["metadata"]["uid"]
+    spec = replace(full.spec, workload=workload, workload_uid=uid)
     made = Incident(name="api-by-hand", namespace="by-hand", spec=spec, status=full.status)
     store(shop, made)
     return made
@@ -130,6 +130,30 @@ def test_acknowledgement_is_written_where_the_gate_looks(
     written = annotations(shop)
     assert written["bilgepump.dev/acknowledged"] == incident.name
     assert written["bilgepump.dev/acknowledged-because"].endswith("deployer: limit raised")
+
+
+@pytest.mark.parametrize("workload", ["api", "deleted"], ids=["made anew", "deleted"])
+def test_acknowledgement_is_written_on_the_incident_where_its_workload_is_gone(
+    shop: Cluster, deployer: Person, incident: Incident, workload: str
+) -> None:
+    ref = replace(incident.spec.workload, name=workload)
+    spec = replace(incident.spec, workload=ref, workload_uid="gone")
+    name = f"gone-{workload}"
+    store(shop, replace(incident, name=name, spec=spec))
+    told = ("acknowledge", name, "--why", "no more needed")
+    refused = deployer.says(*told)
+    assert refused.returncode == 1
+    assert "memoryincidents" in refused.stderr
+    both = Person(shop, f"both-{workload}", deployer.kubeconfig.parent, "bilgepump-approver", "patches")
+
+    answer = both.says(*told)
+
+    assert answer.returncode == 0, answer.stderr
+    assert "is gone, nothing is held for it" in answer.stdout
+    path = f"/apis/bilgepump.dev/v1alpha1/namespaces/by-hand/memoryincidents/{name}"
+    read = from_document(shop.get(path))
+    assert read.acknowledged_because == f"system:serviceaccount:by-hand:both-{workload}: no more needed"
+    assert name not in annotations(shop).values()
 
 
 def test_approval_is_in_the_approvers_own_name_and_refused_to_others(

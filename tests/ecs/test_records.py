@@ -1,6 +1,7 @@
 """Incidents in a directory: whole files, one winner per name, nothing written when nothing changed."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import textwrap
@@ -41,6 +42,20 @@ async def test_second_writer_of_a_name_gets_the_first_one(tmp_path: Path) -> Non
     changed = replace(an_incident(), status=replace(an_incident().status, message="another"))
 
     assert await records.create(changed) == first
+
+
+async def test_what_a_person_wrote_on_the_incident_stays(tmp_path: Path) -> None:
+    records = StateRecords(DirectoryState(tmp_path))
+    made = await records.create(an_incident())
+    file = tmp_path / "incidents" / "shop" / f"{made.name}.json"
+    document = json.loads(file.read_text())
+    document["metadata"]["annotations"] = {"bilgepump.dev/acknowledged": made.name}
+    file.write_text(json.dumps(document))
+    (read,) = await records.incidents()
+
+    updated = await records.update(steps.growth_ended(read, "over", NOW))
+
+    assert (read.acknowledged_because, updated.acknowledged_because) == ("", "")
 
 
 async def test_writer_with_an_old_version_is_refused(tmp_path: Path) -> None:

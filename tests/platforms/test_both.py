@@ -1,15 +1,17 @@
 """Kubernetes and ECS in one sweep: who is asked, and where people are told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from controller.decision.mechanism import Choice, Mechanism
 from controller.inventory.workload import Workload
 from controller.platforms.both import EventsOnPolicies, InventoryOfBoth, RemediatorOfBoth
 from controller.policy.memory_policy import EcsTarget, MemoryPolicy, Target
 from controller.ports import PlatformUnavailable
-from controller.remediation.order import order_remediation
+from controller.remediation.order import Leftover, order_remediation
 from controller.reporting import notices
 from controller.reporting.incident import Phase
 from tests.ecs.conftest import REF, TARGET
@@ -90,6 +92,41 @@ async def test_order_goes_to_the_platform_of_its_workload() -> None:
 
     assert len(ecs.remediator.carried_out) == 1
     assert kubernetes.remediator.carried_out == []
+
+
+class TidyingFake:
+    """A remediator that ends these, or fails."""
+
+    def __init__(self, *ended: Leftover, failure: str = "") -> None:
+        self._ended, self._failure = ended, failure
+
+    async def tidy(self, unfinished: Collection[str], /) -> tuple[Leftover, ...]:
+        if self._failure:
+            raise PlatformUnavailable(self._failure)
+        return self._ended
+
+
+LEFT = Leftover(incident="i", namespace="shop", replica="api-1", replica_uid="u", returned=False)
+
+
+@pytest.mark.parametrize(
+    "platforms",
+    [
+        (TidyingFake(LEFT), TidyingFake(failure="AWS: throttled")),
+        (TidyingFake(failure="API server: 500"), TidyingFake(LEFT)),
+    ],
+    ids=["ECS fails", "Kubernetes fails"],
+)
+async def test_what_one_platform_ended_is_told_although_the_other_fails(
+    platforms: tuple[TidyingFake, TidyingFake],
+) -> None:
+    assert await RemediatorOfBoth(*platforms).tidy(()) == (LEFT,)  # type: ignore[arg-type]
+
+
+async def test_failure_is_raised_where_nothing_was_ended() -> None:
+    remediator = RemediatorOfBoth(TidyingFake(), TidyingFake(failure="AWS: throttled"))  # type: ignore[arg-type]
+    with pytest.raises(PlatformUnavailable, match="AWS: throttled"):
+        await remediator.tidy(())
 
 
 async def test_aws_that_does_not_answer_closes_no_incident_and_keeps_nothing_in_the_cluster_waiting() -> None:

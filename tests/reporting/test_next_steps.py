@@ -84,11 +84,14 @@ def test_single_replicas_have_no_revision_to_undo(mechanism: Mechanism) -> None:
     assert "kubectl -n shop describe deployment/api" in told
 
 
-def test_workload_that_is_gone_asks_for_no_acknowledgement() -> None:
-    told = after_failure(restarted(), RecoveryOutcome.WORKLOAD_GONE)
+def test_workload_that_is_gone_leaves_nothing_to_undo_and_is_acknowledged_on_the_incident() -> None:
+    incident, ecs = restarted(), restarted(ecs=True)
 
-    assert told
-    assert "bilgepump acknowledge" not in told
+    told = after_failure(incident, RecoveryOutcome.WORKLOAD_GONE)
+    assert "undo with" not in told
+    assert told.endswith(f"bilgepump acknowledge {incident.name} -n shop --why '...'")
+    told = after_failure(ecs, RecoveryOutcome.WORKLOAD_GONE)
+    assert f"bilgepump.dev/acknowledged={ecs.name} on the incident" in told
 
 
 @pytest.mark.parametrize("outcome", [one for one in RecoveryOutcome if one not in FAILURES])

@@ -164,3 +164,30 @@ async def test_acknowledgement_is_noted_once_with_who_and_why() -> None:
     notes = [entry for entry in world.records.only.status.timeline if entry.what == "Acknowledged"]
     assert [entry.message for entry in notes] == ["jane: limit raised"]
     assert world.announcer.reasons.count("IncidentAcknowledged") == 1
+
+
+def acknowledged_on_itself(world: FakeWorld) -> None:
+    document = world.records.stored[world.records.only.name]
+    document["metadata"]["annotations"] = {
+        "bilgepump.dev/acknowledged": world.records.only.name,
+        "bilgepump.dev/acknowledged-because": "jane: nobody needs it any more",
+    }
+
+
+async def test_incident_whose_workload_is_gone_is_acknowledged_on_itself_once() -> None:
+    world = a_leaking_world()
+    await swept(world, sweeps=2)
+    acknowledged_on_itself(world)
+    del world.inventory.standing[REF]
+    await swept(world, sweeps=3)
+    notes = [entry for entry in world.records.only.status.timeline if entry.what == "Acknowledged"]
+    assert [entry.message for entry in notes] == ["jane: nobody needs it any more"]
+    assert world.announcer.reasons.count("IncidentAcknowledged") == 1
+
+
+async def test_while_the_workload_is_there_only_who_may_change_it_acknowledges() -> None:
+    world = a_leaking_world()
+    await swept(world, sweeps=2)
+    acknowledged_on_itself(world)
+    await swept(world, sweeps=2)
+    assert not world.records.only.acknowledged

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -42,9 +42,15 @@ class Caller:
             return "somebody"
         return str((status.get("userInfo") or {}).get("username") or "somebody")
 
-    async def annotate(self, path: str, annotations: dict[str, str | None]) -> None:
-        """Sets annotations of the object at `path`, or removes those that are None."""
-        await self.api.patch(path, {"metadata": {"annotations": annotations}}, fieldManager=FIELD_MANAGER)
+    async def annotate(self, path: str, annotations: Mapping[str, str | None], *, uid: str = "") -> None:
+        """
+        Sets annotations of the object at `path`, or removes those that are None.
+
+        Raises ApiRefusal; with `uid`, 409 where the object is another one.
+        """
+        same = {"uid": uid} if uid else {}
+        patch = {"metadata": {**same, "annotations": dict(annotations)}}
+        await self.api.patch(path, patch, fieldManager=FIELD_MANAGER)
 
 
 def cluster_options(command: Decorated) -> Decorated:

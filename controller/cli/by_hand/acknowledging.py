@@ -1,12 +1,16 @@
 """`bilgepump acknowledge`: a person has looked at an incident that waits for one."""
 
+from collections.abc import Mapping
+
 import click
 
 from controller.cli.by_hand.access import Caller, NotDone, as_caller, cluster_options
 from controller.inventory.workload import Platform
 from controller.platforms.kubernetes import paths
-from controller.platforms.kubernetes.reading import ACKNOWLEDGED, ACKNOWLEDGED_BECAUSE
-from controller.reporting.incident_document import from_document
+from controller.platforms.kubernetes.api import ApiRefusal
+from controller.reporting.incident import Incident
+from controller.reporting.incident_document import ACKNOWLEDGED, ACKNOWLEDGED_BECAUSE, from_document
+from controller.verification.recovery import RecoveryOutcome
 
 
 @click.command()
@@ -20,7 +24,8 @@ def acknowledge(
     Say that somebody has looked at the MemoryIncident called NAME; its workload is no longer held for it.
 
     For incidents that are `Failed` or `Escalated`. You need the right to get the incident and to patch its
-    workload. The annotations `bilgepump.dev/acknowledged` and `acknowledged-because` are all that is written.
+    workload; where that is gone, to patch the incident (role `bilgepump-approver`). The annotations
+    `bilgepump.dev/acknowledged` and `acknowledged-because` are all that is written.
 
     Example: bilgepump acknowledge api-3f2a91c0de -n shop --why "limit raised, see the wiki"
 
@@ -37,14 +42,29 @@ def acknowledge(
             raise NotDone(
                 f"there is no incident {name} in namespace {caller.namespace}: `bilgepump leaks --closed`"
             )
-        workload = from_document(document).spec.workload
-        if workload.platform is not Platform.KUBERNETES:
-            raise NotDone(f"{workload} is not in this cluster: see docs/ecs.md")
-        because = f"{await caller.name()}: {reason}"[:512]
-        await caller.annotate(
-            paths.of_workload(workload), {ACKNOWLEDGED: name, ACKNOWLEDGED_BECAUSE: because}
-        )
-        return str(workload)
+        incident = from_document(document)
+        marks = {ACKNOWLEDGED: name, ACKNOWLEDGED_BECAUSE: f"{await caller.name()}: {reason}"[:512]}
+        if await _on_its_workload(caller, incident, marks):
+            return f"{incident.spec.workload} is no longer held for it"
+        await caller.annotate(path, marks)
+        return f"{incident.spec.workload} is gone, nothing is held for it"
 
-    workload = as_caller(acknowledged, namespace=namespace, context=context, kubeconfig=kubeconfig)
-    click.echo(f"{name} is acknowledged: {workload} is no longer held for it")
+    told = as_caller(acknowledged, namespace=namespace, context=context, kubeconfig=kubeconfig)
+    click.echo(f"{name} is acknowledged: {told}")
+
+
+async def _on_its_workload(caller: Caller, incident: Incident, marks: Mapping[str, str]) -> bool:
+    """Annotates the incident's workload; False where it is gone. Raises NotDone, ApiRefusal."""
+    workload = incident.spec.workload
+    if workload.platform is not Platform.KUBERNETES:
+        if incident.status.because == RecoveryOutcome.WORKLOAD_GONE.value:
+            return False
+        raise NotDone(f"{workload} is not in this cluster: see docs/ecs.md")
+    try:
+        await caller.annotate(paths.of_workload(workload), marks, uid=incident.spec.workload_uid)
+    except ApiRefusal as refusal:
+        # Gone, or another one bears its name by now.
+        if refusal.status in (404, 409):
+            return False
+        raise
+    return True

@@ -69,6 +69,9 @@ class StateRecords:
             raise PlatformUnavailable(f"{key} was changed by somebody else meanwhile")
         if document["status"] == standing.document.get("status"):
             return _incident(standing)
+        written_by_hand = (standing.document.get("metadata") or {}).get("annotations")
+        if written_by_hand:
+            document["metadata"]["annotations"] = written_by_hand
         version = self._store.replace(key, document, standing.version)
         if version is None:
             raise PlatformUnavailable(f"{key} was changed by somebody else meanwhile")

@@ -25,12 +25,11 @@ from controller.platforms.kubernetes.capacity import (
 from controller.platforms.kubernetes.surroundings import NOTHING_AROUND, Surroundings
 from controller.policy.memory_policy import LabelExpression, LabelSelector, Operator
 from controller.policy.units import parse_bytes
+from controller.reporting.incident_document import ACKNOWLEDGED, ACKNOWLEDGED_BECAUSE
 
 Document = Mapping[str, Any]
 
 PAUSED = "bilgepump.dev/paused"
-ACKNOWLEDGED = "bilgepump.dev/acknowledged"
-ACKNOWLEDGED_BECAUSE = "bilgepump.dev/acknowledged-because"
 INCIDENT = "bilgepump.dev/incident"
 RELEASED_FROM = "bilgepump.dev/released-from"
 """On a pod that its ReplicaSet has let go: whence, as `Deployment/name/uid/pod-template-hash`."""
