@@ -12,14 +12,14 @@ from typing import Any
 import click
 import yaml
 
-from controller.cli.by_hand.access import kind_and_name
+from controller.cli.by_hand.access import Where, cluster_options, kind_and_name
 from controller.cli.explanation import Explanation, document, gate_answers, print_explanation
 from controller.cli.metrics_options import settings_from, source_options
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.decision.decide import decide
 from controller.decision.situation import Powers
 from controller.inventory.workload import Platform, Workload, WorkloadRef
-from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi, connect, current_namespace
+from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi
 from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.paths import CLUSTER_POLICIES, CORE, POLICIES, in_namespace
 from controller.platforms.kubernetes.records import KubernetesRecords
@@ -60,7 +60,7 @@ class Question:
 
 @click.command()
 @click.argument("workload", metavar="KIND/NAME")
-@click.option("-n", "--namespace", help="The workload's namespace; the kubeconfig's if it is not given.")
+@cluster_options
 @click.option(
     "--policy",
     "policies",
@@ -81,7 +81,7 @@ class Question:
 @source_options
 def explain(
     workload: str,
-    namespace: str | None,
+    where: Where,
     policies: tuple[Path, ...],
     config: Path | None,
     url: str | None,
@@ -107,14 +107,14 @@ def explain(
         question = Question(
             kind=kind,
             name=name,
-            namespace=namespace or current_namespace(),
+            namespace=where.namespace,
             policy_files=policies,
             sources=_sources(settings, url, options),
             limits=_limits(settings, from_file=config is not None),
             metrics_namespaces=settings.metrics_namespaces,
             allow_short_lookback=allow_short_lookback or settings.allow_short_lookback,
         )
-        explanation = asyncio.run(_explained(connect(), question, now))
+        explanation = asyncio.run(_explained(where.connect(), question, now))
     except (CannotExplain, ConfigurationError, PlatformUnavailable) as error:
         click.echo(str(error), err=True)
         sys.exit(1)

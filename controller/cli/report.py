@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+from controller.cli.by_hand.access import Where, cluster_options
 from controller.cli.options import PlaceParam, state_region_option
 from controller.cli.report_state import CannotFetch, StateDesk
 from controller.clients.reporter import CHECKSUMS, holds_log_lines
 from controller.operator.incident_files import TOKEN_HEADER
 from controller.platforms.ecs.place import StatePlace
-from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi, connect, current_namespace
+from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi
 from controller.ports import PlatformUnavailable
 
 _CHECKSUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9._-]*)")
@@ -55,7 +56,7 @@ def reader_options(command: Command) -> Command:
 
 @click.command()
 @click.argument("name")
-@click.option("-n", "--namespace", help="The incident's namespace; the kubeconfig's if it is not given.")
+@cluster_options
 @click.option(
     "--out", metavar="FILE", help="Where the report is written; NAME.html if not given, - prints it."
 )
@@ -76,7 +77,7 @@ def reader_options(command: Command) -> Command:
 @state_region_option
 def report(
     name: str,
-    namespace: str | None,
+    where: Where,
     out: str | None,
     files: Path | None,
     opened: bool,
@@ -99,16 +100,18 @@ def report(
     """
     if not _SERVICE.fullmatch(controller):
         raise click.UsageError(f"--controller must be NAMESPACE/SERVICE (is '{controller}')")
-    if not all(_NAME.fullmatch(each) for each in (name, namespace or "default")):
+    if not all(_NAME.fullmatch(each) for each in (name, where.given_namespace or "default")):
         raise click.UsageError("NAME and --namespace must be names of Kubernetes objects")
+    if state is not None and where.cluster_given:
+        raise click.UsageError("--state reads no cluster: leave --context and --kubeconfig away")
     if out == "-" and opened:
         raise click.UsageError("--open needs a file: leave --out - away")
     page = Path(out or f"{name}.html")
     try:
         desk: Desk = (
-            StateDesk(state, state_region, name, namespace)
+            StateDesk(state, state_region, name, where.given_namespace)
             if state is not None
-            else _Desk(connect(), token, controller, f"{namespace or current_namespace()}/{name}")
+            else _Desk(where.connect(), token, controller, f"{where.namespace}/{name}")
         )
         content = desk.get("report")
         if out == "-":

@@ -25,12 +25,14 @@ class ApiServer(ThreadingHTTPServer):
         self.refusal: tuple[int, str] | None = None
         self.refusals: dict[str, tuple[int, str]] = {}
         self.tokens: list[str | None] = []
+        self.asked: list[str] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: ApiServer
 
     def do_GET(self) -> None:
+        self.server.asked.append(self.path)
         self.server.tokens.append(self.headers["X-Bilgepump-Token"])
         if refusal := self.server.refusal or self.server.refusals.get(self.path):
             status, message = refusal
@@ -42,6 +44,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    do_POST = do_PATCH = do_GET  # noqa: N815  (the base class's names)
 
     def log_message(self, *args: object) -> None:
         """Silence."""
@@ -191,8 +195,13 @@ def test_client_certificate_alone_is_explained(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--controller", "bilgepump"), ("-n", "Shop/../x"), ("--out", "-", "--open")],
-    ids=["a Service without a namespace", "no namespace", "a browser for standard output"],
+    [
+        ("--controller", "bilgepump"),
+        ("-n", "Shop/../x"),
+        ("--out", "-", "--open"),
+        ("--state", ".", "--context", "c"),
+    ],
+    ids=["a Service without a namespace", "no namespace", "a browser for standard output", "no cluster"],
 )
 def test_wrong_usage_is_told_as_such(ask: Ask, options: tuple[str, ...]) -> None:
     assert ask(*options).exit_code == 2

@@ -1,6 +1,7 @@
 """Whose rights a command has, which cluster it speaks to, and how it says that something is not allowed."""
 
 import asyncio
+import functools
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ FIELD_MANAGER = "kubectl-bilgepump"
 """By which the API server and its audit log tell these patches from the controller's."""
 
 _SHORT = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet"}
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Answer = TypeVar("Answer")
 
 
@@ -53,8 +53,39 @@ class Caller:
         await self.api.patch(path, patch, fieldManager=FIELD_MANAGER)
 
 
-def cluster_options(command: Decorated) -> Decorated:
-    """The options that say where: as kubectl's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which cluster, and which namespace of it; None is what the kubeconfig, or the pod, says."""
+
+    given_namespace: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The one that was given, else the kubeconfig's."""
+        return self.given_namespace or current_namespace(self.kubeconfig, self.context)
+
+    @property
+    def cluster_given(self) -> bool:
+        """A cluster was named, and not only a namespace."""
+        return bool(self.context or self.kubeconfig)
+
+    def connect(self) -> KubernetesApi:
+        """Its API server. Raises PlatformUnavailable where the kubeconfig cannot be used."""
+        return connect(self.kubeconfig, self.context)
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where, as kubectl's: the command gets them as `where`."""
+
+    @functools.wraps(command)
+    def somewhere(
+        *words: Any, namespace: str | None, context: str | None, kubeconfig: str | None, **others: Any
+    ) -> Any:
+        where = Where(given_namespace=namespace, context=context, kubeconfig=kubeconfig)
+        return command(*words, where=where, **others)
+
     options = (
         click.option("-n", "--namespace", help="The namespace; the kubeconfig's if it is not given."),
         click.option("--context", help="The kubeconfig's context to use."),
@@ -62,23 +93,17 @@ def cluster_options(command: Decorated) -> Decorated:
             "--kubeconfig", type=click.Path(exists=True, dir_okay=False), help="The kubeconfig file to use."
         ),
     )
+    decorated: Callable[..., Any] = somewhere
     for option in reversed(options):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
-def as_caller(
-    work: Callable[[Caller], Awaitable[Answer]],
-    *,
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-) -> Answer:
+def as_caller(work: Callable[[Caller], Awaitable[Answer]], where: Where) -> Answer:
     """What `work` answers; where it is not done, says why and ends the process with 1."""
 
     async def worked() -> Answer:
-        where = namespace or current_namespace(kubeconfig, context)
-        return await work(Caller(connect(kubeconfig, context), where))
+        return await work(Caller(where.connect(), where.namespace))
 
     try:
         return asyncio.run(worked())

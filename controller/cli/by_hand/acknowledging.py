@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import click
 
-from controller.cli.by_hand.access import Caller, NotDone, as_caller, cluster_options
+from controller.cli.by_hand.access import Caller, NotDone, Where, as_caller, cluster_options
 from controller.inventory.workload import Platform
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import ApiRefusal
@@ -17,9 +17,7 @@ from controller.verification.recovery import RecoveryOutcome
 @click.argument("name")
 @click.option("--why", required=True, help="What was found or done, for those who read the incident.")
 @cluster_options
-def acknowledge(
-    name: str, why: str, namespace: str | None, context: str | None, kubeconfig: str | None
-) -> None:
+def acknowledge(name: str, why: str, where: Where) -> None:
     """
     Say that somebody has looked at the MemoryIncident called NAME; its workload is no longer held for it.
 
@@ -49,7 +47,7 @@ def acknowledge(
         await caller.annotate(path, marks)
         return f"{incident.spec.workload} is gone, nothing is held for it"
 
-    told = as_caller(acknowledged, namespace=namespace, context=context, kubeconfig=kubeconfig)
+    told = as_caller(acknowledged, where)
     click.echo(f"{name} is acknowledged: {told}")
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from controller.cli.by_hand.access import Caller, NotDone, as_caller, cluster_options
+from controller.cli.by_hand.access import Caller, NotDone, Where, as_caller, cluster_options
 from controller.cli.by_hand.leaks import span_text
 from controller.decision.approval import LONGEST_APPROVAL
 from controller.decision.outcome import HoldReason
@@ -34,14 +34,7 @@ class Pending:
 )
 @click.option("--yes", is_flag=True, help="Do not ask back.")
 @cluster_options
-def approve(
-    name: str,
-    period: str,
-    yes: bool,
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-) -> None:
+def approve(name: str, period: str, yes: bool, where: Where) -> None:
     """
     Approve the remediation that the MemoryIncident called NAME waits for (`approval: Required`).
 
@@ -55,7 +48,6 @@ def approve(
     Exit codes: 0 approved, 1 could not be, 2 wrong usage.
     """
     span = _span(period)
-    where = {"namespace": namespace, "context": context, "kubeconfig": kubeconfig}
 
     async def looked_at(caller: Caller) -> Pending:
         document = await caller.api.find(_path(caller, name))
@@ -63,7 +55,7 @@ def approve(
             raise NotDone(f"there is no incident {name} in namespace {caller.namespace}: `bilgepump leaks`")
         return pending(from_document(document))
 
-    found = as_caller(looked_at, **where)
+    found = as_caller(looked_at, where)
     click.echo(summary(found.incident))
     if not yes:
         click.confirm("Approve the remediation of this?", abort=True)
@@ -79,7 +71,7 @@ def approve(
         await caller.annotate(_path(caller, name), annotations)
         return by
 
-    by = as_caller(approved, **where)
+    by = as_caller(approved, where)
     click.echo(f"{name} is approved by {by} for {span_text(span)}")
 
 

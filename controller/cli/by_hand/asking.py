@@ -107,13 +107,12 @@ def _ask(kind: RequestKind, options: dict[str, Any]) -> None:
         wait = parse_duration(options["wait"])
     except ValueError as error:
         raise click.UsageError(f"--wait: {error}") from error
-    where = {name: options[name] for name in ("namespace", "context", "kubeconfig")}
 
     async def asked(caller: Caller) -> Outcome | None:
         ref = workload_ref(options["workload"], caller.namespace)
         return await ask(caller, ref, kind, why, wait)
 
-    outcome = as_caller(asked, **where)
+    outcome = as_caller(asked, options["where"])
     if outcome is None:
         click.echo(
             f"asked for: {kind.value} of {options['workload']}; `bilgepump leaks` shows what comes of it"

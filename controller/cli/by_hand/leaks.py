@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from controller.cli.by_hand.access import Caller, as_caller, cluster_options
+from controller.cli.by_hand.access import Caller, Where, as_caller, cluster_options
 from controller.cli.plain_cells import add_plain_row
 from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.reporting.incident import AssessmentRecord, Incident
@@ -26,14 +26,7 @@ WIDE = 200
 @click.option(
     "-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True
 )
-def leaks(
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    all_namespaces: bool,
-    closed: bool,
-    output: str,
-) -> None:
+def leaks(where: Where, all_namespaces: bool, closed: bool, output: str) -> None:
     """
     List what leaks, by the time that is left until the threshold.
 
@@ -48,7 +41,7 @@ def leaks(
         namespaces = () if all_namespaces else (caller.namespace,)
         return await KubernetesRecords(caller.api, namespaces=namespaces).incidents()
 
-    found = as_caller(listed, namespace=namespace, context=context, kubeconfig=kubeconfig)
+    found = as_caller(listed, where)
     chosen = by_time_left([one for one in found if closed or one.open])
     if output == "json":
         click.echo(json.dumps([to_document(one) for one in chosen], indent=2, ensure_ascii=False))

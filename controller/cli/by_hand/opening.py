@@ -5,17 +5,16 @@ from pathlib import Path
 
 import click
 
+from controller.cli.by_hand.access import Where, cluster_options
 from controller.cli.report import reader_options, report
 
 
 @click.command("open")
 @click.argument("name")
-@click.option("-n", "--namespace", help="The incident's namespace; the kubeconfig's if it is not given.")
+@cluster_options
 @reader_options
 @click.pass_context
-def open_report(
-    ctx: click.Context, name: str, namespace: str | None, token: str | None, controller: str
-) -> None:
+def open_report(ctx: click.Context, name: str, where: Where, token: str | None, controller: str) -> None:
     """
     Show the report of the MemoryIncident called NAME in a browser.
 
@@ -29,7 +28,9 @@ def open_report(
     ctx.invoke(
         report,
         name=name,
-        namespace=namespace,
+        namespace=where.given_namespace,
+        context=where.context,
+        kubeconfig=where.kubeconfig,
         out=str(folder / "report.html"),
         files=None,
         opened=True,

@@ -2,7 +2,7 @@
 
 import click
 
-from controller.cli.by_hand.access import Caller, as_caller, cluster_options, workload_ref
+from controller.cli.by_hand.access import Caller, Where, as_caller, cluster_options, workload_ref
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.reading import PAUSED
 
@@ -13,7 +13,7 @@ _NAMESPACE = frozenset({"namespace", "namespaces", "ns"})
 @click.argument("what", metavar="KIND/NAME")
 @click.option("--why", required=True, help="Why, for those who wonder that nothing is done.")
 @cluster_options
-def pause(what: str, why: str, namespace: str | None, context: str | None, kubeconfig: str | None) -> None:
+def pause(what: str, why: str, where: Where) -> None:
     """
     Stop captures and restarts of the workload KIND/NAME, or of all of `namespace/NAME`, until it is resumed.
 
@@ -31,14 +31,14 @@ def pause(what: str, why: str, namespace: str | None, context: str | None, kubec
     async def paused(caller: Caller) -> None:
         await caller.annotate(_path(what, caller.namespace), {PAUSED: f"{await caller.name()}: {reason}"})
 
-    as_caller(paused, namespace=namespace, context=context, kubeconfig=kubeconfig)
+    as_caller(paused, where)
     click.echo(f"{what} is paused")
 
 
 @click.command()
 @click.argument("what", metavar="KIND/NAME")
 @cluster_options
-def resume(what: str, namespace: str | None, context: str | None, kubeconfig: str | None) -> None:
+def resume(what: str, where: Where) -> None:
     """
     End the pause of the workload KIND/NAME, or of `namespace/NAME`.
 
@@ -52,7 +52,7 @@ def resume(what: str, namespace: str | None, context: str | None, kubeconfig: st
     async def resumed(caller: Caller) -> None:
         await caller.annotate(_path(what, caller.namespace), {PAUSED: None})
 
-    as_caller(resumed, namespace=namespace, context=context, kubeconfig=kubeconfig)
+    as_caller(resumed, where)
     click.echo(f"{what} is not paused any more")
 
 
