@@ -2,21 +2,18 @@
 
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from controller.cli.options import PlaceParam, state_region_option
-from controller.cli.plain_cells import add_plain_row
+from controller.cli.plain_cells import WIDE, add_plain_row, age_text
 from controller.platforms.ecs.place import StatePlace
 from controller.ports import PlatformUnavailable
 from controller.reporting.incident import Incident
 from controller.reporting.incident_document import to_document
-
-WIDE = 200
-"""Columns where nobody looks through a terminal, so that nothing is cut off in a pipe."""
 
 
 @click.command()
@@ -75,7 +72,7 @@ def _print_table(chosen: list[Incident]) -> None:
             f"{crossing:%Y-%m-%d %H:%M:%SZ}" if crossing else "",
             status.phase.value,
             status.because,
-            _age(now - one.spec.opened_at),
+            age_text(now - one.spec.opened_at),
         )
     console = Console()
     (console if console.is_terminal else Console(width=WIDE)).print(table)
@@ -87,12 +84,3 @@ def _print_story(incident: Incident) -> None:
         click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%SZ}  {entry.what:<20}  {entry.message}")
     for kept in incident.status.evidence:
         click.echo(f"  {kept.label:<8} {kept.kind:<14} {kept.uri or kept.failure}")
-
-
-def _age(span: timedelta) -> str:
-    minutes = int(span.total_seconds() // 60)
-    if minutes < 1:
-        return f"{int(span.total_seconds())}s"
-    return (
-        f"{minutes}m" if minutes < 120 else f"{minutes // 60}h" if minutes < 2880 else f"{minutes // 1440}d"
-    )

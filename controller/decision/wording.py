@@ -20,3 +20,11 @@ def clock_text(moment: datetime) -> str:
 def mebibytes_text(size_bytes: int) -> str:
     """`358 MiB`."""
     return f"{size_bytes / 2**20:.0f} MiB"
+
+
+def growth_text(bytes_per_hour: float | None) -> str:
+    """A growth as people read it in a table: `38 MiB/h`; empty where none is known."""
+    if bytes_per_hour is None:
+        return ""
+    rate = bytes_per_hour / 2**20
+    return f"{rate:.0f} MiB/h" if rate >= 10 else f"{rate:.1f} MiB/h"

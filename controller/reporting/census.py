@@ -11,6 +11,7 @@ from controller.detection.judgement import Judgement
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy
+from controller.reporting.growing import growing
 from controller.reporting.incident import Incident
 from controller.reporting.past import newest_failure
 from controller.reporting.policy_status import PolicyFacts
@@ -136,4 +137,5 @@ def policy_facts(
         leaking=sum(item.verdict is Verdict.LEAKING for item in mine),
         suspect=sum(item.verdict is Verdict.SUSPECT for item in mine),
         held=sum(item.held for item in mine),
+        growing=growing((item.workload.ref, item.judgement) for item in mine if item.judgement),
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.decision.outcome import Action, Decision, Hold, HoldReason
+from controller.decision.wording import growth_text
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.request import Request
@@ -25,6 +26,7 @@ from controller.reporting.incident import (
     incident_name,
 )
 from controller.reporting.ledger import settle
+from controller.reporting.material import crossing_moved, moved
 from controller.reporting.next_steps import after_failure
 from controller.verification.recovery import Recovery, RecoveryOutcome
 
@@ -33,9 +35,6 @@ TIMELINE_LENGTH = 64
 
 ESCALATES = frozenset({HoldReason.BUDGET_SPENT, HoldReason.RESTART_INEFFECTIVE})
 """Holds that time does not end: a person is told, and acknowledges the incident."""
-
-MATERIAL_CHANGE = 0.1
-"""Numbers are written again when one moved by a tenth; otherwise every sweep would write."""
 
 
 def open_incident(
@@ -71,7 +70,7 @@ def detected(incident: Incident, judgement: Judgement, now: datetime) -> Inciden
         because=worst.verdict.value,
         message=worst.message,
         assessment=_record(judgement),
-        growth_text=growth_text(judgement),
+        growth_text=_growth_text(judgement),
         gates=(),
         escalated_because=None,
         closed_at=None,
@@ -85,7 +84,7 @@ def judged(incident: Incident, judgement: Judgement, now: datetime) -> Incident:
     if old is not None and not _differs(old, new):
         return incident
     told = replace(
-        incident, status=replace(incident.status, assessment=new, growth_text=growth_text(judgement))
+        incident, status=replace(incident.status, assessment=new, growth_text=_growth_text(judgement))
     )
     if old is not None and old.verdict is new.verdict:
         return told
@@ -324,13 +323,9 @@ def notified(incident: Incident, told: Notified) -> Incident:
     return replace(incident, status=replace(incident.status, notifications=(*others, told)))
 
 
-def growth_text(judgement: Judgement) -> str:
-    """Growth as people read it in a table: `38 MiB/h`."""
+def _growth_text(judgement: Judgement) -> str:
     growth = judgement.worst.growth
-    if growth is None:
-        return ""
-    rate = growth.bytes_per_hour / 2**20
-    return f"{rate:.0f} MiB/h" if rate >= 10 else f"{rate:.1f} MiB/h"
+    return growth_text(growth.bytes_per_hour if growth else None)
 
 
 def _record(judgement: Judgement) -> AssessmentRecord:
@@ -372,21 +367,9 @@ def _differs(old: AssessmentRecord, new: AssessmentRecord) -> bool:
         new.leaking_replicas,
     ):
         return True
-    return _moved(old.used_bytes, new.used_bytes) or _crossing_moved(old, new)
-
-
-def _moved(old: int | None, new: int | None) -> bool:
-    if old is None or new is None:
-        return old is not new
-    return abs(new - old) > MATERIAL_CHANGE * max(old, 1)
-
-
-def _crossing_moved(old: AssessmentRecord, new: AssessmentRecord) -> bool:
-    if old.crosses_threshold_at is None or new.crosses_threshold_at is None:
-        return old.crosses_threshold_at is not new.crosses_threshold_at
-    left = (new.crosses_threshold_at - new.at).total_seconds()
-    shift = (new.crosses_threshold_at - old.crosses_threshold_at).total_seconds()
-    return abs(shift) > MATERIAL_CHANGE * max(left, 60.0)
+    return moved(old.used_bytes, new.used_bytes) or crossing_moved(
+        old.crosses_threshold_at, new.crosses_threshold_at, new.at
+    )
 
 
 def _merged(incident: Incident, files: tuple[KeptFile, ...]) -> tuple[KeptFile, ...]:

@@ -1,7 +1,7 @@
-"""A policy's status: conditions and counts. No per-pod lists, no clock that ticks."""
+"""A policy's status: conditions, counts, and what grows. No per-pod lists, no clock that ticks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from controller.reporting.conditions import Condition, ConditionStatus, ConditionType, carried_over
+from controller.reporting.growing import Growing, kept_where_the_same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class PolicyStatus:
     leaking: int = 0
     suspect: int = 0
     held: int = 0
+    growing: tuple[Growing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class PolicyFacts:
     leaking: int = 0
     suspect: int = 0
     held: int = 0
+    growing: tuple[Growing, ...] = ()
 
 
 class _Document(BaseModel):
@@ -84,6 +87,7 @@ def policy_status(facts: PolicyFacts, now: datetime) -> PolicyStatus:
         leaking=facts.leaking,
         suspect=facts.suspect,
         held=facts.held,
+        growing=facts.growing,
     )
 
 
@@ -105,22 +109,22 @@ def _remediating(facts: PolicyFacts) -> _Said:
     return ConditionStatus.FALSE, "NothingUnderWay", "nothing is being restarted"
 
 
-def status_document(status: PolicyStatus, before: Mapping[str, Any]) -> dict[str, Any]:
-    """`status` as it stands in the document, keeping the transition times of `before`."""
-    kept = PolicyStatus(
-        observed_generation=status.observed_generation,
-        conditions=carried_over(_conditions(before), status.conditions),
-        workloads=status.workloads,
-        leaking=status.leaking,
-        suspect=status.suspect,
-        held=status.held,
+def status_document(status: PolicyStatus, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """`status` as it stands in the document, keeping what `before` has that did not really change."""
+    standing = read_policy_status(before)
+    kept = replace(
+        status,
+        conditions=carried_over(standing.conditions, status.conditions),
+        growing=kept_where_the_same(standing.growing, status.growing, now),
     )
-    document: dict[str, Any] = _Document(status=kept).model_dump(mode="json", by_alias=True)["status"]
+    content = _Document(status=kept).model_dump(mode="json", by_alias=True, exclude_none=True)
+    document: dict[str, Any] = content["status"]
     return document
 
 
-def _conditions(document: Mapping[str, Any]) -> tuple[Condition, ...]:
+def read_policy_status(document: Mapping[str, Any]) -> PolicyStatus:
+    """The status in a policy's document; an empty one where it cannot be read."""
     try:
-        return _Document.model_validate({"status": {"observedGeneration": 0, **document}}).status.conditions
+        return _Document.model_validate({"status": {"observedGeneration": 0, **document}}).status
     except ValidationError:
-        return ()
+        return PolicyStatus(observed_generation=0)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ import pytest
 import yaml
 
 from controller.decision.outcome import Hold, HoldReason
+from controller.detection.assessment import GrowthClass, Verdict
 from controller.inventory.request import RequestKind, parse_request
+from controller.reporting.growing import Growing
 from controller.reporting.incident import Incident, IncidentStatus, Phase
 from controller.reporting.incident_document import from_document
+from controller.reporting.policy_status import PolicyFacts, policy_status, status_document
 from tests.admission.full_incident import a_full_incident
 from tests.admission.test_definitions import store
 from tests.cluster.client import CommandError
 from tests.cluster.cluster import Cluster
+from tests.fakes import NOW
 
 pytestmark = pytest.mark.apiserver
 
@@ -88,20 +93,55 @@ def incident(shop: Cluster) -> Incident:
     return made
 
 
+SUSPECT = Growing(
+    namespace="by-hand",
+    kind="Deployment",
+    name="api",
+    container="app",
+    verdict=Verdict.SUSPECT,
+    growth_class=GrowthClass.HEAP,
+    message="it grows, and may stop",
+    growth_bytes_per_hour=2**20,
+    used_bytes=100 * 2**20,
+    limit_bytes=400 * 2**20,
+    crosses_threshold_at=NOW + timedelta(hours=2),
+)
+FACTS = PolicyFacts(generation=1, workloads=1, suspect=1, growing=(SUSPECT,))
+
+
 def annotations(cluster: Cluster) -> dict[str, Any]:
     document = cluster.get("/apis/apps/v1/namespaces/by-hand/deployments/api")
     return document["metadata"].get("annotations") or {}
 
 
 def test_viewer_lists_what_leaks(viewer: Person, incident: Incident) -> None:
-    assert "nothing leaks" in viewer.says("leaks").stderr
+    assert "no workload is watched" in viewer.says("leaks").stderr
     listed = viewer.says("leaks", "--closed")
     assert listed.returncode == 0, listed.stderr
     header, row = listed.stdout.splitlines()
-    assert header.split()[:3] == ["WORKLOAD", "CLASS", "GROWTH"]
+    assert header.split()[:3] == ["WORKLOAD", "VERDICT", "CLASS"]
     assert incident.name in row
     documents = json.loads(viewer.says("leaks", "--closed", "-o", "json").stdout)
-    assert [one["metadata"]["name"] for one in documents] == [incident.name]
+    assert [one["incident"] for one in documents] == [incident.name]
+
+
+def test_viewer_sees_suspects_of_the_policies_status(shop: Cluster, viewer: Person) -> None:
+    path = "/apis/bilgepump.dev/v1alpha1/namespaces/by-hand/memorypolicies"
+    target = {"workloads": [{"kind": "Deployment", "name": "api"}]}
+    policy = {"apiVersion": "bilgepump.dev/v1alpha1", "kind": "MemoryPolicy", "spec": {"target": target}}
+    shop.apply(policy | {"metadata": {"name": "suspects", "namespace": "by-hand"}})
+    patch = json.dumps({"status": status_document(policy_status(FACTS, NOW), {}, NOW)})
+    where = ("-n", "by-hand", "mempol", "suspects")
+    shop.kubectl("patch", *where, "--subresource=status", "--type=merge", f"--patch={patch}")
+    stored = shop.get(f"{path}/suspects")["status"]
+    assert stored == status_document(policy_status(FACTS, NOW), stored, NOW)
+
+    listed = viewer.says("leaks")
+
+    assert listed.returncode == 0, listed.stderr
+    _, row = listed.stdout.splitlines()
+    assert row.split()[:3] == ["Deployment/api", "Suspect", "heap"]
+    assert "you may not read those" in listed.stderr
 
 
 @pytest.mark.parametrize("kind", list(RequestKind))

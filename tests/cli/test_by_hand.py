@@ -12,15 +12,19 @@ from click.testing import CliRunner
 from controller.cli.by_hand.access import NotDone, kind_and_name
 from controller.cli.by_hand.approving import pending, summary
 from controller.cli.by_hand.asking import outcome_of
-from controller.cli.by_hand.leaks import by_time_left, table
+from controller.cli.by_hand.leaks import Leak, Stated, by_time_left, document, found_leaks, remarks, table
 from controller.cli.kubectl import complete, plugin
 from controller.cli.main import BY_HAND, COMMANDS, main
 from controller.decision.outcome import Hold, HoldReason
+from controller.detection.assessment import GrowthClass, Verdict
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.remediation.order import Mechanism, Order
+from controller.reporting.conditions import Condition, ConditionStatus, ConditionType
+from controller.reporting.growing import Growing
 from controller.reporting.incident import Incident, Phase, TimelineEntry
+from controller.reporting.policy_status import PolicyStatus
 from tests.clients.notifications.standin import NOW, an_incident
 
 ASKED = Request(kind=RequestKind.RESTART, at=NOW, who="jane", why="slow")
@@ -48,16 +52,110 @@ def test_least_time_left_comes_first_and_what_is_closed_last() -> None:
         crossing_in("soon", 0.5),
         crossing_in("past", -1),
     ]
-    assert [one.name for one in by_time_left(incidents)] == ["past", "soon", "late", "unknown", "closed"]
+    ordered = by_time_left(found_leaks(incidents, (), ""))
+    assert [one.incident for one in ordered] == ["past", "soon", "late", "unknown", "closed"]
 
 
 def test_table_says_what_is_left() -> None:
     incidents = [crossing_in("past", -1), crossing_in("soon", 0.5), crossing_in("unknown", None)]
-    made = table(incidents, NOW, all_namespaces=True, wide=False)
-    columns = {str(column.header): [str(cell) for cell in column.cells] for column in made.columns}
+    columns = columns_of(found_leaks(incidents, (), ""))
     assert columns["LEFT"] == ["reached", "30m", "–"]
     assert columns["NAMESPACE"] == ["shop"] * 3
     assert columns["USED/LIMIT"][0] == "350/512 MiB 68%"
+
+
+def columns_of(found: list[Leak]) -> dict[str, list[str]]:
+    made = table(found, NOW, all_namespaces=True, wide=True)
+    return {str(column.header): [str(cell) for cell in column.cells] for column in made.columns}
+
+
+def a_suspect(name: str = "worker", hours: float = 2, **changes: Any) -> Growing:
+    return replace(
+        Growing(
+            namespace="shop",
+            kind="Deployment",
+            name=name,
+            container="app",
+            verdict=Verdict.SUSPECT,
+            growth_class=GrowthClass.HEAP,
+            message="it grows, and may stop",
+            growth_bytes_per_hour=20 * 2**20,
+            used_bytes=100 * 2**20,
+            limit_bytes=400 * 2**20,
+            crosses_threshold_at=NOW + timedelta(hours=hours),
+        ),
+        **changes,
+    )
+
+
+def a_status(*growing: Growing, **changes: Any) -> PolicyStatus:
+    status = PolicyStatus(
+        observed_generation=1, workloads=3, suspect=len(growing), growing=growing, conditions=()
+    )
+    return replace(status, **changes)
+
+
+def test_suspect_without_an_incident_stands_where_its_time_left_puts_it() -> None:
+    incidents = [crossing_in("soon", 0.5), crossing_in("late", 9)]
+    found = by_time_left(found_leaks(incidents, [("shop/all", a_status(a_suspect()))], ""))
+    columns = columns_of(found)
+    assert columns["INCIDENT"] == ["soon", "–", "late"]
+    assert columns["WORKLOAD"][1] == "Deployment/worker"
+    assert [columns[name][1] for name in ("VERDICT", "CLASS", "GROWTH", "USED/LIMIT", "LEFT", "POLICY")] == [
+        "Suspect",
+        "heap",
+        "20 MiB/h",
+        "100/400 MiB 25%",
+        "2h",
+        "shop/all",
+    ]
+    shown = document(found[1])
+    assert (shown["verdict"], shown["incident"], shown["open"]) == ("Suspect", None, True)
+    assert shown["crossesThresholdAt"] == f"{NOW + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_workload_with_an_open_incident_is_told_once() -> None:
+    incident = an_incident()
+    same = a_suspect(incident.spec.workload.name)
+    assert [one.incident for one in found_leaks([incident], [("p", a_status(same))], "")] == [incident.name]
+    closed = replace(incident, status=replace(incident.status, closed_at=NOW, phase=Phase.RESOLVED))
+    assert len(found_leaks([closed], [("p", a_status(same))], "")) == 2
+
+
+def test_other_namespaces_of_a_cluster_wide_policy_are_left_out() -> None:
+    status = a_status(a_suspect(), a_suspect(namespace="other"))
+    assert [one.namespace for one in found_leaks([], [("default", status)], "other")] == ["other"]
+    assert len(found_leaks([], [("default", status)], "")) == 2
+
+
+BLIND = Condition(
+    type=ConditionType.METRICS_AVAILABLE,
+    status=ConditionStatus.FALSE,
+    reason="MetricsUnavailable",
+    message="nobody answers",
+    observed_generation=1,
+    last_transition_time=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        (Stated((("shop/all", a_status()),)), ["nothing leaks: 3 workloads are watched"]),
+        (Stated(()), ["no workload is watched: no policy governs one (docs/policy.md)"]),
+        (
+            Stated((("shop/all", a_status(conditions=(BLIND,))),)),
+            ["policy shop/all: MetricsUnavailable: nobody answers"],
+        ),
+        (
+            Stated((("shop/all", a_status(suspect=40)),)),
+            ["40 more are counted in policies' status and not listed there"],
+        ),
+    ],
+    ids=["watched", "not watched", "blind", "too many"],
+)
+def test_empty_list_is_good_news_only_where_somebody_looked(stated: Stated, said: list[str]) -> None:
+    assert remarks([], stated) == said
 
 
 def test_request_that_is_not_heard_yet_has_no_outcome() -> None:

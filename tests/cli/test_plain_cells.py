@@ -33,7 +33,8 @@ def shown(table: Table) -> None:
 
 
 def by_leaks(text: str) -> None:
-    shown(leaks.table([spoiled_incident(text)], NOW, all_namespaces=True, wide=True))
+    found = leaks.found_leaks([spoiled_incident(text)], (), "")
+    shown(leaks.table(found, NOW, all_namespaces=True, wide=True))
 
 
 def by_incidents(text: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from controller.cli.by_hand.access import Caller, NotDone, Where, as_caller, cluster_options
-from controller.cli.by_hand.leaks import span_text
+from controller.cli.plain_cells import age_text
 from controller.decision.approval import LONGEST_APPROVAL
 from controller.decision.outcome import HoldReason
 from controller.platforms.kubernetes import paths
@@ -72,7 +72,7 @@ def approve(name: str, period: str, yes: bool, where: Where) -> None:
         return by
 
     by = as_caller(approved, where)
-    click.echo(f"{name} is approved by {by} for {span_text(span)}")
+    click.echo(f"{name} is approved by {by} for {age_text(span)}")
 
 
 def pending(incident: Incident) -> Pending:

@@ -84,7 +84,7 @@ class StateRecords:
             logger.warning("unreadable policy status", extra={"key": key, "why": str(error)[:512]})
             return
         before: Document = standing.document if standing is not None else {}
-        status = status_document(policy_status(facts, now), before)
+        status = status_document(policy_status(facts, now), before, now)
         if standing is None:
             self._store.create(key, status)
         elif status != before:

@@ -63,7 +63,7 @@ class KubernetesRecords:
         if standing is None:
             return
         before = standing.get("status") or {}
-        patch = merge_patch(before, status_document(policy_status(facts, now), before))
+        patch = merge_patch(before, status_document(policy_status(facts, now), before, now))
         if patch:
             await self._api.patch(f"{path}/status", {"status": patch})
 
