@@ -26,6 +26,8 @@ class Door(ThreadingHTTPServer):
         self.behind = urlsplit(behind).netloc
         self.writing = threading.Lock()
         self.passed: Counter[str] = Counter()
+        self.without_condition: list[str] = []
+        """Paths of objects that were put without `If-Match` and `If-None-Match`."""
         self.lose_answers = 0
         """So many next answers to writes get lost: the write is done, and nobody hears of it."""
 
@@ -49,6 +51,10 @@ class _Passage(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         writes = self.command in ("PUT", "DELETE")
+        if self.command == "PUT" and not (
+            {"if-match", "if-none-match"} & {one.lower() for one in self.headers}
+        ):
+            self.server.without_condition.append(self.path)
         body = self._body()
         with self.server.writing if writes else nullcontext():
             connection = http.client.HTTPConnection(self.server.behind, timeout=30)

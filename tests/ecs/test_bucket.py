@@ -285,3 +285,19 @@ def test_anything_without_a_scheme_is_a_directory() -> None:
 def test_other_places_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_place(text)
+
+
+async def test_state_is_never_written_without_a_condition(records: StateRecords, s3: Any, door: Door) -> None:
+    """The Fargate template's bucket refuses whatever has none (charts/ecs/bilgepump.yaml)."""
+    door.without_condition.clear()
+    lease = BucketLease(s3, BUCKET, "bilgepump", identity="a")
+
+    assert await lease.claim()
+    assert await lease.claim()
+    await records.update(steps.growth_ended(await records.create(an_incident()), "over", NOW))
+    for workloads in (1, 2):
+        await records.policy_status("shop", "api", PolicyFacts(generation=1, workloads=workloads), NOW)
+    await lease.release()
+
+    assert door.passed["PUT"] > 5
+    assert door.without_condition == []
