@@ -137,6 +137,13 @@ class EcsSettings(_Section):
         )
 
 
+class RolloutSettings(_Section):
+    """Argo Rollouts."""
+
+    enabled: bool = False
+    """They are workloads as Deployments are: the controller has the rights for them."""
+
+
 class PowerSettings(_Section):
     """What this installation may do at all."""
 
@@ -300,6 +307,7 @@ class Settings(_Section):
     lease: LeaseSettings = LeaseSettings()
     notifications: NotificationSettings = NotificationSettings()
     ecs: EcsSettings = EcsSettings()
+    rollouts: RolloutSettings = RolloutSettings()
 
     @property
     def metrics_namespaces(self) -> frozenset[str]:

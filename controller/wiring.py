@@ -71,6 +71,7 @@ async def run(settings: Settings, settings_file: Path) -> None:
             namespaces=settings.watch_namespaces,
             allow_short_lookback=settings.allow_short_lookback,
             ecs_access=settings.ecs.access,
+            with_rollouts=settings.rollouts.enabled,
         )
         world = _world(settings, api, lease, telemetry, pprof, store, courier)
         if settings.ecs.roles:
@@ -143,6 +144,7 @@ def _world(
         ourselves=_ourselves(),
         metrics_namespaces=settings.metrics_namespaces,
         everywhere=not settings.watch_namespaces,
+        with_rollouts=settings.rollouts.enabled,
     )
     return World(
         memory_sources=sources,

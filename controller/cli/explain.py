@@ -191,7 +191,7 @@ async def explained(
 
 async def _workload(api: KubernetesApi, question: Question) -> Workload:
     ref = WorkloadRef(Platform.KUBERNETES, question.namespace, question.kind, question.name)
-    inventory = KubernetesInventory(api, metrics_namespaces=question.metrics_namespaces)
+    inventory = KubernetesInventory(api, metrics_namespaces=question.metrics_namespaces, with_rollouts=True)
     found = await inventory.workload(ref)
     if found is None:
         raise CannotExplain(f"there is no {ref}")

@@ -57,6 +57,11 @@ def choose_mechanism(situation: Situation) -> Mechanism:
 
 
 _ASKED = "the policy's strategy"
+_STOPS_MORE = {
+    "DaemonSet": "a rollout would stop one on every node",
+    "Rollout": "its restart would evict the others, too",
+}
+"""Why single replicas are rather evicted."""
 
 
 def _on_kubernetes(situation: Situation) -> Choice:
@@ -69,8 +74,8 @@ def _on_kubernetes(situation: Situation) -> Choice:
         return _restart(situation, share)
     if workload.ref.kind == "Deployment" and not workload.replace_refusal:
         return _replace(situation, f"only {share}")
-    if workload.ref.kind == "DaemonSet" and not workload.replaces_before_stopping:
-        return _evict(situation, f"only {share}; a rollout would stop one on every node")
+    if workload.ref.kind in _STOPS_MORE and not workload.replaces_before_stopping:
+        return _evict(situation, f"only {share}; {_STOPS_MORE[workload.ref.kind]}")
     return _restart(situation, f"only {share}, but {workload.replace_refusal or 'no other way is as gentle'}")
 
 

@@ -13,9 +13,13 @@ from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.policy.book import PolicyBook, RejectedPolicy, read_policy, refused, spread
 from controller.policy.ecs_access import EcsAccess, ambiguous
-from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.memory_policy import MemoryPolicy, WorkloadKind
 
 PLURAL = "memorypolicies"
+_NO_ROLLOUTS = (
+    "RolloutsNotEnabled",
+    "`spec.target.workloads`: kind Rollout needs the controller's setting `rollouts.enabled`, which is false",
+)
 
 
 class WatchedPolicies:
@@ -28,12 +32,15 @@ class WatchedPolicies:
         namespaces: Sequence[str],
         allow_short_lookback: bool,
         ecs_access: EcsAccess | None = None,
+        with_rollouts: bool = False,
     ) -> None:
+        """`with_rollouts`: Argo Rollouts are looked at, so that policies may name them."""
         self._api = api
         self._namespaces = namespaces
         self._allow_short_lookback = allow_short_lookback
         self._cluster_wide = ClusterWidePolicies(api, reads=not namespaces)
         self._ecs_access = ecs_access or EcsAccess()
+        self._with_rollouts = with_rollouts
         self.accepted: tuple[MemoryPolicy, ...] = ()
         """Those in force when the book was read last."""
         self._read: dict[tuple[str, str], MemoryPolicy | RejectedPolicy] = {}
@@ -68,7 +75,7 @@ class WatchedPolicies:
     def _as_allowed(
         self, policies: Sequence[MemoryPolicy | RejectedPolicy]
     ) -> list[MemoryPolicy | RejectedPolicy]:
-        """Without those whose namespace may not use the role they name, or that contradict each other."""
+        """Without those that ask for what the settings do not allow, or that contradict each other."""
         allowed = [one if isinstance(one, RejectedPolicy) else self._allowed(one) for one in policies]
         clashes = ambiguous(one for one in allowed if isinstance(one, MemoryPolicy))
         return [
@@ -79,10 +86,13 @@ class WatchedPolicies:
         ]
 
     def _allowed(self, policy: MemoryPolicy) -> MemoryPolicy | RejectedPolicy:
-        """The policy, unless its namespace may not use the role it names."""
+        """The policy, unless its namespace may not use the role it names, or its workloads are not read."""
         target = policy.target.ecs
         problem = self._ecs_access.may_not_look(policy.namespace, target) if target is not None else ""
-        return refused(policy, "RoleNotAllowed", problem) if problem else policy
+        if problem:
+            return refused(policy, "RoleNotAllowed", problem)
+        names_rollout = any(one.kind is WorkloadKind.ROLLOUT for one in policy.target.workloads)
+        return policy if self._with_rollouts or not names_rollout else refused(policy, *_NO_ROLLOUTS)
 
     def _lists(self) -> list[str]:
         if not self._namespaces:

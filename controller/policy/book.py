@@ -19,7 +19,10 @@ class RejectedPolicy:
     problems: str
     """Every problem with its field, in one line."""
     reason: str = "Invalid"
-    """Why, in one word: `Invalid`, or `RoleNotAllowed` where its namespace may not use the role it names."""
+    """
+    Why, in one word: `Invalid`; `RoleNotAllowed` where its namespace may not use the role it names,
+    `RolloutsNotEnabled` where it names a Rollout and nobody looks at those.
+    """
 
 
 def refused(policy: MemoryPolicy, reason: str, problem: str) -> RejectedPolicy:

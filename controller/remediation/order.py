@@ -127,6 +127,8 @@ def order_remediation(
     on_ecs = workload.ref.platform is Platform.ECS
     uids = {replica.name: replica.uid for replica in workload.replicas}
     replicas = tuple(name for name in choice.replicas if name in uids)
+    # All of a Rollout's pods are replaced by some of the same revision: age tells which are old.
+    same_revision = on_ecs or (workload.ref.kind == "Rollout" and not replicas)
     return Order(
         id=incident,
         mechanism=choice.mechanism,
@@ -138,6 +140,6 @@ def order_remediation(
         replicas=replicas,
         approved_by=approved_by,
         replica_uids=() if on_ecs else tuple(uids[name] for name in replicas),
-        revision_before="" if on_ecs or workload.ref.kind == "Rollout" else workload.template_revision,
+        revision_before="" if same_revision else workload.template_revision,
         expected_revision=workload.template_revision if on_ecs else "",
     )

@@ -51,7 +51,7 @@ def _look_on_kubernetes(incident: Incident, outcome: RecoveryOutcome) -> str:
                 f"see whether the pods are scraped with: bilgepump explain {target} -n {namespace}, and what "
                 f"they use with: kubectl -n {namespace} top pods"
             )
-        case RecoveryOutcome.ROLLOUT_STUCK if _restarts_all(incident):
+        case RecoveryOutcome.ROLLOUT_STUCK if _makes_a_revision(incident):
             return f"look at it with: kubectl -n {namespace} rollout status {target}"
         case _:
             return f"look at it with: kubectl -n {namespace} describe {target}"
@@ -76,7 +76,7 @@ def _undo(incident: Incident, outcome: RecoveryOutcome) -> str:
     undoable = (
         outcome is RecoveryOutcome.ROLLOUT_STUCK
         and ref.platform is Platform.KUBERNETES
-        and _restarts_all(incident)
+        and _makes_a_revision(incident)
     )
     if not undoable:
         return ""
@@ -84,9 +84,11 @@ def _undo(incident: Incident, outcome: RecoveryOutcome) -> str:
     return f"undo it, if nothing was deployed since, with: {undo}"
 
 
-def _restarts_all(incident: Incident) -> bool:
+def _makes_a_revision(incident: Incident) -> bool:
+    """Not so an Argo Rollout's restart, which kubectl does not know either."""
     order = incident.status.order
-    return order is not None and order.mechanism is Mechanism.ROLLING_RESTART
+    restarts = order is not None and order.mechanism is Mechanism.ROLLING_RESTART
+    return restarts and incident.spec.workload.kind != "Rollout"
 
 
 def _acknowledge_on_kubernetes(incident: Incident) -> str:

@@ -17,8 +17,16 @@ NAMESPACE = "shop"
 def installed(apiserver: Cluster) -> Iterator[Cluster]:
     """The chart's CustomResourceDefinitions, roles and admission policy, and the namespace `shop`."""
     apiserver.create_namespace(NAMESPACE)
+    values = f"{URL},rollouts.enabled=true"
     helm_on(
-        apiserver, "install", "--create-namespace", "--take-ownership", "--set", URL, "bilgepump", str(CHART)
+        apiserver,
+        "install",
+        "--create-namespace",
+        "--take-ownership",
+        "--set",
+        values,
+        "bilgepump",
+        str(CHART),
     )
     for plural in ("memorypolicies", "clustermemorypolicies", "memoryincidents"):
         apiserver.kubectl(

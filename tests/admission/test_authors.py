@@ -63,6 +63,13 @@ def test_right_to_patch_counts_for_its_kinds_only(authors: Cluster) -> None:
     assert "must have the right to patch statefulsets" in answer.stderr
 
 
+def test_right_to_patch_argo_rollouts_is_asked_for_like_the_others(authors: Cluster) -> None:
+    rollout = {"workloads": [{"kind": "Rollout", "name": "api"}]}
+    answer = write(authors, "deployer", "Remediate", target=rollout)
+    assert "must have the right to patch rollouts in namespace shop" in answer.stderr
+    assert write(authors, "remediator", "Remediate", target=rollout).returncode == 0
+
+
 def test_remediator_may_write_any_policy_in_his_namespace_only(authors: Cluster) -> None:
     assert write(authors, "remediator", "Remediate").returncode == 0
     assert "cannot" in write(authors, "remediator", "Remediate", namespace="default").stderr

@@ -148,6 +148,35 @@ def test_remediation_adds_only_the_rights_that_its_mechanisms_use() -> None:
     ]
 
 
+def test_argo_rollouts_are_a_right_of_their_own() -> None:
+    def of_argo(*values: str) -> dict[str, list[Any]]:
+        return {
+            power: [rule for rule in rules if rule["apiGroups"] == ["argoproj.io"]]
+            for power, rules in rules_of(*values).items()
+        }
+
+    assert not any(of_argo("remediate.enabled=true").values())
+    read = [{"apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["get", "list"]}]
+    found = of_argo("rollouts.enabled=true")
+    assert (found["read"], "remediate" in found) == (read, False)
+    assert of_argo("rollouts.enabled=true", "remediate.enabled=true")["remediate"] == [
+        {"apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["patch"]}
+    ]
+
+
+def test_author_of_a_policy_is_asked_for_rollouts_where_they_are_looked_at() -> None:
+    def asked(*values: str) -> int:
+        (policy,) = (
+            one
+            for one in of_kind(render(URL, *values), "ValidatingAdmissionPolicy")
+            if one["metadata"]["name"] == "bilgepump-remediate-policies"
+        )
+        texts = [one["expression"] for one in policy["spec"]["validations"]]
+        return sum("authorizer.group('argoproj.io').resource('rollouts')" in text for text in texts)
+
+    assert (asked(), asked("rollouts.enabled=true")) == (0, 1)
+
+
 def test_controller_never_gets_secrets_commands_or_wildcards() -> None:
     for rules in rules_of("remediate.enabled=true").values():
         for rule in rules:

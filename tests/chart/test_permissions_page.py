@@ -33,7 +33,7 @@ def grants_on_page(section: str) -> set[Grant]:
 
 @pytest.mark.parametrize("power", ["read", "capture", "remediate", "lease", "reports"])
 def test_page_tells_every_permission_and_no_other(power: str) -> None:
-    objects = of_kind(render(URL, "remediate.enabled=true"), "Role", "ClusterRole")
+    objects = of_kind(render(URL, "remediate.enabled=true", "rollouts.enabled=true"), "Role", "ClusterRole")
     (rules,) = (role["rules"] for role in objects if role["metadata"]["name"] == f"bilgepump-{power}")
     granted = {
         (

@@ -217,7 +217,7 @@ def test_workload_is_named_as_for_kubectl(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["api", "pod/api", "deploy/", "deploy/a/b", "/api"])
 def test_anything_else_says_what_is_allowed(given: str) -> None:
-    with pytest.raises(click.UsageError, match="must be one of Deployment, StatefulSet, DaemonSet"):
+    with pytest.raises(click.UsageError, match="must be one of Deployment, StatefulSet, DaemonSet, Rollout"):
         kind_and_name(given)
 
 

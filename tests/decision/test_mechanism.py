@@ -102,6 +102,20 @@ CASES = [
         id="DaemonSet that surges",
     ),
     pytest.param(
+        a_situation("Rollout", replaces_before_stopping=False),
+        Mechanism.EVICT,
+        ("api-2",),
+        "would evict the others",
+        id="Argo Rollout, partly",
+    ),
+    pytest.param(
+        a_situation("Rollout", growing=3, replaces_before_stopping=False),
+        Mechanism.ROLLING_RESTART,
+        (),
+        "3 of",
+        id="Argo Rollout, wholly",
+    ),
+    pytest.param(
         a_situation(growing=3, strategy=Strategy.REPLACE),
         Mechanism.REPLACE,
         ("api-0", "api-1", "api-2"),

@@ -140,6 +140,7 @@ def test_workloads_are_read_by_kind_and_name() -> None:
         NamedWorkload(kind=WorkloadKind.DEPLOYMENT, name="api"),
         NamedWorkload(kind=WorkloadKind.STATEFUL_SET, name="orders-db"),
         NamedWorkload(kind=WorkloadKind.DAEMON_SET, name="node.agent"),
+        NamedWorkload(kind=WorkloadKind.ROLLOUT, name="checkout"),
     )
 
 

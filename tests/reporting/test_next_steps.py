@@ -65,6 +65,17 @@ def test_person_is_told_to_look_and_then_to_acknowledge(
     assert told.endswith("bilgepump acknowledge NAME -n shop --why '...'")
 
 
+def test_restart_of_an_argo_rollout_is_nothing_that_kubectl_could_undo() -> None:
+    incident = restarted()
+    rollout = replace(incident.spec.workload, kind="Rollout")
+    incident = replace(incident, spec=replace(incident.spec, workload=rollout))
+
+    told = after_failure(incident, RecoveryOutcome.ROLLOUT_STUCK)
+
+    assert "kubectl -n shop describe rollout/api" in told
+    assert "undo" not in told
+
+
 @pytest.mark.parametrize("outcome", [one for one in FAILURES if one is not RecoveryOutcome.WORKLOAD_GONE])
 def test_person_is_told_the_commands_of_ecs(outcome: RecoveryOutcome) -> None:
     incident = restarted(ecs=True)

@@ -28,6 +28,8 @@ suspend: {{ .Values.suspend }}
 powers:
   capture: {{ .Values.capture.enabled }}
   remediate: {{ .Values.remediate.enabled }}
+rollouts:
+  enabled: {{ .Values.rollouts.enabled }}
 limits:
   {{- toYaml .Values.limits | nindent 2 }}
 blockingAlerts:

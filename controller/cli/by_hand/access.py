@@ -18,7 +18,7 @@ SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 FIELD_MANAGER = "kubectl-bilgepump"
 """By which the API server and its audit log tell these patches from the controller's."""
 
-_SHORT = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet"}
+_SHORT = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "ro": "Rollout"}
 Answer = TypeVar("Answer")
 
 

@@ -5,7 +5,7 @@ Rollouts ask none of this: a ReplicaSet that may not create its pod, or whose po
 the rollout stuck half-way. So it is asked before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import ceil, floor
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from controller.inventory.workload import Autoscaler
+from controller.platforms.kubernetes import rollouts
 
 Document = Mapping[str, Any]
 
@@ -204,14 +205,21 @@ def unavailable_at_most(kind: str, spec: Document, replicas: int) -> int:
     """
     How many replicas a rolling restart may take away before their successors are ready.
 
-    Kubernetes rounds a Deployment's percentage down, the others' up.
+    Kubernetes rounds a Deployment's percentage down, the others' up; a Rollout's is rounded down, but to one.
     """
+    if kind == rollouts.KIND:
+        most = rollouts.strategy(spec).get("maxUnavailable", "25%")
+        return max(_share(most, replicas, floor), 1)
     key = "strategy" if kind == "Deployment" else "updateStrategy"
     rolling = (spec.get(key) or {}).get("rollingUpdate") or {}
     most = rolling.get("maxUnavailable", "25%" if kind == "Deployment" else 1)
+    return _share(most, replicas, floor if kind == "Deployment" else ceil)
+
+
+def _share(most: int | str, replicas: int, rounded: Callable[[Decimal], int]) -> int:
+    """An IntOrString of so many replicas."""
     if isinstance(most, str) and most.endswith("%"):
-        share = Decimal(most[:-1]) * replicas / 100
-        return floor(share) if kind == "Deployment" else ceil(share)
+        return rounded(Decimal(most[:-1]) * replicas / 100)
     return int(most)
 
 

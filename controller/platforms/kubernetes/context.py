@@ -14,7 +14,7 @@ from controller.evidence.replica_context import (
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.platforms.kubernetes.events import COMPONENT
-from controller.platforms.kubernetes.reading import moment
+from controller.platforms.kubernetes.moments import moment
 from controller.ports import PlatformUnavailable
 
 LARGEST_ANSWER_BYTES = 2**20

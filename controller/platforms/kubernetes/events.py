@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 COMPONENT = "bilgepump"
 _API_VERSIONS = {
     "Pod": "v1",
+    "Rollout": "argoproj.io/v1alpha1",
     "MemoryPolicy": "bilgepump.dev/v1alpha1",
     "ClusterMemoryPolicy": "bilgepump.dev/v1alpha1",
     "MemoryIncident": "bilgepump.dev/v1alpha1",

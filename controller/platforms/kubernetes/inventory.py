@@ -1,10 +1,11 @@
-"""Deployments, StatefulSets and DaemonSets with their pods and budgets, as workloads."""
+"""Deployments, StatefulSets, DaemonSets and Argo Rollouts with their pods and budgets, as workloads."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from controller.inventory.workload import Platform, Workload, WorkloadRef
-from controller.platforms.kubernetes import paths
+from controller.platforms.kubernetes import paths, rollouts
 from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.platforms.kubernetes.reading import (
     budgets_of,
@@ -40,15 +41,18 @@ class KubernetesInventory:
         ourselves: WorkloadRef | None = None,
         metrics_namespaces: frozenset[str] = frozenset(),
         everywhere: bool = False,
+        with_rollouts: bool = False,
     ) -> None:
         """
         `metrics_namespaces` are those that the URLs of metrics sources name. `everywhere`: our rights are for
-        the whole cluster, so that one list serves all namespaces, and nodes may be seen.
+        the whole cluster, so that one list serves all namespaces, and nodes may be seen. `with_rollouts`:
+        Argo Rollouts are workloads, too, where the cluster knows them.
         """
         self._api = api
         self._ourselves = ourselves
         self._metrics_namespaces = metrics_namespaces
         self._everywhere = everywhere
+        self._with_rollouts = with_rollouts
         self._nodes: Nodes | None = None
         self.unread: Mapping[str, str] = {}
         """Always empty: what cannot be read here ends the sweep."""
@@ -57,11 +61,12 @@ class KubernetesInventory:
         """Every workload of these namespaces. Raises PlatformUnavailable."""
         nodes = self._nodes = await self._list_nodes()
         around = await read_surroundings(self._api, namespaces, everywhere=self._everywhere, nodes=nodes)
+        kinds = await self._kinds()
         turn = asyncio.Semaphore(NAMESPACES_AT_ONCE)
 
         async def in_turn(namespace: str) -> list[Workload]:
             async with turn:
-                return await self._of_namespace(namespace, around[namespace])
+                return await self._of_namespace(namespace, kinds, around[namespace])
 
         found = await asyncio.gather(*map(in_turn, sorted(namespaces)), return_exceptions=True)
         for part in found:
@@ -76,8 +81,8 @@ class KubernetesInventory:
         It is asked every few seconds while replicas are replaced, so that nothing of the whole cluster is
         listed for it: nodes are those of the last sweep.
         """
-        if ref.kind not in paths.PLURALS:
-            raise PlatformUnavailable(f"{ref} is of no kind that is read here: {', '.join(paths.PLURALS)}")
+        if ref.kind not in self._readable:
+            raise PlatformUnavailable(f"{ref} is of no kind that is read here: {', '.join(self._readable)}")
         document = await self._api.find(paths.of_workload(ref))
         if document is None:
             return None
@@ -87,14 +92,28 @@ class KubernetesInventory:
         read = await self._read(ref.namespace, [(ref.kind, document)], around[ref.namespace])
         return next(iter(read), None)
 
+    @property
+    def _readable(self) -> tuple[str, ...]:
+        return (*paths.BUILT_IN, rollouts.KIND) if self._with_rollouts else paths.BUILT_IN
+
+    async def _kinds(self) -> tuple[str, ...]:
+        """The kinds that this cluster has: whether it knows Rollouts is seen by discovery, open to all."""
+        if not self._with_rollouts:
+            return paths.BUILT_IN
+        group = await self._api.find(paths.ARGO) or {}
+        known = any(one.get("kind") == rollouts.KIND for one in group.get("resources") or ())
+        return self._readable if known else paths.BUILT_IN
+
     async def _list_nodes(self) -> Nodes:
         return await list_nodes(self._api) if self._everywhere else NOT_LOOKED_AT
 
-    async def _of_namespace(self, namespace: str, around: Surroundings) -> list[Workload]:
+    async def _of_namespace(
+        self, namespace: str, kinds: Iterable[str], around: Surroundings
+    ) -> list[Workload]:
         documents = [
             (kind, document)
-            for kind, plural in paths.PLURALS.items()
-            for document in await self._api.items(paths.in_namespace(paths.APPS, namespace, plural))
+            for kind in kinds
+            for document in await self._api.items(paths.of_kind(kind, namespace))
         ]
         return await self._read(namespace, documents, around) if documents else []
 
@@ -110,8 +129,11 @@ class KubernetesInventory:
         home = await self._api.find(f"{core}/namespaces/{namespace}")
         annotations = home["metadata"].get("annotations") if home else None
         by_owner = _pods_by_owner(pods, sets)
+        known = {(kind, str(one["metadata"]["name"])): one for kind, one in documents}
+        known |= {("ReplicaSet", str(one["metadata"]["name"])): one for one in sets}
         read = []
-        for kind, document in documents:
+        for kind, found in documents:
+            document, unread = await self._with_template(namespace, found, known)
             metadata = document["metadata"]
             ref = WorkloadRef(Platform.KUBERNETES, namespace, kind, metadata["name"])
             mine = by_owner.get(metadata["uid"], [])
@@ -124,11 +146,32 @@ class KubernetesInventory:
                     overlapping=overlapping_budgets(mine, document, budgets),
                     namespace_annotations=annotations or {},
                     replica_sets=sets,
-                    around=around,
+                    around=replace(around, unread=(*around.unread, *unread)),
                     protected_because=self._protected_because(ref),
                 )
             )
         return read
+
+    async def _with_template(
+        self, namespace: str, document: Document, known: Mapping[tuple[str, str], Document]
+    ) -> tuple[Document, tuple[str, ...]]:
+        """
+        A Rollout whose pod template is another object's (`workloadRef`) with it; others as they are.
+
+        And the kind that it would have to be read from, where that is none that we may read.
+        """
+        spec = document.get("spec") or {}
+        reference = rollouts.referenced(spec)
+        if reference is None:
+            return document, ()
+        kind, name = reference
+        if kind not in ("Deployment", "ReplicaSet"):
+            return document, (f"{kind.lower()}s",)
+        found = known.get(reference)
+        if found is None and kind == "Deployment":
+            found = await self._api.find(paths.of_kind(kind, namespace, name))
+        template = ((found or {}).get("spec") or {}).get("template")
+        return {**document, "spec": {**spec, "template": template}}, ()
 
     def _protected_because(self, ref: WorkloadRef) -> str:
         if ref.namespace in CLUSTER_NAMESPACES:

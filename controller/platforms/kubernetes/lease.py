@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from controller.platforms.claiming import claim_for_ever
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
-from controller.platforms.kubernetes.reading import moment
+from controller.platforms.kubernetes.moments import moment
 from controller.ports import PlatformUnavailable
 
 logger = logging.getLogger(__name__)

@@ -85,7 +85,7 @@ class Leftovers:
         metadata = pod["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         ref = WorkloadRef(Platform.KUBERNETES, namespace, marks.kind, marks.workload)
-        workload = await self._inventory.workload(ref) if marks.kind in paths.PLURALS else None
+        workload = await self._inventory.workload(ref) if marks.kind in paths.BUILT_IN else None
         dispensable = workload is None or workload.uid != marks.workload_uid or whole(workload)
         if not dispensable and not await self._has_home(namespace, marks):
             return None

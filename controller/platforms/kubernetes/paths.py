@@ -1,6 +1,7 @@
 """Where things stand on the API server."""
 
 from controller.inventory.workload import WorkloadRef
+from controller.platforms.kubernetes import rollouts
 
 POLICIES = "/apis/bilgepump.dev/v1alpha1"
 CLUSTER_POLICIES = f"{POLICIES}/clustermemorypolicies"
@@ -8,10 +9,13 @@ APPS = "/apis/apps/v1"
 CORE = "/api/v1"
 POLICY_V1 = "/apis/policy/v1"
 
-PLURALS = {
-    "Deployment": "deployments",
-    "StatefulSet": "statefulsets",
-    "DaemonSet": "daemonsets",
+ARGO = "/apis/argoproj.io/v1alpha1"
+
+BUILT_IN = ("Deployment", "StatefulSet", "DaemonSet")
+"""Kinds of workload that every cluster has."""
+_PLACES = {
+    **{kind: (APPS, f"{kind.lower()}s") for kind in BUILT_IN},
+    rollouts.KIND: (ARGO, "rollouts"),
 }
 
 
@@ -30,4 +34,10 @@ def of_policy(namespace: str, name: str) -> str:
 
 def of_workload(ref: WorkloadRef) -> str:
     """The workload's own path."""
-    return in_namespace(APPS, ref.namespace, PLURALS[ref.kind], ref.name)
+    return of_kind(ref.kind, ref.namespace, ref.name)
+
+
+def of_kind(kind: str, namespace: str, name: str = "") -> str:
+    """The list of all workloads of a kind, or one of them."""
+    root, plural = _PLACES[kind]
+    return in_namespace(root, namespace, plural, name)

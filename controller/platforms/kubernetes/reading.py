@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from controller.inventory.request import Request, RequestKind, parse_request
@@ -14,6 +14,7 @@ from controller.inventory.workload import (
     Workload,
     WorkloadRef,
 )
+from controller.platforms.kubernetes import rollouts
 from controller.platforms.kubernetes.capacity import (
     autoscaler_of,
     node_refusal,
@@ -22,6 +23,7 @@ from controller.platforms.kubernetes.capacity import (
     surge_refusal,
     unavailable_at_most,
 )
+from controller.platforms.kubernetes.moments import moment
 from controller.platforms.kubernetes.surroundings import NOTHING_AROUND, Surroundings
 from controller.policy.memory_policy import LabelExpression, LabelSelector, Operator
 from controller.policy.units import parse_bytes
@@ -36,19 +38,6 @@ RELEASED_FROM = "bilgepump.dev/released-from"
 TEMPLATE_HASH = "pod-template-hash"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """What `kubectl rollout restart` sets on the pod template; so do we."""
-
-
-def moment(text: str | None) -> datetime | None:
-    """
-    A time of the API server, or of an annotation, which may be anything; None where it cannot be read.
-
-    One without a zone is UTC, so that all of them can be compared.
-    """
-    try:
-        at = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
 def owner_of(document: Document) -> str:
@@ -108,7 +97,7 @@ def replica(pod: Document) -> Replica:
             _container(item, statuses.get(item["name"], {})) for item in spec.get("containers") or ()
         ),
         revision=labels.get(TEMPLATE_HASH)
-        or labels.get("rollouts-pod-template-hash")
+        or labels.get(rollouts.POD_HASH)
         or labels.get("controller-revision-hash")
         or "",
         node=spec.get("nodeName"),
@@ -216,7 +205,7 @@ def workload(
     metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
     annotations = metadata.get("annotations") or {}
     pod_template = spec.get("template") or {}
-    template = (pod_template.get("metadata") or {}).get("annotations") or {}
+    restarted_for, restarted_at = restart_marks(ref.kind, document)
     desired = _desired(ref.kind, spec, status)
     rollout, message = _rollout(ref.kind, metadata, spec, status)
     created_at = moment(metadata["creationTimestamp"])
@@ -234,8 +223,8 @@ def workload(
         rollout=rollout,
         available_replicas=_available(status),
         rollout_message=message,
-        template_revision=_template_revision(metadata["uid"], status, replica_sets),
-        remediated_at=moment(template.get(RESTARTED_AT)) if INCIDENT in template else None,
+        template_revision=_template_revision(ref.kind, metadata["uid"], status, replica_sets),
+        remediated_at=restarted_at if restarted_for else None,
         replaces_before_stopping=_replaces_before_stopping(ref.kind, spec),
         restart_refusal=_restart_refusal(ref.kind, spec),
         quota_refusal=quota_refusal(pod_template, around.quotas)
@@ -256,6 +245,22 @@ def workload(
     )
 
 
+def restart_marks(kind: str, document: Document) -> tuple[str, datetime | None]:
+    """
+    The incident that the workload was restarted for last (empty: it never was), and when it was restarted.
+
+    They stand on the pod template; on a Rollout beside it, where they make no new revision.
+    """
+    if kind == rollouts.KIND:
+        marks = document["metadata"].get("annotations") or {}
+        restarted_at = (document.get("spec") or {}).get(rollouts.RESTART_AT)
+    else:
+        template = (document.get("spec") or {}).get("template") or {}
+        marks = (template.get("metadata") or {}).get("annotations") or {}
+        restarted_at = marks.get(RESTARTED_AT)
+    return str(marks.get(INCIDENT) or ""), moment(restarted_at)
+
+
 def requested(kind: RequestKind) -> str:
     """The annotation by which a person asks."""
     return f"bilgepump.dev/{kind.value}-requested"
@@ -274,6 +279,8 @@ def _desired(kind: str, spec: Document, status: Document) -> int:
 
 
 def _rollout(kind: str, metadata: Document, spec: Document, status: Document) -> tuple[RolloutState, str]:
+    if kind == rollouts.KIND:
+        return rollouts.rollout_state(metadata, spec, status)
     if kind == "Deployment" and spec.get("paused"):
         return RolloutState.PAUSED, "its rollout is paused (`spec.paused`)"
     progressing = _condition(status, "Progressing")
@@ -301,7 +308,9 @@ def _updated(kind: str, spec: Document, status: Document) -> tuple[int, int]:
     return int(status.get("updatedReplicas") or 0), wanted
 
 
-def _template_revision(uid: str, status: Document, replica_sets: Sequence[Document]) -> str:
+def _template_revision(kind: str, uid: str, status: Document, replica_sets: Sequence[Document]) -> str:
+    if kind == rollouts.KIND:
+        return rollouts.template_revision(status)
     if "updateRevision" in status:
         return str(status["updateRevision"])
     mine = [item for item in replica_sets if owner_of(item) == uid]
@@ -326,6 +335,8 @@ def _replaces_before_stopping(kind: str, spec: Document) -> bool:
 
 
 def _restart_refusal(kind: str, spec: Document) -> str:
+    if kind == rollouts.KIND:
+        return ""
     strategy = spec.get("strategy" if kind == "Deployment" else "updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
         return "its update strategy is OnDelete: a restart would replace no pod"

@@ -1,17 +1,17 @@
 """
 Restarts a workload the way `kubectl rollout restart` does, at most once per order.
 
-The pod template gets `kubectl.kubernetes.io/restartedAt` and the incident's name. The patch carries uid and
+The pod template gets `kubectl.kubernetes.io/restartedAt` and the incident's name; an Argo Rollout gets
+`spec.restartAt`, and the incident's name as its own annotation. The patch carries uid and
 resourceVersion, so it applies to exactly the object that was looked at just before, or not at all; and it is
 the same patch however often it is sent, since its time is the order's.
 """
 
-from datetime import datetime
-
-from controller.platforms.kubernetes import paths
+from controller.platforms.kubernetes import paths, rollouts
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
 from controller.platforms.kubernetes.leading import Confirm, expect_leadership
-from controller.platforms.kubernetes.reading import INCIDENT, RESTARTED_AT, moment
+from controller.platforms.kubernetes.moments import stamp
+from controller.platforms.kubernetes.reading import INCIDENT, RESTARTED_AT, restart_marks
 from controller.ports import RemediationRefused
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
 
@@ -67,25 +67,22 @@ def _expect_generation(document: Document, order: Order) -> None:
 
 
 def _bears_mark(document: Document, order: Order) -> bool:
-    annotations = document["spec"]["template"].get("metadata", {}).get("annotations") or {}
-    same_time = moment(annotations.get(RESTARTED_AT)) == order.issued_at
-    return annotations.get(INCIDENT) == order.id and same_time
+    return restart_marks(order.workload.kind, document) == (order.id, order.issued_at)
 
 
 def _patch(document: Document, order: Order) -> Document:
-    metadata = document["metadata"]
-    marks = {RESTARTED_AT: _stamp(order.issued_at), INCIDENT: order.id}
-    return {
-        "metadata": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]},
-        "spec": {"template": {"metadata": {"annotations": marks}}},
-    }
+    metadata, restarted_at = document["metadata"], stamp(order.issued_at)
+    same = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    if order.workload.kind == rollouts.KIND:
+        return {
+            "metadata": {**same, "annotations": {INCIDENT: order.id}},
+            "spec": {rollouts.RESTART_AT: restarted_at},
+        }
+    marks = {RESTARTED_AT: restarted_at, INCIDENT: order.id}
+    return {"metadata": same, "spec": {"template": {"metadata": {"annotations": marks}}}}
 
 
 def _receipt(document: Document, order: Order, outcome: ReceiptOutcome) -> Receipt:
     return Receipt(
         outcome=outcome, at=order.issued_at, generation=int(document["metadata"].get("generation") or 0)
     )
-
-
-def _stamp(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
