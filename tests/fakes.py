@@ -327,7 +327,7 @@ class FakeDiagnostician:
         rss_bytes: int | None,
         limit_bytes: int | None,
     ) -> DiagnosisRecord | None:
-        return DiagnosisRecord(summary="main.keep holds 90 % of the growth", cause="unbounded-map")
+        return DiagnosisRecord(summary="main.keep holds 90 % of the growth")
 
 
 class FakeReporter:

@@ -10,7 +10,6 @@ from controller.evidence.answers import Answers
 from controller.evidence.cause_matching import NamedCause
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.origin import Origin
-from controller.evidence.runtime_metrics import Runtime
 from controller.evidence.summary import summarize
 
 _MOST_ROWS = 6
@@ -133,9 +132,7 @@ def _answers(answers: Answers) -> RenderableType:
 
 def _advice(diagnosis: Diagnosis) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
-    advice = diagnosis.advice
-    of_go = (advice.gomemlimit, advice.gogc) if diagnosis.runtime is Runtime.GO else ()
-    for number, value in enumerate((*advice.settings, *of_go, advice.limit)):
+    for number, value in enumerate(diagnosis.meanwhile):
         grid.add_row(Text("" if number else "Meanwhile"), Text(value))
     return grid
 

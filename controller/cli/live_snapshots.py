@@ -166,5 +166,4 @@ def _keep(folder: Path | None, name: str, files: dict[FileKind, bytes]) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for kind, content in files.items():
-        suffix = {FileKind.MEMORY: "json", FileKind.METRICS: "txt"}.get(kind, "pb.gz")
-        (folder / f"{name}-{kind}.{suffix}").write_bytes(content)
+        (folder / f"{name}-{kind}.{kind.suffix}").write_bytes(content)

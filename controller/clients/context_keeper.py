@@ -15,8 +15,6 @@ from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.replica_context import ContextPlan, Told, to_json
 from controller.ports import Telemetry, WorldError
 
-_SUFFIX = {FileKind.CONTEXT: "json"}
-
 
 class ContextSource(Protocol):
     """What a platform tells of a replica."""
@@ -56,7 +54,7 @@ class EvidenceContextKeeper:
         return tuple([await self._keep(plan, kind, content) for kind, content in contents if content])
 
     async def _keep(self, plan: ContextPlan, kind: FileKind, content: bytes) -> KeptFile:
-        name = f"{plan.label}-{plan.replica}-{plan.container}-{kind}.{_SUFFIX.get(kind, 'txt')}"
+        name = f"{plan.label}-{plan.replica}-{plan.container}-{kind}.{kind.suffix}"
         now = self._clock()
         try:
             stored = await asyncio.to_thread(self._store.write, plan.folder, name, content, now)

@@ -1,4 +1,4 @@
-"""Diagnoses what an incident has kept: baseline, early and late heap, goroutines, MemStats."""
+"""Diagnoses what an incident has kept: baseline, early and late heap, goroutines, MemStats, metrics."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from controller.evidence.diagnosis import Diagnosis, Evidence
 from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.summary import summarize
 from controller.ports import EvidenceUnavailable
-from controller.reporting.incident import DiagnosisRecord, Retainer
+from controller.reporting.incident import DiagnosisRecord, LikelyCause, Retainer
 
 TOP_RETAINERS = 5
-"""So many functions stand in the incident; the files hold the rest."""
+MOST_CAUSES = 5
+"""So many functions and causes stand in the incident; the report holds the rest."""
 
 
 class EvidenceDiagnostician:
@@ -30,7 +31,7 @@ class EvidenceDiagnostician:
         limit_bytes: int | None,
     ) -> DiagnosisRecord | None:
         """
-        What the newest capture says against the baseline; None without a heap profile.
+        What the newest capture says against the baseline; None without a heap profile and without metrics.
 
         A diagnosis that fails is a sentence that says so: it never stands in the way of a remediation.
         """
@@ -55,26 +56,31 @@ class EvidenceDiagnostician:
 
         Raises EvidenceUnavailable.
         """
-        newest = next((file for file in reversed(kept) if file.kind is FileKind.HEAP and file.uri), None)
+        newest = _newest(kept, FileKind.HEAP) or _newest(kept, FileKind.METRICS)
         if newest is None:
             return None
         same = [file for file in kept if file.label == newest.label and file.replica == newest.replica]
         earlier = [file for file in kept if file.label != newest.label and file.replica == newest.replica]
-        heap = self._store.content(newest.uri)
-        if heap is None:
+        heap, metrics = self._content(same, FileKind.HEAP), self._content(same, FileKind.METRICS)
+        if heap is None and metrics is None:
             return None
-        baseline = self._baseline(baseline_folder, FileKind.HEAP)
         before = self._content(earlier, FileKind.HEAP)
+        baseline = self._baseline(baseline_folder, newest.container, FileKind.HEAP)
+
+        def first(kind: FileKind) -> bytes | None:
+            return self._baseline(baseline_folder, newest.container, kind) or self._content(earlier, kind)
+
         return analyse_in_child(
             Evidence(
-                heap=heap,
+                heap=heap or b"",
                 heap_baseline=baseline or before,
                 heap_between=before if baseline else None,
                 goroutines=self._content(same, FileKind.GOROUTINE),
-                goroutines_baseline=self._baseline(baseline_folder, FileKind.GOROUTINE)
-                or self._content(earlier, FileKind.GOROUTINE),
+                goroutines_baseline=first(FileKind.GOROUTINE),
                 goroutineleak=self._content(same, FileKind.GOROUTINE_LEAK),
                 memstats=self._content(same, FileKind.MEMORY),
+                metrics=metrics,
+                metrics_baseline=first(FileKind.METRICS),
                 rss_bytes=rss_bytes,
                 limit_bytes=limit_bytes,
             )
@@ -84,10 +90,11 @@ class EvidenceDiagnostician:
         uri = next((file.uri for file in files if file.kind is kind and file.uri), "")
         return self._store.content(uri) if uri else None
 
-    def _baseline(self, folder: str, kind: FileKind) -> bytes | None:
-        """The baseline's file of that kind; a folder holds one baseline."""
+    def _baseline(self, folder: str, container: str, kind: FileKind) -> bytes | None:
+        """The baseline's file of that kind; a folder holds one baseline of a container."""
         names = self._store.names(folder) if folder else ()
-        name = next((name for name in names if name.startswith("baseline-") and f"-{kind}." in name), "")
+        ending = f"-{container}-{kind}.{kind.suffix}"
+        name = next((one for one in names if one.startswith("baseline-") and one.endswith(ending)), "")
         return self._store.read(folder, name) if name else None
 
 
@@ -96,9 +103,20 @@ def _record(outcome: Diagnosis | AnalysisFailed) -> DiagnosisRecord:
         return DiagnosisRecord(summary=f"no diagnosis ({outcome.reason}): {outcome.message}")
     return DiagnosisRecord(
         summary=summarize(outcome),
+        runtime=outcome.runtime.value,
         growth_class=outcome.growth_class.value,
         explained_share=round(outcome.explained_share, 3),
-        cause=outcome.causes[0].cause.id if outcome.causes else "",
+        causes=tuple(
+            LikelyCause(
+                id=one.cause.id,
+                confidence=one.confidence,
+                function=one.function,
+                file=one.file,
+                line=one.line,
+                evidence=one.evidence,
+            )
+            for one in outcome.causes[:MOST_CAUSES]
+        ),
         top_retainers=tuple(
             Retainer(
                 function=one.function,
@@ -110,4 +128,11 @@ def _record(outcome: Diagnosis | AnalysisFailed) -> DiagnosisRecord:
             )
             for one in outcome.retainers[:TOP_RETAINERS]
         ),
+        can_memory_be_freed_by_hand=outcome.answers.can_memory_be_freed_by_hand,
+        freed_by_hand_because=outcome.answers.freed_by_hand_because,
+        meanwhile=outcome.meanwhile,
     )
+
+
+def _newest(kept: Sequence[KeptFile], kind: FileKind) -> KeptFile | None:
+    return next((file for file in reversed(kept) if file.kind is kind and file.uri), None)

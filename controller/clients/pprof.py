@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,8 +21,8 @@ import aiohttp
 from controller.evidence.endpoint import PprofEndpoint
 from controller.evidence.kept import FileKind
 from controller.evidence.memstats import memstats_json, read_memstats
-from controller.evidence.rejection import ProfileRejected
-from controller.evidence.runtime_metrics import read_runtime_metrics
+from controller.evidence.rejection import ProfileRejected, RejectionReason
+from controller.evidence.runtime_metrics import memory_metrics, read_runtime_metrics
 from controller.policy.memory_policy import Scheme
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -155,38 +155,40 @@ class PprofClient:
 
     async def memory(self, endpoint: PprofEndpoint) -> Capture:
         """MemStats from `/debug/memory`, else from expvar; only its numbers are kept."""
-        for name in ("memory", "vars"):
-            body = await self._get(FileKind.MEMORY, endpoint, f"{endpoint.debug_path}/{name}")
-            last = body if isinstance(body, CaptureFailed) else self._memory(body)
-            if isinstance(last, CapturedProfile) or last.reason not in _TRY_ELSEWHERE:
-                return last
-        return last
+        paths = [f"{endpoint.debug_path}/{name}" for name in ("memory", "vars")]
+        return await self._first_offered(FileKind.MEMORY, endpoint, paths, self._memory)
 
     async def runtime_metrics(self, endpoint: PprofEndpoint) -> Capture:
-        """The program's own metrics, of a runtime without pprof, from where exporters usually offer them."""
-        for path in _METRICS_PATHS:
-            body = await self._get(FileKind.METRICS, endpoint, path)
-            last = body if isinstance(body, CaptureFailed) else self._metrics(body)
-            if isinstance(last, CapturedProfile) or last.reason not in _TRY_ELSEWHERE:
-                return last
-        return last
+        """The program's own metrics, where exporters usually offer them; what tells of memory is kept."""
+        return await self._first_offered(FileKind.METRICS, endpoint, _METRICS_PATHS, self._metrics)
+
+    async def _first_offered(
+        self, kind: FileKind, endpoint: PprofEndpoint, paths: Sequence[str], read: Callable[[bytes], Capture]
+    ) -> Capture:
+        """What the first of these paths has that can be read; else why that which answered cannot be."""
+        told: CaptureFailed | None = None
+        for path in paths:
+            body = await self._get(kind, endpoint, path)
+            answer = body if isinstance(body, CaptureFailed) else await asyncio.to_thread(read, body)
+            if isinstance(answer, CapturedProfile) or answer.reason not in _TRY_ELSEWHERE:
+                return answer
+            if told is None or told.reason is CaptureFailure.NOT_OFFERED:
+                told = answer
+        assert told is not None  # noqa: S101  (there is at least one path)
+        return told
 
     def _metrics(self, body: bytes) -> Capture:
         try:
             read_runtime_metrics(body)
+            return self._kept(FileKind.METRICS, memory_metrics(body))
         except ProfileRejected as rejected:
-            return CaptureFailed(
-                kind=FileKind.METRICS, reason=CaptureFailure.NOT_A_PROFILE, message=str(rejected)
-            )
-        return self._kept(FileKind.METRICS, body)
+            return _not_usable(FileKind.METRICS, rejected)
 
     def _memory(self, body: bytes) -> Capture:
         try:
             return self._kept(FileKind.MEMORY, memstats_json(read_memstats(body)))
         except ProfileRejected as rejected:
-            return CaptureFailed(
-                kind=FileKind.MEMORY, reason=CaptureFailure.NOT_A_PROFILE, message=str(rejected)
-            )
+            return _not_usable(FileKind.MEMORY, rejected)
 
     async def _profile(self, kind: FileKind, endpoint: PprofEndpoint, target: str) -> Capture:
         body = await self._get(kind, endpoint, target)
@@ -288,6 +290,12 @@ def _plain(response: aiohttp.ClientResponse, body: bytes, limits: CaptureLimits)
             CaptureFailure.TOO_LARGE, f"decompresses to more than {limits.decompressed_bytes} bytes"
         )
     return plain
+
+
+def _not_usable(kind: FileKind, rejected: ProfileRejected) -> CaptureFailed:
+    too_large = rejected.reason is RejectionReason.TOO_LARGE
+    reason = CaptureFailure.TOO_LARGE if too_large else CaptureFailure.NOT_A_PROFILE
+    return CaptureFailed(kind=kind, reason=reason, message=str(rejected))
 
 
 def _one_line(error: object) -> str:

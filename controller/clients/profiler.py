@@ -1,16 +1,20 @@
-"""Takes what a replica offers and keeps it: heap, goroutines, leaked goroutines, MemStats."""
+"""Takes what a replica offers and keeps it: heap, goroutines, leaked goroutines, MemStats, metrics."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 
 from controller.clients.evidence_store import EvidenceRefused, EvidenceStore
 from controller.clients.pprof import Capture, CapturedProfile, CaptureFailed, CaptureFailure, PprofClient
 from controller.evidence.capture_plan import CapturePlan
+from controller.evidence.endpoint import PprofEndpoint
 from controller.evidence.kept import FileKind, KeptFile
 from controller.ports import Telemetry
 
-_SUFFIX = {FileKind.MEMORY: "json"}
+_NO_PPROF = frozenset({CaptureFailure.NOT_OFFERED, CaptureFailure.NOT_A_PROFILE})
+_OPTIONAL = frozenset({FileKind.GOROUTINE_LEAK, FileKind.MEMORY, FileKind.METRICS})
+"""Left out in silence where a replica does not offer them: nobody is asked to."""
+_Take = Callable[[PprofEndpoint], Awaitable[Capture]]
 
 
 class PprofProfiler:
@@ -32,16 +36,28 @@ class PprofProfiler:
         """
         Everything the plan could get; what it could not get is told in the file's place.
 
-        One after another, so that a replica near its limit is asked for one thing at a time. The profile of
-        leaked goroutines is new in Go and left out in silence where it is not offered.
+        One after another, so that a replica near its limit is asked for one thing at a time.
         """
-        kept: list[KeptFile] = []
-        for take in (self._heap, self._goroutines, self._leaked_goroutines, self._memory):
-            answer = await take(plan)
-            if isinstance(answer, CaptureFailed) and _expected(answer):
-                continue
-            kept.append(await self._keep(plan, answer))
+        heap = await self._client.heap(plan.endpoint, collect_first=plan.collect_first)
+        kept = [await self._keep(plan, heap)]
+        for take in self._takes_after(plan, heap):
+            answer = await take(plan.endpoint)
+            if not _is_left_out(answer):
+                kept.append(await self._keep(plan, answer))
         return tuple(kept)
+
+    def _takes_after(self, plan: CapturePlan, heap: Capture) -> tuple[_Take, ...]:
+        """
+        What else to ask for. A program without pprof (a JVM, say) has its own metrics at best; a baseline
+        whose heap profile failed for a while is left for another time, for what is kept is not tried again.
+        """
+        client = self._client
+        if isinstance(heap, CaptureFailed):
+            if heap.reason in _NO_PPROF:
+                return (client.runtime_metrics,)
+            if plan.is_baseline:
+                return ()
+        return (client.goroutines, client.leaked_goroutines, client.memory, client.runtime_metrics)
 
     async def holds(self, folder: str) -> bool:
         """Whether anything is kept in `folder`. Raises EvidenceUnavailable."""
@@ -51,29 +67,17 @@ class PprofProfiler:
         """Says which folders people still need, in place of those said before."""
         self._store.protect(folders)
 
-    async def _heap(self, plan: CapturePlan) -> Capture:
-        return await self._client.heap(plan.endpoint, collect_first=plan.collect_first)
-
-    async def _goroutines(self, plan: CapturePlan) -> Capture:
-        return await self._client.goroutines(plan.endpoint)
-
-    async def _leaked_goroutines(self, plan: CapturePlan) -> Capture:
-        return await self._client.leaked_goroutines(plan.endpoint)
-
-    async def _memory(self, plan: CapturePlan) -> Capture:
-        return await self._client.memory(plan.endpoint)
-
     async def _keep(self, plan: CapturePlan, answer: Capture) -> KeptFile:
-        kind = FileKind(answer.kind.value)
         if isinstance(answer, CapturedProfile):
-            kept = await self._store_file(plan, kind, answer)
+            kept = await self._store_file(plan, answer)
         else:
-            kept = _failed(plan, kind, f"{answer.reason}: {answer.message}", self._clock())
-        self._telemetry.captured(kind.value, "kept" if kept.uri else "failed")
+            kept = _failed(plan, answer.kind, f"{answer.reason}: {answer.message}", self._clock())
+        self._telemetry.captured(kept.kind.value, "kept" if kept.uri else "failed")
         return kept
 
-    async def _store_file(self, plan: CapturePlan, kind: FileKind, answer: CapturedProfile) -> KeptFile:
-        name = f"{plan.label}-{plan.replica}-{plan.container}-{kind}.{_SUFFIX.get(kind, 'pb.gz')}"
+    async def _store_file(self, plan: CapturePlan, answer: CapturedProfile) -> KeptFile:
+        kind = answer.kind
+        name = f"{plan.label}-{plan.replica}-{plan.container}-{kind}.{kind.suffix}"
         try:
             stored = await asyncio.to_thread(
                 self._store.write, plan.folder, name, answer.content, answer.captured_at
@@ -92,9 +96,12 @@ class PprofProfiler:
         )
 
 
-def _expected(answer: CaptureFailed) -> bool:
-    optional = (FileKind.GOROUTINE_LEAK.value, FileKind.MEMORY.value)
-    return answer.reason is CaptureFailure.NOT_OFFERED and answer.kind.value in optional
+def _is_left_out(answer: Capture) -> bool:
+    return (
+        isinstance(answer, CaptureFailed)
+        and answer.reason is CaptureFailure.NOT_OFFERED
+        and answer.kind in _OPTIONAL
+    )
 
 
 def _failed(plan: CapturePlan, kind: FileKind, failure: str, at: datetime) -> KeptFile:

@@ -94,7 +94,11 @@ class EvidenceReporter:
     def _diagnosis(self, incident: Incident) -> Diagnosis | None:
         assessment = incident.status.assessment
         outcome = self._diagnostician.analyse(
-            incident.status.evidence,
+            [
+                one
+                for one in incident.status.evidence
+                if not assessment or one.container == assessment.container
+            ],
             incident.folder,
             rss_bytes=assessment.used_bytes if assessment else None,
             limit_bytes=assessment.limit_bytes if assessment else None,
@@ -126,9 +130,9 @@ class EvidenceReporter:
     def _kept(self, folder: str, name: str, container: str) -> KeptFile:
         stored = self._store.describe(folder, name)
         assert stored is not None  # noqa: S101  (it was listed just now; what is pruned meanwhile is logged)
-        origin, _, kind = name.removesuffix(".pb.gz").removesuffix(".json").rpartition("-")
+        origin, _, kind = name.rpartition("-")
         return KeptFile(
-            kind=FileKind(kind),
+            kind=FileKind(kind.partition(".")[0]),
             label=_BASELINE.rstrip("-"),
             replica=origin.removeprefix(_BASELINE).removesuffix(f"-{container}"),
             container=container,

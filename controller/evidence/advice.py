@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from controller.detection.assessment import GrowthClass
 from controller.evidence.growth_class import MemoryAccount
+from controller.evidence.memstats import NO_GOMEMLIMIT
 
 _HEADROOM_RATIO = 0.10
 """Between GOMEMLIMIT and the container's limit: the Go GC guide advises 5–10 % for what Go does not see."""
@@ -45,13 +46,18 @@ def _gomemlimit(account: MemoryAccount) -> int | None:
 
 def _gomemlimit_sentence(value: int | None, *, live: bool, account: MemoryAccount) -> str:
     if value is None:
-        return "GOMEMLIMIT = 90 % of the memory limit (give --limit for a number)"
-    sentence = f"GOMEMLIMIT={value // _MEBIBYTE}MiB"
-    if account.stats is not None and account.stats.gomemlimit and account.stats.gomemlimit < 2**62:
-        sentence += f" (now {account.stats.gomemlimit // _MEBIBYTE}MiB)"
+        return f"GOMEMLIMIT = 90 % of the memory limit{_gomemlimit_now(account)} (give --limit for a number)"
+    sentence = f"GOMEMLIMIT={value // _MEBIBYTE}MiB{_gomemlimit_now(account)}"
     if live:
         sentence += ": collects earlier near the limit, but cannot free what is still referred to"
     return sentence
+
+
+def _gomemlimit_now(account: MemoryAccount) -> str:
+    now = account.stats.gomemlimit if account.stats else None
+    if now is None:
+        return ""
+    return " (none is set)" if now >= NO_GOMEMLIMIT else f" (now {now // _MEBIBYTE}MiB)"
 
 
 def _gogc_sentence(growth_class: GrowthClass) -> str:

@@ -78,7 +78,10 @@ def _freed_by_hand(growth_class: GrowthClass, account: MemoryAccount) -> tuple[b
     if growth_class is GrowthClass.NATIVE:
         return False, "the memory is outside the Go heap: Go's collector does not know it"
     if unreturned is None:
-        return None, "give --memstats to know how much Go holds free without having returned it"
+        return None, (
+            "without MemStats (expvar's /debug/vars, or /metrics) it is not known how much Go holds free "
+            "without having returned it"
+        )
     if account.is_unreturned:
         return True, (
             f"{_mib(unreturned)} are free and not yet returned to the system: debug.FreeOSMemory or a "

@@ -27,6 +27,14 @@ class CapturePlan:
     collect_first: bool
     """Ask the target for a garbage collection before the heap profile."""
 
+    @property
+    def is_baseline(self) -> bool:
+        """To compare with later, and not about an incident."""
+        return self.label == _BASELINE
+
+
+_BASELINE = "baseline"
+
 
 def plan_captures(
     workload: Workload, judgement: Judgement, rules: tuple[PprofRule, ...], folder: str, label: str
@@ -70,7 +78,7 @@ def plan_baseline(
             replica,
             rule,
             folder=baseline_folder(workload.ref.namespace, container.image_digest, rule.container),
-            label="baseline",
+            label=_BASELINE,
             collect_first=True,
         )
     return None

@@ -105,6 +105,12 @@ class Diagnosis:
     plain: str = ""
     """In a sentence, where only metrics were there to read."""
 
+    @property
+    def meanwhile(self) -> tuple[str, ...]:
+        """What to set or to run until the fix is out, the most useful first."""
+        of_go = (self.advice.gomemlimit, self.advice.gogc) if self.runtime is Runtime.GO else ()
+        return (*self.advice.settings, *of_go, self.advice.limit)
+
 
 def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnosis:
     """Reads the files and says what they show. Raises ProfileRejected."""
@@ -192,9 +198,14 @@ def _from_metrics(now: RuntimeMemory, evidence: Evidence) -> Diagnosis:
 
 
 def _account(evidence: Evidence, metrics: RuntimeMemory | None) -> MemoryAccount:
-    """MemStats as they were taken with the heap, else from the metrics."""
-    stats = read_memstats(evidence.memstats) if evidence.memstats else metrics.go if metrics else None
-    rss = evidence.rss_bytes or (metrics.rss_bytes if metrics else None)
+    """MemStats as they were taken with the heap, else from the metrics, which alone know GOMEMLIMIT."""
+    told = metrics.go if metrics else None
+    stats = read_memstats(evidence.memstats) if evidence.memstats else told
+    if stats is not None and told is not None and stats.gomemlimit is None:
+        stats = replace(stats, gomemlimit=told.gomemlimit)
+    known = (evidence.rss_bytes, metrics.rss_bytes if metrics else None)
+    # What is given may count page cache or other processes as well: only the least is surely the program's.
+    rss = min((each for each in known if each), default=None)
     return MemoryAccount(rss_bytes=rss, limit_bytes=evidence.limit_bytes, stats=stats)
 
 

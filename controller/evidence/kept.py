@@ -13,12 +13,19 @@ class FileKind(StrEnum):
     GOROUTINE_LEAK = "goroutineleak"
     MEMORY = "memory"
     METRICS = "metrics"
-    """Of a runtime without pprof: the answer of its `/metrics`."""
+    """The lines about memory of the program's own `/metrics`: all there is of a runtime without pprof."""
     CONTEXT = "context"
     """How the container ended before, and recent events."""
     LOG = "log"
     PREVIOUS_LOG = "previouslog"
     """Of the container before its last restart."""
+
+    @property
+    def suffix(self) -> str:
+        """How the names of its files end."""
+        if self in (FileKind.MEMORY, FileKind.CONTEXT):
+            return "json"
+        return "pb.gz" if self in (FileKind.HEAP, FileKind.GOROUTINE, FileKind.GOROUTINE_LEAK) else "txt"
 
     @property
     def is_profile(self) -> bool:

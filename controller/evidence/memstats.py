@@ -8,6 +8,8 @@ from controller.evidence.rejection import ProfileRejected, RejectionReason
 
 LARGEST_DOCUMENT_BYTES = 4 << 20
 _LARGEST_NUMBER = 2**63
+NO_GOMEMLIMIT = 2**63 - 1
+"""What the runtime answers where none is set: `math.MaxInt64`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,10 @@ class MemStats:
     next_gc: int | None = None
     num_gc: int | None = None
     gomemlimit: int | None = None
-    """Only where the program adds it; the runtime's own document has no such field."""
+    """
+    `NO_GOMEMLIMIT` where the program says that none is set. The runtime's own document has no such field:
+    only where the program adds it, or from its metrics.
+    """
 
     @property
     def unreturned_bytes(self) -> int | None:
@@ -67,14 +72,21 @@ _JSON_NAMES = {
 }
 
 
+_WRAPPERS = ("memstats", "MemStats")
+
+
 def read_memstats(content: bytes) -> MemStats:
     """
     MemStats from a JSON document: the struct itself, expvar's `{"memstats": {…}}`, any letter case.
 
-    Raises ProfileRejected.
+    A `gomemlimit_bytes` may stand beside either. Raises ProfileRejected.
     """
+    document = _document(content)
+    inner = next((each for each in map(document.get, _WRAPPERS) if isinstance(each, dict)), {})
     found = {
-        name.lower().replace("_", ""): value for name, value in _document(content).items() if _counts(value)
+        name.lower().replace("_", "").removesuffix("bytes"): value
+        for name, value in {**document, **inner}.items()
+        if _counts(value)
     }
     values = {
         each.name: int(found[json_name.lower()])
@@ -115,7 +127,4 @@ def _document(content: bytes) -> dict[str, Any]:
         raise ProfileRejected(RejectionReason.DAMAGED, "the memory statistics are not JSON") from error
     if not isinstance(document, dict):
         raise ProfileRejected(RejectionReason.WRONG_KIND, "the memory statistics must be a JSON object")
-    for name in ("memstats", "MemStats"):
-        if isinstance(document.get(name), dict):
-            return dict(document[name])
     return document

@@ -4,11 +4,12 @@ The diagnosis of a program that has no pprof: what kind of memory grew, by its o
 It names no function and no cause: for these the runtime's own tools are told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.detection.assessment import GrowthClass
-from controller.evidence.advice import Advice
+from controller.evidence.advice import Advice, advise
 from controller.evidence.answers import Answers
+from controller.evidence.growth_class import MemoryAccount
 from controller.evidence.runtime_metrics import Runtime, RuntimeMemory
 
 _LEAST_BYTES = 16 << 20
@@ -81,7 +82,7 @@ def judge_runtime(
     now: RuntimeMemory, before: RuntimeMemory | None, *, rss_bytes: int | None, limit_bytes: int | None
 ) -> RuntimeFindings:
     """The class of what grew (or is largest, without a baseline) and what to do, in plain words."""
-    rss = rss_bytes or now.rss_bytes
+    rss = now.rss_bytes or rss_bytes
     parts = _parts(now, rss)
     if before is not None:
         former = {part.name: part.bytes for part in _parts(before, before.rss_bytes)}
@@ -116,10 +117,8 @@ def _parts(memory: RuntimeMemory, rss: int | None) -> list[_Part]:
     live = memory.heap_live_bytes or memory.heap_used_bytes
     if live is not None:
         found.append(_Part(growth_class=GrowthClass.HEAP, name="the heap", bytes=live))
-    if memory.heap_committed_bytes is not None and memory.heap_used_bytes is not None:
-        free = max(memory.heap_committed_bytes - memory.heap_used_bytes, 0)
-        if memory.go is not None and memory.go.unreturned_bytes is not None:
-            free = memory.go.unreturned_bytes
+    free = _free_bytes(memory)
+    if free is not None:
         found.append(
             _Part(growth_class=GrowthClass.FRAGMENTATION, name="heap held free and not returned", bytes=free)
         )
@@ -138,6 +137,15 @@ def _parts(memory: RuntimeMemory, rss: int | None) -> list[_Part]:
     elif rss is not None and memory.runtime in (Runtime.PYTHON, Runtime.UNKNOWN):
         found.append(_Part(growth_class=GrowthClass.UNKNOWN, name="its resident memory", bytes=rss))
     return found
+
+
+def _free_bytes(memory: RuntimeMemory) -> int | None:
+    """Of the heap: held by the process and not in use."""
+    if memory.go is not None and memory.go.unreturned_bytes is not None:
+        return memory.go.unreturned_bytes
+    if memory.heap_committed_bytes is None or memory.heap_used_bytes is None:
+        return None
+    return max(memory.heap_committed_bytes - memory.heap_used_bytes, 0)
 
 
 def _accounted(memory: RuntimeMemory) -> int | None:
@@ -185,17 +193,15 @@ def _sentence(
 
 
 def _answers(now: RuntimeMemory, growth_class: GrowthClass, rss: int | None) -> Answers:
-    free = 0
-    if now.heap_committed_bytes is not None and now.heap_used_bytes is not None:
-        free = max(now.heap_committed_bytes - now.heap_used_bytes, 0)
-    large = free >= max(_LEAST_BYTES, _UNUSED_RATIO * (rss or now.heap_committed_bytes or 0))
+    free = _free_bytes(now)
+    large = (free or 0) >= max(_LEAST_BYTES, _UNUSED_RATIO * (rss or now.heap_committed_bytes or 0))
     freed: bool | None = None
     why = "its metrics do not say how much is held free"
     if growth_class is GrowthClass.NATIVE:
         freed, why = False, "the memory is outside the managed heap: a collection does not free it"
     elif large:
         freed, why = True, f"{_mib(free)} of the heap are free and not returned to the system"
-    elif now.heap_used_bytes is not None and now.heap_committed_bytes is not None:
+    elif free is not None:
         freed = False
         why = f"only {_mib(free)} of the heap are free: what is in use is referred to, or not yet collected"
     return Answers(
@@ -208,17 +214,19 @@ def _answers(now: RuntimeMemory, growth_class: GrowthClass, rss: int | None) -> 
 
 
 def _advice(now: RuntimeMemory, growth_class: GrowthClass, limit_bytes: int | None, *, grew: bool) -> Advice:
-    name = _NAMES[now.runtime]
-    other = f"does not apply: this is {name}, not Go"
-    is_go = now.runtime is Runtime.GO
+    settings = _settings(now, growth_class, limit_bytes)
+    if now.runtime is Runtime.GO:
+        account = MemoryAccount(rss_bytes=now.rss_bytes, limit_bytes=limit_bytes, stats=now.go)
+        return replace(advise(growth_class, account), settings=settings)
+    other = f"does not apply: this is {_NAMES[now.runtime]}, not Go"
     postpones = grew and growth_class is not GrowthClass.FRAGMENTATION
     return Advice(
-        gomemlimit="GOMEMLIMIT = 90 % of the memory limit" if is_go else other,
-        gogc="leave GOGC as it is" if is_go else other,
+        gomemlimit=other,
+        gogc=other,
         limit="a higher limit only postpones it: plan restarts until the fix is out"
         if postpones
         else "no reason to change the limit",
-        settings=_settings(now, growth_class, limit_bytes),
+        settings=settings,
     )
 
 

@@ -6,14 +6,17 @@ prometheus-net and client_golang.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.evidence.memstats import MemStats
+from controller.evidence.memstats import NO_GOMEMLIMIT, MemStats
 from controller.evidence.rejection import ProfileRejected, RejectionReason
 
-LARGEST_METRICS_BYTES = 16 << 20
+LARGEST_METRICS_BYTES = 64 << 20
+"""A program whose label values have no bound tells much: all but a few lines are skipped unread."""
+LARGEST_KEPT_BYTES = 1 << 20
 _LARGEST_NUMBER = 2**63
 
 
@@ -101,6 +104,7 @@ _PREFIXES = {
     Runtime.GO: ("go_",),
 }
 _ALL_PREFIXES = ("process_", *(prefix for prefixes in _PREFIXES.values() for prefix in prefixes))
+_KEPT_LINE = re.compile(rf"^(?:# (?:TYPE|UNIT) )?(?:{'|'.join(_ALL_PREFIXES)})[^\n]*$".encode(), re.MULTILINE)
 _GO_FIELDS = {
     **{name: f"go_memstats_{name}_bytes" for name in ("heap_alloc", "heap_sys", "heap_idle", "heap_inuse")},
     **{name: f"go_memstats_{name}_bytes" for name in ("heap_released", "next_gc", "sys", "mspan_sys")},
@@ -108,7 +112,6 @@ _GO_FIELDS = {
     "buckhash_sys": "go_memstats_buck_hash_sys_bytes",
     "stack_inuse": "go_memstats_stack_inuse_bytes",
     "stack_sys": "go_memstats_stack_sys_bytes",
-    "gomemlimit": "go_gc_gomemlimit_bytes",
 }
 
 _Samples = dict[str, list[tuple[Mapping[str, str], float]]]
@@ -141,19 +144,42 @@ def read_runtime_metrics(content: bytes) -> RuntimeMemory:
     return RuntimeMemory(runtime=runtime, rss_bytes=rss, go=go, **values)
 
 
-def _samples(content: bytes) -> _Samples:
+def memory_metrics(content: bytes) -> bytes:
+    """
+    The lines to keep of the answer of a `/metrics`: the runtime's own and the process's.
+
+    The program's other metrics may name its users in their labels. Raises ProfileRejected.
+    """
     if len(content) > LARGEST_METRICS_BYTES:
+        raise _too_large(len(content), LARGEST_METRICS_BYTES)
+    kept = bytearray()
+    for line in _KEPT_LINE.finditer(content):
+        kept += line[0] + b"\n"
+        if len(kept) > LARGEST_KEPT_BYTES:
+            raise _too_large(len(kept), LARGEST_KEPT_BYTES)
+    return bytes(kept)
+
+
+def _too_large(size: int, most: int) -> ProfileRejected:
+    return ProfileRejected(
+        RejectionReason.TOO_LARGE, f"the metrics are {size} bytes or more; at most {most} are read"
+    )
+
+
+def _samples(content: bytes) -> _Samples:
+    kept = memory_metrics(content)
+    if not kept and content.lstrip()[:1] in (b"<", b"{"):
         raise ProfileRejected(
-            RejectionReason.TOO_LARGE,
-            f"the metrics are {len(content)} bytes; at most {LARGEST_METRICS_BYTES} are read",
+            RejectionReason.NOT_A_PROFILE,
+            "this is a web page or JSON, not Prometheus' text format",
         )
     # Imported here: it brings an HTTP server, and a profile of Go is read without it.
     from prometheus_client.parser import text_string_to_metric_families
 
     samples: _Samples = {}
     try:
-        for family in text_string_to_metric_families(content.decode()):
-            for sample in family.samples if family.name.startswith(_ALL_PREFIXES) else ():
+        for family in text_string_to_metric_families(kept.decode()):
+            for sample in family.samples:
                 samples.setdefault(sample.name, []).append((sample.labels, sample.value))
     except (ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise ProfileRejected(
@@ -177,4 +203,7 @@ def _sum(samples: _Samples, wanted: tuple[_Wanted, ...]) -> int | None:
 
 def _go(samples: _Samples) -> MemStats | None:
     found = {field: _sum(samples, ((name, {}),)) for field, name in _GO_FIELDS.items()}
-    return MemStats(**found) if found["heap_alloc"] is not None else None
+    if found["heap_alloc"] is None:
+        return None
+    limits = [value for _, value in samples.get("go_gc_gomemlimit_bytes", ()) if 0 <= value < math.inf]
+    return MemStats(**found, gomemlimit=min(int(limits[0]), NO_GOMEMLIMIT) if limits else None)

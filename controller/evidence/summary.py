@@ -1,6 +1,7 @@
 """The diagnosis in one sentence, for an Event and for `kubectl get`."""
 
 from controller.detection.assessment import GrowthClass
+from controller.evidence.cause_matching import NamedCause
 from controller.evidence.diagnosis import Diagnosis
 from controller.evidence.goroutines import GOROUTINE_STACKS
 from controller.evidence.grown_heap import LEAST_KEPT_RATIO
@@ -23,9 +24,15 @@ def summarize(diagnosis: Diagnosis) -> str:
 def _cause(diagnosis: Diagnosis) -> str:
     if not diagnosis.causes:
         return ""
-    named = diagnosis.causes[0]
-    where = f" in {_short(named.function)}" if named.function else ""
-    return f"{named.cause.title}{where} ({named.evidence})"
+    first, *others = diagnosis.causes
+    told = f"{first.cause.title}{_where(first)} ({first.evidence})"
+    if others:
+        told += f"; also {others[0].cause.title}{_where(others[0])}"
+    return told
+
+
+def _where(named: NamedCause) -> str:
+    return f" in {_short(named.function)}" if named.function else ""
 
 
 def _holder(diagnosis: Diagnosis) -> str:

@@ -105,14 +105,33 @@ class Retainer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LikelyCause:
+    """One cause of the catalogue that fits what grew, and where to look for it."""
+
+    id: str
+    confidence: float
+    """From 0 to 1."""
+    function: str = ""
+    file: str = ""
+    line: int = 0
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisRecord:
     """What the evidence says, short enough for a status."""
 
     summary: str
+    runtime: str = ""
     growth_class: str = ""
     explained_share: float | None = None
-    cause: str = ""
+    causes: tuple[LikelyCause, ...] = ()
+    """Every one that fits, the likeliest first."""
     top_retainers: tuple[Retainer, ...] = ()
+    can_memory_be_freed_by_hand: bool | None = None
+    freed_by_hand_because: str = ""
+    meanwhile: tuple[str, ...] = ()
+    """What to set or to run until the fix is out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def _sentences(incident: Incident) -> tuple[str, ...]:
     assessment, diagnosis = incident.status.assessment, incident.status.diagnosis
     told = [_what_grows(incident, assessment)] if assessment else []
     if diagnosis:
-        told.append(f"The profiles: {diagnosis.summary}")
+        told.append(f"The evidence: {diagnosis.summary}")
     return tuple(_sentence(each) for each in (*told, _what_was_done(incident)))
 
 

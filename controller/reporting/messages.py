@@ -295,7 +295,7 @@ def plain_text(message: Message) -> str:
     if numbers := _numbers(message.incident):
         lines.append(numbers)
     if status.diagnosis:
-        lines.append(f"The profiles: {status.diagnosis.summary}")
+        lines.append(f"The evidence: {status.diagnosis.summary}")
     lines += [_change(one) for one in message.changes]
     if advice := what_to_do(message.incident):
         lines.append(f"What to do: {advice}")

@@ -122,24 +122,48 @@ def evidence_told(
     incident: Incident, workload: Workload, files: tuple[KeptFile, ...], now: datetime
 ) -> tuple[Notice, ...]:
     """What a capture brought."""
-    subject = _workload(workload.ref, workload.uid)
-    heap = next((file for file in files if file.kind is FileKind.HEAP and file.uri), None)
-    if heap is None:
+    told = _of_heap(incident, files) or _of_metrics(incident, files)
+    if told is None:
         why = "; ".join(file.failure for file in files if file.failure) or "nothing to ask"
         goes_on = "a restart goes on without it unless `evidence.required` is true"
-        return (
-            _event(EventReason.HEAP_PROFILE_FAILED, f"{why}; {goes_on}", subject, incident, "Capture", now),
-        )
+        told = _Told(EventReason.HEAP_PROFILE_FAILED, f"{why}; {goes_on}")
+    subject = _workload(workload.ref, workload.uid)
+    return (_event(told.reason, told.message, subject, incident, "Capture", now, once_per=told.once_per),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    reason: EventReason
+    message: str
+    once_per: str = ""
+
+
+def _of_heap(incident: Incident, files: tuple[KeptFile, ...]) -> _Told | None:
+    heap = _kept(files, FileKind.HEAP)
+    if heap is None:
+        return None
     others = [file.kind.value for file in files if file.uri and file is not heap]
     beside = f", with {', '.join(others)}" if others else ""
+    message = f"{heap.size_bytes / 1024:.0f} KiB from {heap.replica} at {heap.uri}{beside}{_says(incident)}"
+    return _Told(EventReason.HEAP_PROFILE_KEPT, message, heap.label)
+
+
+def _of_metrics(incident: Incident, files: tuple[KeptFile, ...]) -> _Told | None:
+    metrics = _kept(files, FileKind.METRICS)
+    if metrics is None:
+        return None
+    why = next((f" ({file.failure})" for file in files if file.kind is FileKind.HEAP and file.failure), "")
+    message = f"metrics from {metrics.replica} at {metrics.uri}{_says(incident)}; no heap profile{why}"
+    return _Told(EventReason.RUNTIME_METRICS_KEPT, message, metrics.label)
+
+
+def _kept(files: tuple[KeptFile, ...], kind: FileKind) -> KeptFile | None:
+    return next((file for file in files if file.kind is kind and file.uri), None)
+
+
+def _says(incident: Incident) -> str:
     diagnosis = incident.status.diagnosis
-    summary = f"; {diagnosis.summary}" if diagnosis else ""
-    message = f"{heap.size_bytes / 1024:.0f} KiB from {heap.replica} at {heap.uri}{beside}{summary}"
-    return (
-        _event(
-            EventReason.HEAP_PROFILE_KEPT, message, subject, incident, "Capture", now, once_per=heap.label
-        ),
-    )
+    return f"; {diagnosis.summary}" if diagnosis else ""
 
 
 def request_received(incident: Incident, request: Request, now: datetime) -> tuple[Notice, ...]:

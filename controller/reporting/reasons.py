@@ -36,6 +36,7 @@ class EventReason(StrEnum):
     MEMORY_HIGH_CAUSE_UNCLEAR = "MemoryHighCauseUnclear"
     HEAP_PROFILE_KEPT = "HeapProfileKept"
     HEAP_PROFILE_FAILED = "HeapProfileFailed"
+    RUNTIME_METRICS_KEPT = "RuntimeMetricsKept"
     LEAK_RESTART_STARTED = "LeakRestartStarted"
     LEAK_RESTART_REFUSED = "LeakRestartRefused"
     LEAK_RECOVERY_CONFIRMED = "LeakRecoveryConfirmed"
@@ -103,6 +104,12 @@ EVENTS: dict[EventReason, CatalogueRow] = {
         Regarding.WORKLOAD,
         "No heap profile could be taken or kept.",
         "Check port and path in `spec.evidence.pprof`, and network policies towards the pods.",
+    ),
+    EventReason.RUNTIME_METRICS_KEPT: CatalogueRow(
+        Tone.NORMAL,
+        Regarding.WORKLOAD,
+        "There is no heap profile (a JVM, Node or Python has none), but the program's own metrics were kept.",
+        "Run what the incident's `status.diagnosis.meanwhile` says: it names the tools of that runtime.",
     ),
     EventReason.LEAK_RESTART_STARTED: CatalogueRow(
         Tone.NORMAL,

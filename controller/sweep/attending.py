@@ -175,7 +175,7 @@ class Attendant:
     async def _diagnosis(self, situation: Situation, incident: Incident) -> DiagnosisRecord | None:
         worst = situation.judgement.worst
         return await self._world.diagnostician.diagnose(
-            incident.status.evidence,
+            tuple(one for one in incident.status.evidence if one.container == worst.key.container),
             baseline_of(situation.workload, worst.key.pod, worst.key.container),
             rss_bytes=worst.used_bytes,
             limit_bytes=worst.limit_bytes,

@@ -13,6 +13,7 @@ from controller.reporting.incident import (
     Incident,
     IncidentSpec,
     IncidentStatus,
+    LikelyCause,
     Notified,
     Phase,
     PolicyRef,
@@ -94,9 +95,19 @@ def a_full_incident() -> Incident:
         evidence=(evidence,),
         diagnosis=DiagnosisRecord(
             summary="response bodies are not closed",
+            runtime="go",
             growth_class="heap",
             explained_share=0.93,
-            cause="ResponseBodyNotClosed",
+            causes=(
+                LikelyCause(
+                    id="response-body-not-closed",
+                    confidence=0.92,
+                    function="shop/pricing.(*Client).Fetch",
+                    file="pricing.go",
+                    line=30,
+                    evidence="346 goroutines more",
+                ),
+            ),
             top_retainers=(
                 Retainer(
                     function="net/http.(*persistConn).readLoop",
@@ -107,6 +118,9 @@ def a_full_incident() -> Incident:
                     share=0.61,
                 ),
             ),
+            can_memory_be_freed_by_hand=False,
+            freed_by_hand_because="the memory is live",
+            meanwhile=("GOMEMLIMIT=115MiB (none is set)",),
         ),
         gates=(Hold(reason=HoldReason.TOO_YOUNG, message="younger than 30m", retry_at=minutes(3)),),
         escalated_because=HoldReason.BUDGET_SPENT,

@@ -10,8 +10,9 @@ from prometheus_client import exposition
 from controller.detection.assessment import GrowthClass
 from controller.evidence.diagnosis import Diagnosis, Evidence, diagnose
 from controller.evidence.document import diagnosis_document, read_diagnosis
+from controller.evidence.memstats import NO_GOMEMLIMIT, MemStats, memstats_json, read_memstats
 from controller.evidence.rejection import ProfileRejected, RejectionReason
-from controller.evidence.runtime_metrics import Runtime
+from controller.evidence.runtime_metrics import Runtime, memory_metrics, read_runtime_metrics
 from controller.evidence.summary import summarize
 from tests.evidence.profile_builder import MEBIBYTE, heap_profile
 
@@ -196,17 +197,81 @@ def test_it_survives_its_document():
     assert diagnosis_document(read_diagnosis(json.dumps(document)), with_flame=True) == document
 
 
+GO = text(
+    go_memstats_heap_alloc_bytes=20,
+    go_memstats_heap_sys_bytes=430,
+    go_memstats_heap_idle_bytes=400,
+    go_memstats_heap_released_bytes=10,
+    go_memstats_sys_bytes=450,
+    process_resident_memory_bytes=430,
+)
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        pytest.param(b"", "GOMEMLIMIT=460MiB", id="not told"),
+        pytest.param(b"go_gc_gomemlimit_bytes 9.223372036854776e+18\n", "460MiB (none is set)", id="none"),
+        pytest.param(b"go_gc_gomemlimit_bytes 1.073741824e+09\n", "460MiB (now 1024MiB)", id="too high"),
+    ],
+)
+def test_a_missing_memory_limit_of_go_is_told(limit: bytes, told: str):
+    with_heap = Evidence(
+        heap=heap_profile().gzipped(),
+        memstats=b'{"HeapAlloc": 1, "HeapIdle": 2}',
+        metrics=GO + limit,
+        limit_bytes=512 * MEBIBYTE,
+    )
+    for diagnosis in (diagnose(with_heap), compared(GO + limit, limit_bytes=512 * MEBIBYTE)):
+        assert diagnosis.advice.gomemlimit.endswith(told)
+        assert diagnosis.advice.gomemlimit in diagnosis.meanwhile
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside", "inside"])
+def test_a_memory_limit_of_go_is_read_from_memstats(beside: bool):
+    stats = {"HeapAlloc": 5, "Sys": 9}
+    limit = {"gomemlimit_bytes": 2**63 - 1}
+    document = {"memstats": stats, **limit} if beside else {"memstats": {**stats, **limit}}
+    found = read_memstats(json.dumps(document).encode())
+    assert found == MemStats(heap_alloc=5, sys=9, gomemlimit=NO_GOMEMLIMIT)
+    assert read_memstats(memstats_json(found)) == found
+
+
+def test_go_without_a_profile_tells_what_is_held_free():
+    """HeapSys less HeapAlloc would count what is already returned as well."""
+    released = GO.replace(b"heap_released_bytes{} %d" % (10 * MEBIBYTE), b"heap_released_bytes{} 4e+08")
+    assert compared(GO).answers.can_memory_be_freed_by_hand is True
+    assert compared(released).answers.can_memory_be_freed_by_hand is False
+
+
+def test_resident_memory_is_the_least_that_is_known():
+    """The platform's number may hold page cache, which is not native memory of the program."""
+    heap = heap_profile().gzipped()
+    small = text(go_memstats_heap_alloc_bytes=20, go_memstats_sys_bytes=40, process_resident_memory_bytes=45)
+    evidence = Evidence(heap=heap, heap_baseline=heap, metrics=small, rss_bytes=400 * MEBIBYTE)
+    assert diagnose(evidence).growth_class is GrowthClass.UNKNOWN
+
+
+def test_only_lines_about_memory_are_kept():
+    users = b"".join(b'visits_total{user="user-%d"} 1\n' % number for number in range(300_000))
+    kept = memory_metrics(users + GO + b"# TYPE go_threads gauge\ngo_threads 9\n" + users)
+    assert kept == GO + b"# TYPE go_threads gauge\ngo_threads 9\n"
+    assert read_runtime_metrics(users + GO) == read_runtime_metrics(kept)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         pytest.param(b"<html>sign in</html>", RejectionReason.NOT_A_PROFILE, id="web page"),
-        pytest.param(b"\xff\xfe\x00", RejectionReason.NOT_A_PROFILE, id="no text"),
+        pytest.param(b"\xff\xfe\x00", RejectionReason.WRONG_KIND, id="no text"),
+        pytest.param(b"process_\xff 5\n", RejectionReason.NOT_A_PROFILE, id="no UTF-8"),
         pytest.param(b"http_requests_total 5\n", RejectionReason.WRONG_KIND, id="nothing about memory"),
         pytest.param(b"jvm_memory_used_bytes{area=\n", RejectionReason.NOT_A_PROFILE, id="cut off"),
         pytest.param(
             b"process_resident_memory_bytes NaN\n", RejectionReason.WRONG_KIND, id="no number at all"
         ),
-        pytest.param(b"#" * (17 << 20), RejectionReason.TOO_LARGE, id="too large"),
+        pytest.param(b"#" * (65 << 20), RejectionReason.TOO_LARGE, id="too large"),
+        pytest.param(b"go_threads 1\n" * (1 << 17), RejectionReason.TOO_LARGE, id="too much of a runtime"),
     ],
 )
 def test_what_are_no_metrics_is_refused(content: bytes, reason: RejectionReason):

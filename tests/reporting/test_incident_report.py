@@ -31,7 +31,7 @@ def test_three_sentences_say_what_grew_what_it_was_and_what_was_done() -> None:
     grew, found, done = report_of(incident).sentences
 
     assert grew.startswith("Memory of container app grew by 20 MiB/h")
-    assert found == "The profiles: main.keep holds 90 %."
+    assert found == "The evidence: main.keep holds 90 %."
     assert done == "RollingRestart was ordered at 2026-03-02 12:00 UTC with 0.0 MiB in use, and came down."
 
 

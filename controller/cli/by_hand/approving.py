@@ -97,7 +97,7 @@ def summary(incident: Incident) -> str:
             f"{assessment.leaking_replicas} of {assessment.replicas} replicas: {assessment.message}"
         )
     if status.diagnosis:
-        lines.append(f"the profiles: {status.diagnosis.summary}")
+        lines.append(f"the evidence: {status.diagnosis.summary}")
     others = [hold.reason.value for hold in status.gates if hold.reason not in _ASKING]
     if others:
         lines.append(f"it is held by other gates too: {', '.join(others)}")

@@ -76,9 +76,19 @@ def _commands(kept: tuple[KeptFile, ...]) -> tuple[str, ...]:
     commands.extend(
         f"go tool pprof -top {_name(each)}" for each in kept if each.kind is FileKind.GOROUTINE and each.uri
     )
+    commands.extend(_of_metrics(kept) if not heaps else ())
     if not commands:
         commands.append("go tool pprof -http=: -sample_index=inuse_space -diff_base BASELINE.pb.gz NOW.pb.gz")
     return tuple(commands)
+
+
+def _of_metrics(kept: tuple[KeptFile, ...]) -> list[str]:
+    """How to read the newest metrics of a program without pprof."""
+    metrics = [each for each in kept if each.kind is FileKind.METRICS and each.uri]
+    if not metrics:
+        return []
+    base = f" --metrics-baseline {_name(metrics[0])}" if len(metrics) > 1 else ""
+    return [f"bilgepump diagnose --metrics {_name(metrics[-1])}{base}"]
 
 
 def _name(kept: KeptFile) -> str:

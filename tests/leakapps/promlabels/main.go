@@ -2,10 +2,12 @@
 package main
 
 import (
+	"net/http"
 	"strconv"
 
 	"bilgepump.dev/leakapps/harness"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 var requests = prometheus.NewCounterVec(
@@ -19,6 +21,7 @@ func countRequest(visitor int) {
 
 func main() {
 	prometheus.MustRegister(requests)
+	http.Handle("/metrics", promhttp.Handler())
 	units := int64(0)
 	harness.Serve(func(i int) { countRequest(i); units++ }, func() int64 { return units * 537 })
 }
