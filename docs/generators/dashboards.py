@@ -8,12 +8,14 @@ a change; a test fails until then, and another runs every expression on a real P
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
+    BigValueGraphMode,
     BigValueTextMode,
     GraphDrawStyle,
     LegendDisplayMode,
@@ -141,6 +143,10 @@ def _board(title: str, uid: str, description: str) -> dashboard.Dashboard:
 def _content(board: dashboard.Dashboard) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(json.dumps(board.build(), cls=JSONEncoder))
     content["annotations"] = {"list": []}
+    for number, panel in enumerate(content["panels"], start=1):
+        panel["id"] = number
+        for letter, target in zip(ascii_uppercase, panel.get("targets", ()), strict=False):
+            target["refId"] = letter
     return content
 
 
@@ -164,7 +170,9 @@ def _steps(*steps: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
 
 def _stat(title: str, expression: str, *, unit: str = "short", width: int = 4) -> stat.Panel:
     panel = stat.Panel().title(title).datasource(SOURCE).height(4).span(width).unit(unit)
-    return panel.with_target(_query(expression).instant()).no_value("–").thresholds(_steps((None, "text")))
+    panel = panel.with_target(_query(expression).instant()).no_value("–").thresholds(_steps((None, "text")))
+    shown = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+    return panel.reduce_options(shown).graph_mode(BigValueGraphMode.NONE)
 
 
 def _count(title: str, expression: str, alarming: str = "text") -> stat.Panel:
@@ -205,7 +213,7 @@ def _by_time_left() -> table.Panel:
     names: dict[str, str] = {}
     for (metric, title, unit), letter in zip(columns, "ABCD", strict=True):
         expression = f"max by (namespace, kind, name) ({metric}{{{HERE}}})"
-        target = _query(expression).instant().format(PromQueryFormat.TABLE).ref_id(letter)
+        target = _query(expression).instant().format(PromQueryFormat.TABLE)
         names[f"Value #{letter}"] = title
         panel = panel.with_target(target).override_by_name(title, [DynamicConfigValue("unit", unit)])
     link = {"title": "This workload", "url": DETAILS}
@@ -264,8 +272,7 @@ def _amount(title: str, expression: str) -> stat.Panel:
 
 def _phase() -> stat.Panel:
     panel = _stat("Incident", f"max by (phase) (bilgepump_open_incident{{{THIS}}})")
-    shown = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
-    panel = panel.reduce_options(shown).text_mode(BigValueTextMode.NAME).no_value("none open")
+    panel = panel.text_mode(BigValueTextMode.NAME).no_value("none open")
     return panel.targets(
         [_query(f"max by (phase) (bilgepump_open_incident{{{THIS}}})", "{{phase}}").instant()]
     )

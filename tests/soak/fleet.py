@@ -92,6 +92,19 @@ class Fleet:
         container = replace(a_replica().containers[0], started_at=started)
         return a_replica(name, created_at=started, containers=(container,))
 
+    @property
+    def standing(self) -> tuple[Workload, ...]:
+        """Every workload as it is now."""
+        return tuple(self._standing.values())
+
+    def level(self, key: ContainerKey, now: datetime) -> float:
+        """Resident memory of one replica, in bytes."""
+        started, ref = self.born[key]
+        levels = self._levels(
+            [self.habits[ref]], np.array([now.timestamp()]), np.array([[started.timestamp()]])
+        )
+        return float(levels[0, 0])
+
     # -- the platform ---------------------------------------------------------------------------------
 
     async def find(self, order: Order) -> Receipt | None:
