@@ -5,19 +5,17 @@ import sys
 
 from release import parts
 
-DIST = parts.REPOSITORY / "dist"
-
 
 def main() -> None:
     """All parts, one after another; what an earlier release left is removed."""
-    for old in (*DIST.glob("bilgepump-*"), DIST / parts.CHECKSUMS):
+    for old in (*parts.DIST.glob("bilgepump-*"), parts.DIST / parts.CHECKSUMS):
         old.unlink(missing_ok=True)
-    DIST.mkdir(exist_ok=True)
+    parts.DIST.mkdir(exist_ok=True)
     files = []
     for build in (parts.wheel, parts.definitions, parts.bill_of_materials, parts.chart, parts.image):
-        files.append(build(DIST))
+        files.append(build(parts.DIST))
         print(f"{files[-1].stat().st_size:>12,}  dist/{files[-1].name}")
-    parts.checksums(DIST, files)
+    parts.checksums(parts.DIST, files)
     print(f"{'':12}  dist/{parts.CHECKSUMS}")
 
 

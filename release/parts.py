@@ -17,6 +17,7 @@ from tests.cluster.binaries import build
 from tests.cluster.controller_image import controller_image
 
 REPOSITORY = Path(__file__).parents[1]
+DIST = REPOSITORY / "dist"
 CHART = REPOSITORY / "charts" / "bilgepump"
 IMAGE = "ghcr.io/bilgepump/bilgepump"
 CHECKSUMS = "SHA256SUMS"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from controller import __version__
-from release import parts
+from release import audit, parts
 from release.audit import verdict
 from tests.cluster.binaries import build
 
@@ -115,9 +115,28 @@ A = {"name": "a", "version": "1", "vulns": []}
             2,
             id="no answer",
         ),
+        pytest.param(
+            [{"name": "b", "skip_reason": "not found"}],
+            "1 of 1 dependencies could not be asked about, such as b: not found\n"
+            "NOT AUDITED: the advisory database (https://pypi.org/pypi/NAME/VERSION/json) told of none of them",
+            2,
+            id="no answer at all",
+        ),
     ],
 )
 def test_audit_never_takes_silence_for_an_answer(
     dependencies: list[dict[str, object]], said: str, code: int
 ) -> None:
     assert verdict(dependencies) == (said, code)
+
+
+def test_database_that_cannot_be_reached_is_no_clean_bill_and_the_sbom_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(parts, "DIST", tmp_path / "dist")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert audit.main() == audit.UNKNOWN
+    assert "NOT AUDITED" in capsys.readouterr().out.splitlines()[-1]
+    (bill,) = (tmp_path / "dist").glob("*-sbom.cdx.json")
+    assert json.loads(bill.read_text())["bomFormat"] == "CycloneDX"
