@@ -1,9 +1,9 @@
 """
 Asks PyPI's advisory database about every dependency that is shipped, and writes the SBOM: `make audit`.
 
-No answer is not "no vulnerability": where the database cannot be reached it says so and fails. Exit codes: 0
-no known vulnerability, 1 vulnerabilities, 2 not all could be asked about and none of the others has one. `make`
-itself ends with 2 for both: the last line says which it was.
+No answer is not "no vulnerability": where the database cannot be reached it says so and fails. Exit codes:
+0 no known vulnerability, 1 vulnerabilities, 2 not all could be asked about and none of the others has one.
+`make` itself ends with 2 for both: the last line says which it was.
 """
 
 import json
@@ -56,7 +56,7 @@ def verdict(dependencies: list[dict[str, Any]]) -> tuple[str, int]:
         )
     if len(unknown) == len(dependencies):
         lines.append(
-            "NOT AUDITED: the advisory database (https://pypi.org/pypi/NAME/VERSION/json) told of none of them"
+            "NOT AUDITED: the advisory database (pypi.org/pypi/NAME/VERSION/json) told of none of them"
         )
     if not lines:
         lines.append(f"{len(dependencies)} dependencies, no known vulnerability")

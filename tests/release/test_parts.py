@@ -118,7 +118,7 @@ A = {"name": "a", "version": "1", "vulns": []}
         pytest.param(
             [{"name": "b", "skip_reason": "not found"}],
             "1 of 1 dependencies could not be asked about, such as b: not found\n"
-            "NOT AUDITED: the advisory database (https://pypi.org/pypi/NAME/VERSION/json) told of none of them",
+            "NOT AUDITED: the advisory database (pypi.org/pypi/NAME/VERSION/json) told of none of them",
             2,
             id="no answer at all",
         ),
