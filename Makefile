@@ -72,11 +72,17 @@ release: setup ## Build what is published into dist/: wheel, image, chart, defin
 audit: setup ## Ask the advisory database about every dependency that is shipped
 	@$(BIN)/python -m release.audit
 
+# An environment of its own: what mutmut needs must not change the one that everything else runs in.
+$(VENV)-mutate/ready: requirements-dev.lock requirements-mutate.lock
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutate.lock
+	@touch $@
+
 .PHONY: mutate
-mutate: setup ## Mutation testing of decision/: how many wrong gates the tests would let through (about 10 minutes)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutate.lock
-	@$(BIN)/python -m mutmut run --max-children 2
-	@$(BIN)/python -m mutmut results
+mutate: $(VENV)-mutate/ready ## Mutation testing of decision/: how many wrong gates the tests would let through (about 10 minutes)
+	@$(VENV)-mutate/bin/python -m mutmut run --max-children 2
+	@$(VENV)-mutate/bin/python -m mutmut results
 
 .PHONY: lock
 lock: ## Resolve the dependencies anew

@@ -283,6 +283,7 @@ def _world(
         messenger=courier,
         leadership=leadership,
         telemetry=telemetry,
+        clock=clock,
     )
 
 

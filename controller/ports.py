@@ -12,7 +12,7 @@ Only adapters raise:
     └── OutcomeUnknown        the platform's answer was lost: nothing is repeated until it is known
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -22,6 +22,7 @@ from controller.evidence.kept import KeptFile
 from controller.evidence.replica_context import ContextPlan
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix
+from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import RequestRate
 from controller.remediation.order import Leftover, Order, Receipt
 from controller.reporting.census import Census
@@ -69,6 +70,14 @@ class MemoryRequest:
     def longer(self) -> "MemoryRequest":
         """The same for five times as long in wide blocks: the `history` of `detection.assess`."""
         return replace(self, lookback=5 * self.lookback, blocks=240)
+
+
+class Policies(Protocol):
+    """Which policies there are: asked by every sweep, and again just before an act."""
+
+    async def book(self) -> PolicyBook:
+        """All policies now. Raises PlatformUnavailable."""
+        ...
 
 
 class MemorySource(Protocol):
@@ -308,4 +317,6 @@ class World:
     messenger: Messenger
     leadership: Leadership
     telemetry: Telemetry
+    clock: Callable[[], datetime]
+    """Now, in UTC."""
     alert_sources: Mapping[str, AlertSource] = field(default_factory=dict)

@@ -162,6 +162,7 @@ def _world(
         messenger=courier,
         leadership=lease,
         telemetry=telemetry,
+        clock=clock,
     )
 
 

@@ -535,4 +535,5 @@ class FakeWorld:
             messenger=self.messenger,
             leadership=self.leadership,
             telemetry=FakeTelemetry(),
+            clock=lambda: self.clock.now,
         )

@@ -123,6 +123,8 @@ class Situation:
     """Name of the incident of this episode; empty while there is none."""
     approval: Approval | None = None
     voided: VoidedOrder | None = None
+    overtaken_because: str = ""
+    """Why what it was judged by holds no longer; empty while it does."""
     conflicting_policies: tuple[str, ...] = ()
     """Other policies that claim the same workload with equal right."""
     requests: tuple[Request, ...] = ()

@@ -64,7 +64,7 @@ class Schedule:
         """Whether there is something to follow before the next sweep."""
         started_at = self._clock()
         try:
-            census = await self._sweeper.sweep(await self._policies.book(), started_at)
+            census = await self._sweeper.sweep(self._policies, started_at)
         except PlatformUnavailable as error:
             logger.warning("sweep ended early", extra={"why": str(error)})
             self._telemetry.failed("platform")
@@ -103,7 +103,7 @@ class Schedule:
     async def _follow(self) -> bool:
         """One look; whatever goes wrong, the next sweep sees to it."""
         try:
-            return await self._sweeper.follow(await self._policies.book(), self._clock())
+            return await self._sweeper.follow(self._policies, self._clock())
         except PlatformUnavailable as error:
             logger.warning("a replacement was not followed", extra={"why": str(error)})
         except Exception:

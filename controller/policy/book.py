@@ -47,6 +47,10 @@ class PolicyBook:
     cluster_wide: tuple[MemoryPolicy, ...] = ()
     """Each ClusterMemoryPolicy in force, once, also one that reaches no namespace."""
 
+    async def book(self) -> "PolicyBook":
+        """Itself, whenever it is asked: policies that were read once, from files (`ports.Policies`)."""
+        return self
+
     @property
     def namespaces(self) -> frozenset[str]:
         """Where workloads can be governed."""

@@ -25,6 +25,8 @@ ACKNOWLEDGED = "Acknowledged"
 """What the timeline calls it when a person has looked."""
 ORDER_VOIDED = "OrderVoided"
 """What the timeline calls it when an order was refused or not carried out."""
+CUT_SHORT = "CutShort"
+"""What the timeline calls it when no further replica is begun."""
 
 
 class Phase(StrEnum):
@@ -227,9 +229,15 @@ class Incident:
     @property
     def leaking_since(self) -> datetime | None:
         """When it was last found to leak, after not being known to."""
-        return max(
-            (entry.at for entry in self.status.timeline if entry.what == Verdict.LEAKING.value), default=None
-        )
+        return self._newest(Verdict.LEAKING.value)
+
+    @property
+    def cut_short_at(self) -> datetime | None:
+        """When it was last decided to begin no further replica."""
+        return self._newest(CUT_SHORT)
+
+    def _newest(self, what: str) -> datetime | None:
+        return max((entry.at for entry in self.status.timeline if entry.what == what), default=None)
 
     @property
     def time_to_threshold(self) -> timedelta | None:

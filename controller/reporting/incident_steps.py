@@ -13,6 +13,7 @@ from controller.policy.memory_policy import MemoryPolicy
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import (
     ACKNOWLEDGED,
+    CUT_SHORT,
     ORDER_VOIDED,
     AssessmentRecord,
     DiagnosisRecord,
@@ -250,7 +251,7 @@ def progressed(incident: Incident, gone: int, waits_for: str) -> Incident:
 def cut_short(incident: Incident, order: Order, why: str, now: datetime) -> Incident:
     """No further replica is begun: those that are gone are watched, the others are decided anew."""
     status = replace(incident.status, order=order, message=f"no further replica is replaced: {why}")
-    return _noted(replace(incident, status=status), now, "CutShort", status.message)
+    return _noted(replace(incident, status=status), now, CUT_SHORT, status.message)
 
 
 def _what(order: Order) -> str:

@@ -241,7 +241,7 @@ HOLDS: dict[HoldReason, tuple[str, str]] = {
         "Check which series the metrics source has for that container, and for duplicates of it.",
     ),
     HoldReason.UNCONFIRMED: (
-        "It is not yet judged `Leaking` in as many sweeps in a row as `limits.looksBeforeActing` asks for.",
+        "Too few sweeps in a row judged it `Leaking` (`limits.looksBeforeActing`), or its policy changed.",
         "Nothing: the next sweep looks again.",
     ),
     HoldReason.LEAK_STORM: (

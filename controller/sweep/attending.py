@@ -5,14 +5,14 @@ Every side effect is written into the incident before it is caused, and every st
 a crash at any line the next sweep finds the incident where it stands and goes on from there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.decision.decide import decide, may_capture, may_keep_evidence
 from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Reason
-from controller.decision.situation import Captured, Powers, Situation
+from controller.decision.situation import Captured, Situation
 from controller.decision.wording import span_text
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
@@ -27,6 +27,7 @@ from controller.reporting import notices
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
 from controller.sweep.finishing import Finisher
+from controller.sweep.present import Moment, Present
 from controller.sweep.situations import with_evidence
 
 GROWTH_ENDED_FRACTION = 1 / 48
@@ -44,11 +45,9 @@ class Attended:
 class Attendant:
     """Carries one workload to its remediation. Holds only what may be forgotten."""
 
-    def __init__(self, world: World, finisher: Finisher, powers: Callable[[], Powers]) -> None:
-        """`powers` is asked again just before an act: a kill switch does not wait for the next sweep."""
+    def __init__(self, world: World, finisher: Finisher) -> None:
         self._world = world
         self._finisher = finisher
-        self._powers = powers
         self._last_growing: dict[str, datetime] = {}
         self._warned: dict[str, Reason] = {}
 
@@ -58,11 +57,12 @@ class Attendant:
             for uid in set(remembered) - uids:
                 del remembered[uid]
 
-    async def attend(self, situation: Situation, incident: Incident | None) -> Attended:
+    async def attend(self, situation: Situation, incident: Incident | None, present: Present) -> Attended:
         """
         One workload that is not being remediated.
 
-        `incident` is the newest of the workload's incidents that is open or could be opened again.
+        `incident` is the newest of the workload's incidents that is open or could be opened again. `present`
+        is asked just before an act.
         """
         growing = situation.judgement.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
         decision = decide(situation)
@@ -74,7 +74,7 @@ class Attendant:
             return Attended(decision=decision, incident=None)
         incident = await self._judged(situation, incident)
         incident = await self._hear(situation, incident)
-        return await self._follow(situation, incident)
+        return await self._follow(situation, incident, present)
 
     async def _hear(self, situation: Situation, incident: Incident) -> Incident:
         """Writes down what people ask for by hand, and takes the profiles that they ask for."""
@@ -87,8 +87,8 @@ class Attendant:
                 incident = await self._keep(situation, incident, request.label)
         return incident
 
-    async def _follow(self, situation: Situation, incident: Incident) -> Attended:
-        situation = with_evidence(situation, incident)
+    async def _follow(self, situation: Situation, incident: Incident, present: Present) -> Attended:
+        situation, workload = with_evidence(situation, incident), situation.workload
         decision = decide(situation)
         if decision.action is Action.CAPTURE:
             incident = await self._capture(situation, incident)
@@ -96,8 +96,8 @@ class Attendant:
             decision = decide(situation)
         incident = await self._keep_context(situation, incident, decision)
         if decision.action is Action.REMEDIATE:
-            # Captures took their time: workload and kill switch are looked at once more, and decided anew.
-            situation = await self._as_it_is_now(situation)
+            # Captures, and the workloads before this one, took their time: it is decided on what is now.
+            situation = _as_it_is(situation, await present.look(workload.ref, workload.uid))
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
             incident = await self._remediate(situation, incident, decision)
@@ -106,12 +106,6 @@ class Attendant:
         else:
             await self._warn(situation, decision)
         return Attended(decision=decision, incident=incident)
-
-    async def _as_it_is_now(self, situation: Situation) -> Situation:
-        fresh = await self._world.inventory.workload(situation.workload.ref)
-        same = fresh is not None and fresh.uid == situation.workload.uid
-        workload = fresh if fresh is not None and same else situation.workload
-        return replace(situation, workload=workload, powers=self._powers())
 
     async def _judged(self, situation: Situation, incident: Incident | None) -> Incident:
         """The incident with the newest judgement; opened, or opened again, where that is needed."""
@@ -265,6 +259,24 @@ _NOT_ALLOWED = (
     "suspended"
 )
 _WARNINGS = frozenset({Reason.MEMORY_HIGH, Reason.MEMORY_HIGH_UNJUDGED, Reason.MEMORY_HIGH_CAUSE_UNCLEAR})
+
+
+def _as_it_is(situation: Situation, moment: Moment) -> Situation:
+    """The same judgement with everything around it as it is now; overtaken where nothing of it would hold."""
+    situation = replace(situation, powers=moment.powers, now=moment.now)
+    if moment.workload is None:
+        return replace(situation, overtaken_because="the workload went away")
+    if moment.covered is None:
+        return replace(situation, overtaken_because="its policy stopped governing it")
+    policy, before = moment.covered.policy, situation.policy
+    same = (policy.uid, policy.generation) == (before.uid, before.generation)
+    return replace(
+        situation,
+        workload=moment.workload,
+        policy=policy,
+        conflicting_policies=moment.covered.rivals,
+        overtaken_because="" if same else f"policy {before.name} was changed",
+    )
 
 
 def _worth_an_incident(situation: Situation, incident: Incident | None, decision: Decision) -> bool:

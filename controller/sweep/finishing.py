@@ -15,6 +15,7 @@ from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy, Mode
 from controller.ports import OutcomeUnknown, PlatformUnavailable, RemediationRefused, World, WorldError
 from controller.remediation.order import Order, Receipt
+from controller.remediation.stepping import next_step
 from controller.reporting import incident_steps as steps
 from controller.reporting import notices
 from controller.reporting.incident import Incident
@@ -62,9 +63,11 @@ class Finisher:
             logger.warning("step failed", extra={"incident": incident.name, "why": str(error)})
             self._world.telemetry.failed("step")
             return incident
-        if incident.status.receipt is not None:
-            return await self._told_progress(incident, order, receipt, workload)
-        return await self._started(incident, order, receipt, now)
+        if incident.status.receipt is None:
+            return await self._started(incident, order, receipt, now)
+        if not order.stepwise or workload is None:
+            return incident
+        return await self._update(_progressed(incident, order, workload, receipt.waits_for), incident)
 
     async def _started(self, incident: Incident, order: Order, receipt: Receipt, now: datetime) -> Incident:
         """Writes down and tells that the order was carried out, or has begun."""
@@ -72,16 +75,6 @@ class Finisher:
         self._world.telemetry.remediated(done.namespace, order.mechanism.value)
         await self._announce(notices.restart_started(done, now))
         return await self._update(done, incident)
-
-    async def _told_progress(
-        self, incident: Incident, order: Order, receipt: Receipt, workload: Workload | None
-    ) -> Incident:
-        """Says how far it is, and what it waits for, when that changes."""
-        if not order.stepwise or workload is None:
-            return incident
-        standing = sum(order.names(replica) for replica in workload.replicas)
-        told = steps.progressed(incident, len(order.replicas) - standing, receipt.waits_for)
-        return await self._update(told, incident)
 
     async def _unknown(self, incident: Incident, why: str, now: datetime) -> Incident:
         """Says once that the outcome is not known."""
@@ -125,8 +118,7 @@ class Finisher:
         For one that no policy governs any more: nothing will come of waiting, and it holds others up.
         """
         facts = recovery_facts(incident, None, None, None)
-        over_at = facts.issued_at + facts.rules.progress_deadline * facts.steps + facts.rules.soak
-        if now < over_at:
+        if now < facts.rolled_out_by + facts.rules.soak:
             return incident
         message = f"what came of it is not known, the workload cannot be read: {why}"
         recovery = Recovery(outcome=RecoveryOutcome.MEMORY_UNMEASURED, message=message)
@@ -154,7 +146,11 @@ class Finisher:
             if not begun.stepwise:
                 return incident
             if begun != order:
-                incident = await self._update(steps.cut_short(incident, begun, why_stop, now), incident)
+                cut = await self._update(steps.cut_short(incident, begun, why_stop, now), incident)
+                return await self._progress(cut, begun, workload, why_stop, now)
+        step = next_step(order, workload)
+        if step.replica is None:
+            return await self._update(_progressed(incident, order, workload, step.waits_for), incident)
         return await self.carry_out(incident, now, workload)
 
     async def _resume(
@@ -204,6 +200,23 @@ class Finisher:
 
     async def _update(self, new: Incident, old: Incident) -> Incident:
         return old if new is old else await self._world.records.update(new)
+
+
+def still_waits(incident: Incident, workload: Workload) -> bool:
+    """Whether nothing is to be done for `incident` now but to wait, for what it says already."""
+    order = incident.status.order
+    if order is None or incident.status.receipt is None or workload.uid != order.workload_uid:
+        return False
+    step = next_step(order, workload)
+    if step.replica is not None or rolled_out(workload, order):
+        return False
+    return _progressed(incident, order, workload, step.waits_for) is incident
+
+
+def _progressed(incident: Incident, order: Order, workload: Workload, waits_for: str) -> Incident:
+    """How far it is, and what it waits for; the same incident where that is no news."""
+    standing = sum(order.names(replica) for replica in workload.replicas)
+    return steps.progressed(incident, len(order.replicas) - standing, waits_for)
 
 
 def _why_void(

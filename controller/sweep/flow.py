@@ -9,13 +9,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from controller.decision.situation import Powers
 from controller.detection.judgement import Judgement
 from controller.inventory.workload import Workload
-from controller.policy.book import PolicyBook
-from controller.ports import PlatformUnavailable, World
+from controller.metrics.series import BlockMatrix
+from controller.ports import PlatformUnavailable, Policies, World
 from controller.reporting.census import Census, Seen, census
 from controller.reporting.incident import Incident
 from controller.reporting.past import current_incident
@@ -23,17 +24,29 @@ from controller.sweep.acknowledgements import note_acknowledged
 from controller.sweep.alerts import read_alerts
 from controller.sweep.attending import Attendant, Attended
 from controller.sweep.baselines import Baselines
-from controller.sweep.finishing import Finisher
+from controller.sweep.finishing import Finisher, still_waits
 from controller.sweep.fleet import FleetLedger
 from controller.sweep.judging import Covered, Gathered, cover, gather, judge_all
 from controller.sweep.looks import Looks
 from controller.sweep.notifications import Notifications
+from controller.sweep.present import Moment, Present
 from controller.sweep.reports import Reports
 from controller.sweep.retention import Retention, still_needed
 from controller.sweep.situations import SweepLimits, situation_of
 from controller.sweep.telling import PolicyTelling
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """What all workloads of one sweep have in common."""
+
+    fleet: FleetLedger
+    gathered: Gathered
+    limits: SweepLimits
+    present: Present
+    now: datetime
 
 
 class Sweeper:
@@ -46,17 +59,22 @@ class Sweeper:
         self._retention = retention
         self._looks = Looks()
         self._finisher = Finisher(world)
-        self._attendant = Attendant(world, self._finisher, lambda: limits().powers)
+        self._attendant = Attendant(world, self._finisher)
         self._baselines = Baselines(world.profiler)
         self._telling = PolicyTelling(world)
         self._reports = Reports(world)
         self._notifications = Notifications(world)
-        self.following = False
-        """Whether the last sweep left something that `follow` should look at before the next one."""
+        self._followed: tuple[Incident, ...] = ()
 
-    async def sweep(self, book: PolicyBook, now: datetime) -> Census:
+    @property
+    def following(self) -> bool:
+        """Whether there is something that `follow` should look at before the next sweep."""
+        return bool(self._followed)
+
+    async def sweep(self, policies: Policies, now: datetime) -> Census:
         """One pass. Raises PlatformUnavailable where the platform cannot be read."""
-        world, limits = self._world, self._limits()
+        world, limits, self._followed = self._world, self._limits(), ()
+        present, book = self._present(policies, now), await policies.book()
         workloads = await world.inventory.workloads(book.namespaces)
         unread = world.inventory.unread
         incidents = await self._notifications.note_ended(await world.records.incidents())
@@ -66,10 +84,11 @@ class Sweeper:
         covered = tuple(cover(book.accepted, workloads))
         gathered = await gather(world.memory_sources, covered, now)
         judged = judge_all(covered, gathered, now)
-        policies = [item.policy for item in covered]
-        alerts = await read_alerts(world.alert_sources, limits.blocking_alerts, policies, now)
+        governing = [item.policy for item in covered]
+        alerts = await read_alerts(world.alert_sources, limits.blocking_alerts, governing, now)
         fleet = FleetLedger(judged, incidents, workloads, now, alerts)
-        seen = await self._attend_all(judged, incidents, fleet, gathered, limits, now)
+        turn = _Turn(fleet=fleet, gathered=gathered, limits=limits, present=present, now=now)
+        seen = await self._attend_all(judged, incidents, turn)
         await self._finish_ungoverned(covered, workloads, _readable(incidents, unread), limits, now)
         await self._telling.tell(book, seen, gathered.missing, unread, now)
         self._notifications.send_due(book, incidents, seen, now)
@@ -78,29 +97,36 @@ class Sweeper:
         governed = frozenset(item.workload.uid for item in covered)
         self._attendant.forget_all_but(governed)
         self._looks.forget_all_but(governed)
-        self.following = any(one.incident and one.incident.replaces_one_at_a_time for one in seen)
+        self._followed = tuple(
+            one.incident for one in seen if one.incident and one.incident.replaces_one_at_a_time
+        )
         return census(book, seen, incidents, gathered.missing)
 
     async def note_notifications(self) -> None:
         """Notes what has been told by now, where no further sweep will. Raises PlatformUnavailable."""
         await self._notifications.note_ended(await self._world.records.incidents())
 
-    async def follow(self, book: PolicyBook, now: datetime) -> bool:
+    async def follow(self, policies: Policies, now: datetime) -> bool:
         """
-        The next step of what is replaced one replica at a time; whether there is more to follow.
+        The next step of what the last sweep left half replaced; whether there is more to follow.
 
         Between two sweeps, so that a replica stands beside its replacement for seconds and not for a whole
-        interval. One that fails is left to the next sweep. Raises PlatformUnavailable.
+        interval. While there is only something to wait for nothing but the workload is read, since this is
+        asked every few seconds. One that fails is left to the next sweep.
         """
-        powers = self._limits().powers
-        followed = False
-        for incident in await self._world.records.incidents():
-            if not incident.replaces_one_at_a_time:
-                continue
+        present, followed = self._present(policies, now), self._followed
+        self._followed = ()
+        for incident in followed:
             with self._alone(incident):
-                after = await self._follow(incident, book, powers, now)
-                followed = followed or after.replaces_one_at_a_time
-        return followed
+                after = await self._follow(incident, present)
+                if after is not None and after.replaces_one_at_a_time:
+                    self._followed += (after,)
+        return self.following
+
+    def _present(self, policies: Policies, now: datetime) -> Present:
+        return Present(
+            world=self._world, policies=policies, powers=lambda: self._limits().powers, began_at=now
+        )
 
     @contextmanager
     def _alone(self, incident: Incident) -> Iterator[None]:
@@ -111,20 +137,29 @@ class Sweeper:
             logger.exception("incident failed", extra={"incident": incident.name})
             self._world.telemetry.failed("incident")
 
-    async def _follow(self, incident: Incident, book: PolicyBook, powers: Powers, now: datetime) -> Incident:
-        workload = await self._world.inventory.workload(incident.spec.workload)
-        same = workload if workload and workload.uid == incident.spec.workload_uid else None
-        policy = next((item.policy for item in cover(book.accepted, [same])), None) if same else None
-        return await self._finisher.finish(incident, same, policy, None, powers, now)
+    async def _follow(self, remembered: Incident, present: Present) -> Incident | None:
+        """The incident afterwards; None where it is gone."""
+        workload = await self._world.inventory.workload(remembered.spec.workload)
+        if workload is not None and still_waits(remembered, workload):
+            return remembered
+        standing = await self._world.records.incidents()
+        incident = next((one for one in standing if one.folder == remembered.folder and one.open), None)
+        if incident is None:
+            return None
+        moment = await present.around(workload, incident.spec.workload_uid)
+        return await self._finish(incident, moment, None)
+
+    async def _finish(self, incident: Incident, moment: Moment, memory: BlockMatrix | None) -> Incident:
+        """One step further, on what is now."""
+        return await self._finisher.finish(
+            incident, moment.workload, moment.policy, memory, moment.powers, moment.now
+        )
 
     async def _attend_all(
         self,
         judged: Sequence[tuple[Covered, Judgement | None]],
         incidents: Sequence[Incident],
-        fleet: FleetLedger,
-        gathered: Gathered,
-        limits: SweepLimits,
-        now: datetime,
+        turn: _Turn,
     ) -> list[Seen]:
         """Every workload in turn; one's failure is not another's."""
         seen: list[Seen] = []
@@ -134,14 +169,14 @@ class Sweeper:
         for item, judgement in judged:
             mine = by_workload[item.workload.uid]
             try:
-                attended = await self._attend(item, judgement, mine, fleet, gathered, limits, now)
+                attended = await self._attend(item, judgement, mine, turn)
             except Exception:
                 # Whatever it was: the others go on, and this one is tried again in the next sweep.
                 logger.exception("workload failed", extra={"workload": str(item.workload.ref)})
                 self._world.telemetry.failed("workload")
                 attended = Attended(decision=None, incident=None)
             if attended.incident is not None:
-                fleet.note(attended.incident, item.workload)
+                turn.fleet.note(attended.incident, item.workload)
             seen.append(
                 Seen(
                     policy=item.policy,
@@ -158,27 +193,29 @@ class Sweeper:
         item: Covered,
         judgement: Judgement | None,
         incidents: Sequence[Incident],
-        fleet: FleetLedger,
-        gathered: Gathered,
-        limits: SweepLimits,
-        now: datetime,
+        turn: _Turn,
     ) -> Attended:
         looks = self._looks.count(item, judgement)
         ordered = next((one for one in incidents if one.open and one.ordered), None)
         if ordered is not None:
-            memory = gathered.of(item.policy)
-            finished = await self._finisher.finish(
-                ordered, item.workload, item.policy, memory, limits.powers, now
-            )
-            return Attended(decision=None, incident=finished)
+            return Attended(decision=None, incident=await self._finish_governed(ordered, item, turn))
         if judgement is None:
-            closed = await self._attendant.close_where_nothing_runs(item.workload, incidents, now)
+            closed = await self._attendant.close_where_nothing_runs(item.workload, incidents, turn.now)
             return Attended(decision=None, incident=closed)
-        beside = fleet.beside(item.workload, item.policy)
-        situation = situation_of(item, judgement, incidents, beside, limits, now, looks)
+        beside = turn.fleet.beside(item.workload, item.policy)
+        situation = situation_of(item, judgement, incidents, beside, turn.limits, turn.now, looks)
         await self._baselines.keep(situation)
-        return await self._attendant.attend(
-            situation, current_incident(item.workload, incidents, situation.history)
+        incident = current_incident(item.workload, incidents, situation.history)
+        return await self._attendant.attend(situation, incident, turn.present)
+
+    async def _finish_governed(self, incident: Incident, item: Covered, turn: _Turn) -> Incident:
+        """What may still act looks once more first; what is only watched goes by what the sweep has read."""
+        memory = turn.gathered.of(item.policy)
+        if incident.replaces_replicas:
+            moment = await turn.present.look(incident.spec.workload, incident.spec.workload_uid)
+            return await self._finish(incident, moment, memory)
+        return await self._finisher.finish(
+            incident, item.workload, item.policy, memory, turn.limits.powers, turn.now
         )
 
     async def _finish_ungoverned(

@@ -26,6 +26,7 @@ def recovery_facts(
         container_restarts=_restarts(workload, status.order),
         expected_revision=status.order.expected_revision if status.order else "",
         steps=max(1, len(status.order.replicas)) if status.order else 1,
+        cut_short_at=incident.cut_short_at,
     )
 
 

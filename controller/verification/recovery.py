@@ -56,6 +56,21 @@ class RecoveryFacts:
     """The template's revision that the new replicas must have; empty where any will do."""
     steps: int = 1
     """How many replicas are replaced one after another, each within the progress deadline."""
+    cut_short_at: datetime | None = None
+    """When it was decided to begin no further replica; None where it was not."""
+
+    @property
+    def rolled_out_by(self) -> datetime:
+        """
+        When every replica must be new.
+
+        An order that was cut short has fewer steps than it had time for: the last one that was begun gets the
+        whole deadline from then on.
+        """
+        over_at = self.issued_at + self.rules.progress_deadline * self.steps
+        if self.cut_short_at is None:
+            return over_at
+        return max(over_at, self.cut_short_at + self.rules.progress_deadline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +140,13 @@ def check_recovery(facts: RecoveryFacts, now: datetime) -> Recovery:
 
 def _while_rolling_out(facts: RecoveryFacts, workload: Workload, now: datetime) -> Recovery:
     progress = f"{workload.ready_replicas} of {workload.desired_replicas} replicas are ready"
-    deadline = facts.rules.progress_deadline * facts.steps
-    if now < facts.issued_at + deadline:
+    if now < facts.rolled_out_by:
         return Recovery(outcome=RecoveryOutcome.ROLLING_OUT, message=f"rolling out: {progress}")
     return Recovery(
         outcome=RecoveryOutcome.ROLLOUT_STUCK,
-        message=f"the rollout is not complete after {_minutes(deadline)}: {progress}",
+        message=(
+            f"the rollout is not complete after {_minutes(facts.rolled_out_by - facts.issued_at)}: {progress}"
+        ),
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ from controller.decision.decide import decide
 from controller.decision.outcome import Action, HoldReason, Reason
 from controller.decision.situation import Captured, Fleet, Limits, Powers
 from controller.detection.assessment import Crossing, Verdict
+from controller.inventory.request import Request, RequestKind
 from controller.policy.memory_policy import (
     Day,
     EvidenceRules,
@@ -94,7 +96,61 @@ def test_suspect_above_critical_is_remediated_where_the_policy_says_so() -> None
         captured=Captured.LATE,
     )
 
-    assert decide(situation).action is Action.REMEDIATE
+    decision = decide(situation)
+
+    assert (decision.action, decision.reason) == (Action.REMEDIATE, Reason.ABOVE_CRITICAL)
+
+
+BY_HAND = Request(kind=RequestKind.RESTART, at=NOW, who="jane", why="before the sale")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "memory", "reason"),
+    [
+        (Verdict.HEALTHY, FAR, Reason.REQUESTED),
+        (Verdict.LEAKING, FAR, Reason.REQUESTED),
+        (Verdict.SUSPECT, NEAR, Reason.REQUESTED),
+        (Verdict.LEAKING, NEAR, Reason.THRESHOLD_NEAR),
+    ],
+)
+def test_restart_by_hand_is_wanted_now_after_late_profiles(
+    verdict: Verdict, memory: dict[str, object], reason: Reason
+) -> None:
+    judgement = a_judgement(verdict=verdict, **memory)
+    asked = a_leaking_situation(judgement=judgement, captured=Captured.EARLY, requests=(BY_HAND,))
+    captured = replace(asked, captured=Captured.LATE, kept_heap=True)
+
+    assert decide(asked).action is Action.CAPTURE
+    assert (decide(captured).action, decide(captured).reason) == (Action.REMEDIATE, reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "reason"),
+    [
+        ({}, Action.CAPTURE, Reason.KEEP_EVIDENCE),
+        ({"captured": Captured.LATE}, Action.REMEDIATE, Reason.THRESHOLD_NEAR),
+        ({"judgement": a_judgement(verdict=Verdict.HEALTHY)}, Action.NONE, Reason.NOTHING_TO_DO),
+    ],
+)
+def test_decision_says_what_is_seen(changes: dict[str, object], action: Action, reason: Reason) -> None:
+    decision = decide(a_leaking_situation(**changes))
+
+    assert (decision.action, decision.reason, decision.message) == (action, reason, "grows 20 MiB/h")
+
+
+@pytest.mark.parametrize(
+    ("memory", "reason"),
+    [
+        pytest.param(
+            {"used_bytes": THRESHOLD, "crossing": None}, Reason.THRESHOLD_CROSSED, id="at the very threshold"
+        ),
+        pytest.param({"crossing": crossing(timedelta(minutes=30))}, Reason.THRESHOLD_NEAR, id="lead begins"),
+    ],
+)
+def test_act_is_due_from_the_very_moment(memory: dict[str, object], reason: Reason) -> None:
+    decision = decide(a_leaking_situation(judgement=a_judgement(**memory), captured=Captured.LATE))
+
+    assert (decision.action, decision.reason) == (Action.REMEDIATE, reason)
 
 
 def test_hold_before_the_lead_names_when_it_begins() -> None:
@@ -121,6 +177,8 @@ def test_lead_grows_with_the_measured_duration_and_the_queue() -> None:
 # NOW is Monday noon; the threshold is crossed on Tuesday at about 21:00.
 AT_NOON = Window(days=(Day.MON,), start=time(11), end=time(13), time_zone=ZoneInfo("UTC"))
 NEXT_NOON = Window(days=(Day.TUE,), start=time(11), end=time(13), time_zone=ZoneInfo("UTC"))
+WHEN_DUE = Window(days=(Day.TUE,), start=time(20, 30), end=time(22), time_zone=ZoneInfo("UTC"))
+TOO_LATE = Window(days=(Day.WED,), start=time(11), end=time(13), time_zone=ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize(
@@ -128,6 +186,8 @@ NEXT_NOON = Window(days=(Day.TUE,), start=time(11), end=time(13), time_zone=Zone
     [
         pytest.param((AT_NOON,), Action.REMEDIATE, id="this is the last window before the crossing"),
         pytest.param((AT_NOON, NEXT_NOON), Action.HOLD, id="there is a later window in time"),
+        pytest.param((AT_NOON, WHEN_DUE), Action.HOLD, id="a later window opens just in time"),
+        pytest.param((TOO_LATE,), Action.HOLD, id="none is open, and the next comes too late"),
     ],
 )
 def test_windows_move_the_act_to_the_last_one_in_time(windows: tuple[Window, ...], action: Action) -> None:
@@ -137,4 +197,7 @@ def test_windows_move_the_act_to_the_last_one_in_time(windows: tuple[Window, ...
         captured=Captured.LATE,
     )
 
-    assert decide(situation).action is action
+    decision = decide(situation)
+
+    assert decision.action is action
+    assert action is Action.REMEDIATE or decision.reason is HoldReason.NOT_YET_NEEDED

@@ -19,7 +19,9 @@ from controller.decision.situation import (
     Situation,
     VoidedOrder,
 )
-from controller.detection.assessment import GrowthClass
+from controller.detection.assessment import GrowthClass, Verdict
+from controller.detection.judgement import judge
+from controller.inventory.request import Request, RequestKind
 from controller.inventory.workload import Autoscaler, DisruptionBudget, Replica, RolloutState, Workload
 from controller.policy.memory_policy import (
     ApprovalRule,
@@ -28,9 +30,20 @@ from controller.policy.memory_policy import (
     EvidenceRules,
     Mode,
     RemediationRules,
+    Strategy,
     Window,
 )
-from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation, a_policy, a_replica, a_workload, an_act
+from tests.fakes import (
+    MIB,
+    NOW,
+    a_judgement,
+    a_leaking_situation,
+    a_policy,
+    a_replica,
+    a_workload,
+    an_act,
+    an_assessment,
+)
 
 # NOW is a Monday, 12:00 UTC.
 AT_NIGHT = Window(days=tuple(Day), start=time(2), end=time(5), time_zone=ZoneInfo("UTC"))
@@ -75,6 +88,39 @@ def an_outbreak(judged: int, *found_minutes_ago: float) -> Outbreak:
 def on_nodes(*nodes: str) -> Workload:
     replicas = tuple(a_replica(f"api-{number}", node=node) for number, node in enumerate(nodes, start=1))
     return a_workload(replicas=replicas)
+
+
+def limited(name: str, limit_bytes: int) -> Replica:
+    container = replace(a_replica().containers[0], memory_limit_bytes=limit_bytes)
+    return a_replica(name, containers=(container,))
+
+
+def with_budget(*, other: str, namespace: str = "shop") -> Situation:
+    """Under the budget `api`, beside a remediation under the budget `other`."""
+    return a_captured_situation(
+        workload=a_workload(disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=1),)),
+        fleet=Fleet(under_way=(an_act(namespace=namespace, disruption_budgets=frozenset({other})),)),
+        limits=Limits(concurrent=2, concurrent_in_namespace=2),
+    )
+
+
+def one_replica(**changes: object) -> Situation:
+    """A workload of a single replica, to be restarted by `changes`, the policy's rules."""
+    return replace(
+        ruled(**changes), workload=a_workload(desired_replicas=1, ready_replicas=1, replicas=(a_replica(),))
+    )
+
+
+def replacing_one_of_three(protected: str, until: datetime) -> Situation:
+    """Only `api-1` leaks and is to be replaced alone; one of the three is protected from stopping."""
+    names = ("api-1", "api-2", "api-3")
+    replicas = tuple(a_replica(name, protected_until=until if name == protected else None) for name in names)
+    workload = a_workload(replicas=replicas, desired_replicas=3, ready_replicas=3)
+    healthy = {"verdict": Verdict.HEALTHY, "used_bytes": 61 * MIB}
+    judgement = judge(
+        workload, [an_assessment(name, **({} if name == "api-1" else healthy)) for name in names]
+    )
+    return a_captured_situation(workload=workload, judgement=judgement)
 
 
 def pulled_as(image: str) -> Replica:
@@ -123,6 +169,14 @@ REFUSALS = [
     ),
     pytest.param(a_captured_situation(limits=Limits(looks=2)), HoldReason.UNCONFIRMED, id="the first look"),
     pytest.param(
+        a_captured_situation(
+            overtaken_because="policy api was changed",
+            requests=(Request(kind=RequestKind.RESTART, at=NOW, who="jane", why=""),),
+        ),
+        HoldReason.UNCONFIRMED,
+        id="changed meanwhile, whoever asks",
+    ),
+    pytest.param(
         a_captured_situation(judgement=a_judgement(growth_class=GrowthClass.PAGE_CACHE)),
         HoldReason.RESTART_CANNOT_FREE,
         id="page cache grows",
@@ -133,9 +187,19 @@ REFUSALS = [
         id="young floor near the threshold",
     ),
     pytest.param(
+        a_captured_situation(judgement=a_judgement(young_floor_bytes=360 * MIB, threshold_bytes=400 * MIB)),
+        HoldReason.BASELINE_ABOVE_THRESHOLD,
+        id="young floor at exactly nine tenths of the threshold",
+    ),
+    pytest.param(
         a_captured_situation(history=RemediationHistory(times_to_threshold=hours(100, 45))),
         HoldReason.RESTART_INEFFECTIVE,
         id="memory came back in less than half the time, twice",
+    ),
+    pytest.param(
+        a_captured_situation(history=RemediationHistory(times_to_threshold=hours(300, 200, 100, 45))),
+        HoldReason.RESTART_INEFFECTIVE,
+        id="of many runs the last three are told",
     ),
     pytest.param(
         a_captured_situation(history=RemediationHistory(escalated_because=HoldReason.RESTART_INEFFECTIVE)),
@@ -190,6 +254,11 @@ REFUSALS = [
         HoldReason.TASK_PROTECTED,
         id="a task is protected",
     ),
+    pytest.param(
+        replacing_one_of_three("api-1", NOW + timedelta(hours=1)),
+        HoldReason.TASK_PROTECTED,
+        id="the one that is to be replaced is protected",
+    ),
     pytest.param(ready(ready_replicas=1), HoldReason.REPLICAS_NOT_READY, id="one replica missing"),
     pytest.param(
         ready(desired_replicas=0, ready_replicas=0), HoldReason.REPLICAS_NOT_READY, id="scaled to nothing"
@@ -205,11 +274,7 @@ REFUSALS = [
         id="two budgets on one pod",
     ),
     pytest.param(
-        a_captured_situation(
-            workload=a_workload(disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=1),)),
-            fleet=Fleet(under_way=(an_act(disruption_budgets=frozenset({"api"})),)),
-            limits=Limits(concurrent=2, concurrent_in_namespace=2),
-        ),
+        with_budget(other="api"),
         HoldReason.DISRUPTION_BUDGET_SHARED,
         id="a workload under the same budget is being restarted",
     ),
@@ -256,6 +321,11 @@ REFUSALS = [
         id="a blocking alert fires",
     ),
     pytest.param(
+        a_captured_situation(fleet=Fleet(alerts=Alerts(firing=("HighErrorRate", "HighLatency")))),
+        HoldReason.ALERT_FIRING,
+        id="two blocking alerts fire",
+    ),
+    pytest.param(
         a_captured_situation(fleet=Fleet(alerts=Alerts(unknown_because="nobody answers"))),
         HoldReason.ALERTS_UNKNOWN,
         id="whether a blocking alert fires is not known",
@@ -265,6 +335,16 @@ REFUSALS = [
         ruled(maintenance_windows=(AT_NIGHT,)),
         HoldReason.OUTSIDE_MAINTENANCE_WINDOW,
         id="outside the window",
+    ),
+    pytest.param(
+        replace(ruled(maintenance_windows=(AT_NIGHT,)), judgement=a_judgement(used_bytes=450 * MIB)),
+        HoldReason.OUTSIDE_MAINTENANCE_WINDOW,
+        id="above critical, and nobody lets that override the window",
+    ),
+    pytest.param(
+        ruled(maintenance_windows=(AT_NIGHT,), critical_overrides_windows=True),
+        HoldReason.OUTSIDE_MAINTENANCE_WINDOW,
+        id="critical may override the window, and is not reached",
     ),
     pytest.param(
         a_captured_situation(
@@ -312,6 +392,13 @@ REFUSALS = [
         a_captured_situation(fleet=Fleet(outbreaks=(an_outbreak(10, 59, 40, 30, 20, 0),))),
         HoldReason.LEAK_STORM,
         id="half of the workloads were found to leak within the hour",
+    ),
+    pytest.param(
+        a_captured_situation(
+            fleet=Fleet(outbreaks=(an_outbreak(100, 5), an_outbreak(10, 59, 40, 30, 20, 0)))
+        ),
+        HoldReason.LEAK_STORM,
+        id="a storm in the second of two groups",
     ),
     pytest.param(
         a_leaking_situation(
@@ -413,6 +500,66 @@ def test_without_any_refusal_it_is_remediated() -> None:
             id="an autoscaler that wants no more",
         ),
         pytest.param(ruled(maintenance_windows=(AT_NOON,)), id="within the window"),
+        pytest.param(
+            replace(ruled(maintenance_windows=(AT_NOON,)), remediation_duration=timedelta(minutes=50)),
+            id="exactly enough of the window is left",
+        ),
+        pytest.param(
+            a_captured_situation(now=NOW + timedelta(minutes=5)), id="a judgement exactly five minutes old"
+        ),
+        pytest.param(
+            a_captured_situation(
+                judgement=a_judgement(limit_bytes=505 * MIB),
+                workload=a_workload(replicas=(limited("api-1", 500 * MIB), limited("api-2", 500 * MIB))),
+            ),
+            id="limits that differ by exactly one in a hundred",
+        ),
+        pytest.param(
+            a_captured_situation(
+                judgement=a_judgement(used_bytes=525 * MIB, limit_bytes=500 * MIB),
+                workload=a_workload(replicas=(limited("api-1", 500 * MIB), limited("api-2", 500 * MIB))),
+            ),
+            id="exactly as much over the limit as two samples may differ",
+        ),
+        pytest.param(
+            ready(replicas=(a_replica("api-1"), limited("api-2", 256 * MIB))),
+            id="another replica has another limit",
+        ),
+        pytest.param(
+            a_captured_situation(judgement=a_judgement(young_floor_bytes=None)),
+            id="nobody knows what it held soon after its start",
+        ),
+        pytest.param(
+            a_captured_situation(judgement=a_judgement(threshold_bytes=None)),
+            id="no threshold to compare with",
+        ),
+        pytest.param(
+            replacing_one_of_three("api-2", NOW + timedelta(hours=1)),
+            id="one that stays is protected from stopping",
+        ),
+        pytest.param(
+            ready(replicas=(a_replica(protected_until=NOW), a_replica("api-2"))),
+            id="the protection has ended",
+        ),
+        pytest.param(one_replica(), id="the only replica, and a surge"),
+        pytest.param(
+            one_replica(strategy=Strategy.REPLACE), id="the only replica goes when its replacement is ready"
+        ),
+        pytest.param(with_budget(other="cart"), id="a workload under another budget is being restarted"),
+        pytest.param(
+            ready(
+                template_revision="r2",
+                replicas=(
+                    a_replica(),
+                    a_replica("api-2", revision="r2", created_at=NOW - timedelta(minutes=30)),
+                ),
+            ),
+            id="the newest template is exactly old enough",
+        ),
+        pytest.param(
+            a_captured_situation(fleet=Fleet(outbreaks=(an_outbreak(10, 60, 40, 30, 20, 10),))),
+            id="the first of five leaks was found exactly an hour ago",
+        ),
         pytest.param(ruled(allow_image_drift=True), id="drift allowed"),
         pytest.param(
             ready(replicas=(pulled_as("registry.example/api@sha256:" + "a" * 64), a_replica("api-2"))),
@@ -491,14 +638,7 @@ def test_without_any_refusal_it_is_remediated() -> None:
             id="the budget allows one",
         ),
         pytest.param(
-            a_captured_situation(
-                workload=a_workload(
-                    disruption_budgets=(DisruptionBudget(name="api", disruptions_allowed=1),)
-                ),
-                fleet=Fleet(under_way=(an_act(namespace="bank", disruption_budgets=frozenset({"api"})),)),
-                limits=Limits(concurrent=2),
-            ),
-            id="a budget of the same name in another namespace",
+            with_budget(other="api", namespace="bank"), id="a budget of the same name in another namespace"
         ),
     ],
 )

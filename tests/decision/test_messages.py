@@ -1,5 +1,6 @@
 """What each hold says, word for word and number for number: people act on it."""
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -47,6 +48,10 @@ SAYS: dict[str, tuple[str, str]] = {
         "wanted by 1 of the 2 sweeps in a row that must agree",
         "",
     ),
+    "changed meanwhile, whoever asks": (
+        "policy api was changed while it was looked at: the next sweep judges anew",
+        "",
+    ),
     "page cache grows": (
         "what grows is pageCache memory, which a restart does not give back",
         "",
@@ -55,6 +60,20 @@ SAYS: dict[str, tuple[str, str]] = {
         (
             "soon after its start it already holds 330 MiB, the threshold is 358 MiB: raise"
             " the limit or the threshold"
+        ),
+        "",
+    ),
+    "young floor at exactly nine tenths of the threshold": (
+        (
+            "soon after its start it already holds 360 MiB, the threshold is 400 MiB: raise"
+            " the limit or the threshold"
+        ),
+        "",
+    ),
+    "of many runs the last three are told": (
+        (
+            "a restart does not cure this: the threshold was reached after 100h, 45h, "
+            "20h25m; acknowledge the incident to let it restart again"
         ),
         "",
     ),
@@ -134,6 +153,10 @@ SAYS: dict[str, tuple[str, str]] = {
         "task api-1 is protected until 2026-03-02 13:00Z",
         "2026-03-02T13:00:00",
     ),
+    "the one that is to be replaced is protected": (
+        "task api-1 is protected until 2026-03-02 13:00Z",
+        "2026-03-02T13:00:00",
+    ),
     "one replica missing": (
         "1 of 2 replicas are ready",
         "",
@@ -174,6 +197,18 @@ SAYS: dict[str, tuple[str, str]] = {
         "remediated less than 6h ago",
         "2026-03-02T12:06:00",
     ),
+    "just refused": (
+        "the last order was not carried out: denied",
+        "2026-03-02T12:00:06",
+    ),
+    "refused twice": (
+        "the last order was not carried out: denied",
+        "2026-03-02T12:00:06",
+    ),
+    "refused again and again": (
+        "the last order was not carried out: denied",
+        "2026-03-02T12:00:06",
+    ),
     "three in a day": (
         (
             "remediated 3 times within 24h: the leak needs a fix; acknowledge the incident "
@@ -192,6 +227,10 @@ SAYS: dict[str, tuple[str, str]] = {
         "firing: HighErrorRate",
         "",
     ),
+    "two blocking alerts fire": (
+        "firing: HighErrorRate, HighLatency",
+        "",
+    ),
     "whether a blocking alert fires is not known": (
         "whether a blocking alert fires is not known: nobody answers",
         "",
@@ -201,6 +240,14 @@ SAYS: dict[str, tuple[str, str]] = {
         "2026-03-02T13:00:00",
     ),
     "outside the window": (
+        "outside the maintenance windows",
+        "2026-03-03T02:00:00",
+    ),
+    "above critical, and nobody lets that override the window": (
+        "outside the maintenance windows",
+        "2026-03-03T02:00:00",
+    ),
+    "critical may override the window, and is not reached": (
         "outside the maintenance windows",
         "2026-03-03T02:00:00",
     ),
@@ -232,6 +279,13 @@ SAYS: dict[str, tuple[str, str]] = {
         "2026-03-02T12:01:00",
     ),
     "half of the workloads were found to leak within the hour": (
+        (
+            "5 of 10 workloads of all policies were found to leak within 1h: look for bad "
+            "metrics or a common cause"
+        ),
+        "2026-03-02T12:01:00",
+    ),
+    "a storm in the second of two groups": (
         (
             "5 of 10 workloads of all policies were found to leak within 1h: look for bad "
             "metrics or a common cause"
@@ -296,6 +350,10 @@ SAYS: dict[str, tuple[str, str]] = {
         ("this controller was installed without the power to restart (chart value remediate.enabled)"),
         "",
     ),
+    "role may look and not act": (
+        "may look as that role but not act",
+        "",
+    ),
     "mode Capture": (
         "the policy's mode is Capture",
         "",
@@ -308,7 +366,11 @@ SAYS: dict[str, tuple[str, str]] = {
 """By the id of the refusal: the message, and when its answer may change (UTC)."""
 
 
-CASES = [pytest.param(case.values[0], case.id, id=case.id) for case in REFUSALS if case.id in SAYS]
+CASES = [pytest.param(case.values[0], case.id, id=case.id) for case in REFUSALS]
+
+
+def test_every_refusal_has_its_words() -> None:
+    assert {case.id for case in REFUSALS} == set(SAYS)
 
 
 @pytest.mark.parametrize(("situation", "case"), CASES)
@@ -357,3 +419,15 @@ def test_moments_are_written_in_utc_and_sizes_in_mebibytes() -> None:
 
     assert clock_text(kolkata) == "2026-03-02 12:00Z"
     assert (mebibytes_text(358 * MIB), mebibytes_text(MIB // 2 + 1)) == ("358 MiB", "1 MiB")
+
+
+def test_moments_are_written_in_utc_also_on_a_machine_in_another_zone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert clock_text(NOW) == "2026-03-02 12:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

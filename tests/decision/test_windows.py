@@ -43,6 +43,21 @@ def test_window_over_midnight_belongs_to_the_day_it_starts(now: str, open_: bool
     assert (open_until([window("22:00", "02:00", Day.MON)], at) is not None) == open_
 
 
+def test_window_that_ends_when_it_starts_lasts_a_whole_day() -> None:
+    monday = [window("06:00", "06:00", Day.MON, zone="UTC")]
+
+    assert open_until(monday, datetime(2026, 3, 3, 5, 59, tzinfo=UTC)) == datetime(2026, 3, 3, 6, tzinfo=UTC)
+    assert open_until(monday, datetime(2026, 3, 3, 6, tzinfo=UTC)) is None
+
+
+def test_window_of_which_the_change_leaves_nothing_does_not_open_that_day() -> None:
+    nightly = [window("02:30", "03:30")]
+
+    before = datetime(2026, 3, 28, 12, tzinfo=UTC)
+
+    assert next_opening(nightly, before) == datetime(2026, 3, 30, 0, 30, tzinfo=UTC)
+
+
 def test_window_keeps_the_clock_on_the_wall_over_daylight_saving() -> None:
     nightly = [window("04:00", "05:00")]
 

@@ -28,6 +28,9 @@ from tests.sweep.worlds import MINUTE, SCENES, Scene, new_replicas_are_small
 ONLY_LOOK = frozenset({"memory", "workloads", "workload", "incidents", "holds", "diagnose"})
 """Methods of ports that change nothing anywhere."""
 
+NO_PORTS = frozenset({"memory_sources", "clock"})
+"""Parts of the world that only look and are no object with methods."""
+
 SWEEPS = 60
 
 
@@ -74,7 +77,7 @@ class Instrumented:
 
 def instrumented(world: World, killer: Killer) -> World:
     ports = {field.name: getattr(world, field.name) for field in fields(world)}
-    wrapped = {name: Instrumented(port, killer) for name, port in ports.items() if name != "memory_sources"}
+    wrapped = {name: Instrumented(port, killer) for name, port in ports.items() if name not in NO_PORTS}
     return World(**{**ports, **wrapped})
 
 

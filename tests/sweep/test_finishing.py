@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from controller.inventory.workload import Workload, WorkloadRef
+from controller.decision.situation import Limits
+from controller.inventory.workload import DisruptionBudget, Workload, WorkloadRef
+from controller.metrics.series import ContainerKey
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy, Mode
 from controller.ports import PlatformUnavailable
@@ -15,7 +17,7 @@ from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
 from controller.verification.recovery import RecoveryOutcome
-from tests.fakes import FakeWorld, a_policy
+from tests.fakes import FakeWorld, a_policy, a_replica
 from tests.sweep.test_crash_matrix import Killed
 from tests.sweep.worlds import MINUTE, QUICK, STATEFUL, a_world, new_replicas_are_small
 
@@ -161,15 +163,30 @@ async def test_ungoverned_incident_that_fails_does_not_end_the_sweep() -> None:
 
 
 async def test_incident_that_cannot_be_followed_does_not_keep_others_from_it() -> None:
-    world = an_evicting_world()
-    failing = await begun_beside_one_whose_workload_is_gone(world)
-    reading_fails(world, KeyError("Service"))
+    world, book = an_evicting_world(), PolicyBook(accepted=(QUICK,))
+    first, second = world.inventory.standing[STATEFUL], replace(STATEFUL, name="cart")
+    replicas = tuple(a_replica(f"cart-{one}", uid=f"uid-cart-{one}") for one in range(3))
+    world.inventory.standing[second] = replace(first, ref=second, uid="cart-uid", replicas=replicas)
+    for one, other in zip(first.replicas, replicas, strict=True):
+        level = world.memory.levels[ContainerKey("shop", one.name, "app")]
+        world.memory.levels[ContainerKey("shop", other.name, "app")] = level
+    both = Limits(concurrent=2, concurrent_in_namespace=2)
+    sweeper = Sweeper(world.ports, lambda: SweepLimits(limits=both), Retention())
+    world.remediator.replicas_start_in = MINUTE
+    while not sweeper.following:
+        await sweeper.sweep(book, world.clock.pass_time(MINUTE))
+    acts, look = len(world.acts), world.inventory.workload
+    assert {name.rpartition("-")[0] for _, name in world.acts} == {"api", "cart"}
 
-    await a_sweeper(world).follow(PolicyBook(accepted=(QUICK,)), world.clock.now)
+    async def fails_for_the_first(ref: WorkloadRef) -> Workload | None:
+        if ref == STATEFUL:
+            raise KeyError("Service")
+        return await look(ref)
 
-    found = await incidents_of(world)
-    assert found[failing].open
-    assert not found["cart-1a"].open
+    world.inventory.workload = fails_for_the_first  # type: ignore[method-assign]
+    assert await sweeper.follow(book, world.clock.pass_time(MINUTE))
+
+    assert [name for _, name in world.acts[acts:]] == ["cart-1"]
 
 
 async def test_ungoverned_incident_that_can_never_be_read_is_closed_when_it_must_be_over() -> None:
@@ -188,3 +205,54 @@ async def test_ungoverned_incident_that_can_never_be_read_is_closed_when_it_must
     assert closed.status.because == RecoveryOutcome.MEMORY_UNMEASURED.value
     assert "of no kind that is read here" in closed.status.message
     assert "LeakRecoveryFailed" in world.announcer.reasons
+
+
+SUSPENDED = replace(QUICK, suspend=True)
+
+
+async def evicted_late(world: FakeWorld) -> Sweeper:
+    """
+    The first of three replicas was replaced, and a budget has kept the second waiting ever since.
+
+    It is later than one replica alone would have been given.
+    """
+    sweeper = a_sweeper(world)
+    while not world.acts:
+        await sweep_for(world, sweeper, QUICK, sweeps=1)
+    stood = world.inventory.standing[STATEFUL]
+    none_now = (DisruptionBudget(name="api", disruptions_allowed=0),)
+    world.inventory.standing[STATEFUL] = replace(stood, disruption_budgets=none_now)
+    await sweep_for(world, sweeper, QUICK, sweeps=20)
+    return sweeper
+
+
+async def test_order_that_is_cut_short_when_all_it_began_is_done_is_not_called_stuck() -> None:
+    world = an_evicting_world()
+    sweeper = await evicted_late(world)
+    assert "waits for: PodDisruptionBudget api" in world.records.only.status.message
+
+    incident = await sweep_for(world, sweeper, SUSPENDED, sweeps=20)
+
+    assert len(world.acts) == 1
+    assert [one.what for one in incident.status.timeline][-3:] == ["CutShort", "RolledOut", "Recovered"]
+
+
+@pytest.mark.parametrize(("ready_after", "because"), [(10, "Recovered"), (None, "RolloutStuck")])
+async def test_replica_that_was_begun_when_it_was_cut_short_has_its_whole_time(
+    ready_after: int | None, because: str
+) -> None:
+    world = an_evicting_world()
+    sweeper = await evicted_late(world)
+    stood = world.inventory.standing[STATEFUL]
+    world.inventory.standing[STATEFUL] = replace(stood, disruption_budgets=())
+    world.remediator.replicas_start_in = None
+    await sweep_for(world, sweeper, QUICK, sweeps=1)
+    assert len(world.acts) == 2
+
+    await sweep_for(world, sweeper, SUSPENDED, sweeps=ready_after or 14)
+    assert world.records.only.open
+    if ready_after:
+        world.remediator.replicas_start_in = timedelta(0)
+    incident = await sweep_for(world, sweeper, SUSPENDED, sweeps=10)
+
+    assert (len(world.acts), incident.open, incident.status.because) == (2, False, because)

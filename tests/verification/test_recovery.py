@@ -65,6 +65,24 @@ def facts(**changes: Any) -> RecoveryFacts:
             id="past the progress deadline",
         ),
         pytest.param(
+            {
+                "rolled_out_at": None,
+                "issued_at": NOW - timedelta(minutes=40),
+                "cut_short_at": NOW - timedelta(minutes=14),
+            },
+            RecoveryOutcome.ROLLING_OUT,
+            id="cut short: the last replica that was begun has its whole time",
+        ),
+        pytest.param(
+            {
+                "rolled_out_at": None,
+                "issued_at": NOW - timedelta(minutes=40),
+                "cut_short_at": NOW - timedelta(minutes=15),
+            },
+            RecoveryOutcome.ROLLOUT_STUCK,
+            id="cut short, and that replica never became ready",
+        ),
+        pytest.param(
             {"workload": a_workload(ready_replicas=1), "rolled_out_at": NOW - timedelta(minutes=11)},
             RecoveryOutcome.SOAKING,
             id="a replica is not ready after the soak",

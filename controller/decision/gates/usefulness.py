@@ -69,7 +69,16 @@ def _declared_limit(situation: Situation) -> int | None:
 
 
 def hold_while_unconfirmed(situation: Situation) -> Hold | None:
-    """Hold until it was wanted in several sweeps in a row, as one look may be wrong, or a person asks."""
+    """
+    Hold until it was wanted in several sweeps in a row, as one look may be wrong, or a person asks.
+
+    What changed while it was looked at is judged anew, whoever asks.
+    """
+    if situation.overtaken_because:
+        return Hold(
+            reason=HoldReason.UNCONFIRMED,
+            message=f"{situation.overtaken_because} while it was looked at: the next sweep judges anew",
+        )
     wanted = situation.limits.looks
     if situation.looks >= wanted or situation.restart_requested:
         return None

@@ -10,6 +10,7 @@ from controller.platforms.kubernetes.api import Document, KubernetesApi
 from controller.platforms.kubernetes.reading import (
     budgets_of,
     overlapping_budgets,
+    own_pods,
     owner_of,
     released,
     replica,
@@ -79,7 +80,7 @@ class KubernetesInventory:
         A fresh look at one workload and its namespace; None where it is gone. Raises PlatformUnavailable.
 
         It is asked every few seconds while replicas are replaced, so that nothing of the whole cluster is
-        listed for it: nodes are those of the last sweep.
+        listed for it, and no other workload's pods: nodes are those of the last sweep.
         """
         if ref.kind not in self._readable:
             raise PlatformUnavailable(f"{ref} is of no kind that is read here: {', '.join(self._readable)}")
@@ -89,7 +90,9 @@ class KubernetesInventory:
         if self._nodes is None:
             self._nodes = await self._list_nodes()
         around = await read_surroundings(self._api, [ref.namespace], everywhere=False, nodes=self._nodes)
-        read = await self._read(ref.namespace, [(ref.kind, document)], around[ref.namespace])
+        read = await self._read(
+            ref.namespace, [(ref.kind, document)], around[ref.namespace], **own_pods(document)
+        )
         return next(iter(read), None)
 
     @property
@@ -118,11 +121,12 @@ class KubernetesInventory:
         return await self._read(namespace, documents, around) if documents else []
 
     async def _read(
-        self, namespace: str, documents: Sequence[tuple[str, Document]], around: Surroundings
+        self, namespace: str, documents: Sequence[tuple[str, Document]], around: Surroundings, **pods_of: str
     ) -> list[Workload]:
+        """`pods_of` narrows down which pods and ReplicaSets are listed."""
         core, apps = paths.CORE, paths.APPS
-        pods = await self._api.items(paths.in_namespace(core, namespace, "pods"))
-        sets = await self._api.items(paths.in_namespace(apps, namespace, "replicasets"))
+        pods = await self._api.items(paths.in_namespace(core, namespace, "pods"), **pods_of)
+        sets = await self._api.items(paths.in_namespace(apps, namespace, "replicasets"), **pods_of)
         budgets = await self._api.items(
             paths.in_namespace(paths.POLICY_V1, namespace, "poddisruptionbudgets")
         )

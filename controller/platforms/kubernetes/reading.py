@@ -174,6 +174,28 @@ def _budget(budget: Document) -> DisruptionBudget:
     )
 
 
+def own_pods(document: Document) -> dict[str, str]:
+    """The query that lists the pods and ReplicaSets a workload's selector chooses; all where it has none."""
+    selector = (document.get("spec") or {}).get("selector") or {}
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    parts += [
+        _expression_text(item["key"], Operator(item["operator"]), item.get("values") or ())
+        for item in selector.get("matchExpressions") or ()
+    ]
+    return {"labelSelector": ",".join(parts)} if parts else {}
+
+
+def _expression_text(key: str, operator: Operator, values: Sequence[str]) -> str:
+    """As a label selector is written in a query: `tier in (a,b)`, `tier`, `!tier`."""
+    match operator:
+        case Operator.EXISTS:
+            return key
+        case Operator.DOES_NOT_EXIST:
+            return f"!{key}"
+        case _:
+            return f"{key} {operator.value.lower()} ({','.join(values)})"
+
+
 def _selects(selector: Document | None, labels: dict[str, str]) -> bool:
     """A missing selector selects nothing, an empty one everything (policy/v1)."""
     if selector is None:

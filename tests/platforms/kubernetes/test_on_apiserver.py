@@ -32,9 +32,17 @@ DEPLOYMENT: dict[str, Any] = {
     "metadata": {"name": "api", "namespace": NAMESPACE},
     "spec": {
         "replicas": 2,
-        "selector": {"matchLabels": {"app": "api"}},
+        "selector": {
+            "matchLabels": {"app": "api"},
+            "matchExpressions": [
+                {"key": "tier", "operator": "In", "values": ["front", "back"]},
+                {"key": "tier", "operator": "NotIn", "values": ["middle"]},
+                {"key": "app", "operator": "Exists"},
+                {"key": "canary", "operator": "DoesNotExist"},
+            ],
+        },
         "template": {
-            "metadata": {"labels": {"app": "api"}},
+            "metadata": {"labels": {"app": "api", "tier": "front"}},
             "spec": {
                 "containers": [
                     {
@@ -197,6 +205,17 @@ def test_rehearsal_that_admission_refuses_leaves_the_workload_as_it_was(deployed
         asyncio.run(RollingRestarts(api, leads).carry_out(order))
 
     assert deployed.get(PATH)["metadata"]["resourceVersion"] == version
+
+
+def test_look_at_one_workload_finds_the_pods_that_a_look_at_all_finds(deployed: Cluster) -> None:
+    deployed.wait_until("both pods are made", lambda: len(deployed.pods(NAMESPACE)) == 2 or None)
+    inventory = KubernetesInventory(connected(deployed), everywhere=True)
+    (swept,) = asyncio.run(inventory.workloads(frozenset({NAMESPACE})))
+
+    found = looked_at(deployed)
+
+    assert sorted(one.name for one in found.replicas) == sorted(one.name for one in swept.replicas)
+    assert (len(found.replicas), found.template_revision) == (2, swept.template_revision)
 
 
 def test_what_stands_around_is_read_from_the_real_objects(deployed: Cluster) -> None:

@@ -8,6 +8,7 @@ from controller.inventory.workload import Platform, RolloutState, Workload, Work
 from controller.platforms.kubernetes.reading import (
     budgets_of,
     overlapping_budgets,
+    own_pods,
     released,
     replica,
     workload,
@@ -222,3 +223,18 @@ def test_pod_that_is_its_replica_sets_again_is_no_longer_released() -> None:
     assert released(marked) is not None
     assert released(taken_back) is None
     assert replica(taken_back).released_for == ""
+
+
+def test_pods_are_listed_by_all_parts_of_their_workloads_selector() -> None:
+    expressions = [
+        {"key": "tier", "operator": "In", "values": ["front", "back"]},
+        {"key": "tier", "operator": "NotIn", "values": ["middle"]},
+        {"key": "app", "operator": "Exists"},
+        {"key": "canary", "operator": "DoesNotExist"},
+    ]
+    selector = {"matchLabels": {"app": "api", "team": "a"}, "matchExpressions": expressions}
+
+    assert own_pods({"spec": {"selector": selector}}) == {
+        "labelSelector": "app=api,team=a,tier in (front,back),tier notin (middle),app,!canary"
+    }
+    assert own_pods({"spec": {"selector": {"matchLabels": {}}}}) == {}

@@ -1,0 +1,172 @@
+"""A sweep takes its time: what changes while profiles are taken counts for the act that follows them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from controller.policy.book import PolicyBook
+from controller.policy.memory_policy import Day, MemoryPolicy, Mode, RemediationRules, Window
+from controller.sweep.flow import Sweeper
+from controller.sweep.retention import Retention
+from controller.sweep.situations import SweepLimits
+from tests.fakes import NOW, FakeWorld
+from tests.sweep.test_flow import a_leaking_world, a_sweeper
+from tests.sweep.worlds import MINUTE, QUICK, STATEFUL, a_quick_policy, a_world, new_replicas_are_small
+
+
+class EditedPolicies:
+    """Policies that people edit while the controller works."""
+
+    def __init__(self, *policies: MemoryPolicy) -> None:
+        self.accepted = policies
+
+    async def book(self) -> PolicyBook:
+        return PolicyBook(accepted=self.accepted)
+
+    def edit(self, **changes: Any) -> None:
+        self.accepted = tuple(replace(one, generation=one.generation + 1, **changes) for one in self.accepted)
+
+
+def while_profiles_are_taken(world: FakeWorld, happens: Callable[[], object]) -> None:
+    capture = world.profiler.capture
+
+    async def meanwhile(plan: Any) -> Any:
+        happens()
+        return await capture(plan)
+
+    world.profiler.capture = meanwhile  # type: ignore[method-assign]
+
+
+def stand(world: FakeWorld, **changes: Any) -> None:
+    for ref, workload in world.inventory.standing.items():
+        world.inventory.standing[ref] = replace(workload, **changes)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda policies: policies.edit(suspend=True), "PolicySuspended"),
+        (lambda policies: policies.edit(mode=Mode.OBSERVE), "Unconfirmed"),
+        (lambda policies: policies.edit(), "Unconfirmed"),
+        (lambda policies: setattr(policies, "accepted", (replace(QUICK, uid="made-anew"),)), "Unconfirmed"),
+        (lambda policies: setattr(policies, "accepted", ()), "Unconfirmed"),
+        (
+            lambda policies: setattr(policies, "accepted", (QUICK, replace(QUICK, name="b", uid="b"))),
+            "PolicyConflict",
+        ),
+    ],
+    ids=["suspended", "observes", "edited", "made anew", "deleted", "contested"],
+)
+async def test_policy_that_changes_while_profiles_are_taken_is_obeyed_in_the_same_sweep(
+    edit: Callable[[EditedPolicies], object], reason: str
+) -> None:
+    world, policies = a_leaking_world(), EditedPolicies(QUICK)
+    while_profiles_are_taken(world, lambda: edit(policies))
+
+    await a_sweeper(world).sweep(policies, NOW)
+
+    assert world.profiler.plans
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == reason
+
+
+async def test_policy_that_was_edited_meanwhile_acts_in_the_next_sweep() -> None:
+    world, policies = a_leaking_world(), EditedPolicies(QUICK)
+    while_profiles_are_taken(world, policies.edit)
+    sweeper = a_sweeper(world)
+
+    await sweeper.sweep(policies, NOW)
+    held = world.records.only.status
+    assert "policy api was changed while it was looked at" in held.message
+    await sweeper.sweep(policies, world.clock.pass_time(MINUTE))
+
+    assert len(world.remediator.carried_out) == 1
+
+
+async def test_workload_that_goes_away_while_profiles_are_taken_is_not_acted_on() -> None:
+    world = a_leaking_world()
+    while_profiles_are_taken(world, lambda: stand(world, uid="made-anew"))
+
+    await a_sweeper(world).sweep(EditedPolicies(QUICK), NOW)
+
+    assert "RestartOrdered" not in [entry.what for entry in world.records.only.status.timeline]
+    assert "the workload went away" in world.records.only.status.message
+
+
+async def test_judgement_that_grew_old_while_profiles_were_taken_is_not_acted_on() -> None:
+    world = a_leaking_world()
+    while_profiles_are_taken(world, lambda: world.clock.pass_time(6 * MINUTE))
+
+    await a_sweeper(world).sweep(EditedPolicies(QUICK), NOW)
+
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "MetricsStale"
+
+
+async def test_blackout_that_begins_while_profiles_are_taken_holds() -> None:
+    begins = NOW + 2 * MINUTE
+    rules = RemediationRules(
+        lead_time=timedelta(minutes=90),
+        blackouts=(Window(days=tuple(Day), start=begins.time(), end=time(20), time_zone=ZoneInfo("UTC")),),
+    )
+    world, policies = a_leaking_world(), EditedPolicies(a_quick_policy(remediation=rules))
+    while_profiles_are_taken(world, lambda: world.clock.pass_time(3 * MINUTE))
+
+    await a_sweeper(world).sweep(policies, NOW)
+
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "Blackout"
+
+
+async def test_order_is_dated_when_it_is_given_and_never_before_the_sweep() -> None:
+    for passed, dated in ((2 * MINUTE, NOW + 2 * MINUTE), (-2 * MINUTE, NOW)):
+        world = a_leaking_world()
+        while_profiles_are_taken(world, lambda: world.clock.pass_time(passed))  # noqa: B023
+
+        await a_sweeper(world).sweep(EditedPolicies(QUICK), NOW)
+
+        (order,) = world.remediator.carried_out
+        assert order.issued_at == dated
+
+
+async def begun_to_evict(policies: EditedPolicies) -> tuple[FakeWorld, Sweeper]:
+    """One of three replicas is evicted; its successor is ready at the next look."""
+    world = a_world(STATEFUL, leaking=3, of=3)
+    world.remediator.replicas_start_in = MINUTE
+    sweeper = Sweeper(world.ports, SweepLimits, Retention())
+    while not world.acts:
+        await sweeper.sweep(policies, world.clock.pass_time(MINUTE))
+        new_replicas_are_small(world)
+    world.clock.pass_time(MINUTE)
+    return world, sweeper
+
+
+async def test_next_replica_is_not_begun_on_a_policy_that_was_suspended_since_the_sweep_began() -> None:
+    policies = EditedPolicies(QUICK)
+    world, sweeper = await begun_to_evict(policies)
+    memory = world.memory.memory
+
+    async def while_memory_is_read(*request: Any) -> Any:
+        policies.edit(suspend=True)
+        return await memory(*request)
+
+    world.memory.memory = while_memory_is_read  # type: ignore[method-assign]
+    await sweeper.sweep(policies, world.clock.now)
+
+    assert len(world.acts) == 1
+    assert "CutShort" in [entry.what for entry in world.records.only.status.timeline]
+
+
+async def test_next_replica_is_not_begun_between_two_sweeps_on_a_policy_that_was_suspended() -> None:
+    policies = EditedPolicies(QUICK)
+    world, sweeper = await begun_to_evict(policies)
+    policies.edit(suspend=True)
+
+    await sweeper.follow(policies, world.clock.now)
+
+    assert len(world.acts) == 1
+    assert "CutShort" in [entry.what for entry in world.records.only.status.timeline]
