@@ -25,6 +25,7 @@ from controller.evidence.grown_heap import (
     largest_rows,
     owner,
     retainer_named,
+    rows_beside,
     rows_of,
     rows_through,
 )
@@ -113,13 +114,17 @@ class _Matcher:
 
     def _by_goroutines(self, cause: Cause) -> NamedCause | None:
         for signature in cause.blocked:
-            groups = [each for each in self._goroutines.groups if _waits_in(each, signature)]
+            groups = [
+                each
+                for each in self._goroutines.groups
+                if _waits_in(each, signature) and (each.state, each.function) not in self._explained
+            ]
             delta = sum(each.delta for each in groups) - self._healthy_counterpart(signature)
             known = any(_waits_in(each, signature) for each in self._goroutines.leaked)
             if not groups or (delta < signature.at_least and not known):
                 continue
             twins = self._twins(groups)
-            explained = [*self._with_same_root(groups), *twins]
+            explained = [*self._with_same_root(groups), *twins, *self._other_ends(groups)]
             self._explained.update((each.state, each.function) for each in explained)
             self._explained_modules.update(
                 module_of(each.function) for each in groups if each.origin is Origin.LIBRARY
@@ -146,12 +151,18 @@ class _Matcher:
         """Goroutines of the application that are as many more: it starts one for each of the library's."""
         if groups[0].origin is Origin.APPLICATION:
             return []
-        deltas = [each.delta for each in groups if each.delta > 0]
         return [
             each
             for each in self._goroutines.groups
-            if each.origin is Origin.APPLICATION
-            and any(abs(each.delta - delta) <= _SAME_NUMBER * delta for delta in deltas)
+            if each.origin is Origin.APPLICATION and _as_many_more(each, groups)
+        ]
+
+    def _other_ends(self, groups: list[GoroutineGroup]) -> list[GoroutineGroup]:
+        """As many more in Go's own packages: where a program calls itself, the server's ends."""
+        return [
+            each
+            for each in self._goroutines.groups
+            if Origin.SUBSYSTEM <= each.origin < Origin.LIBRARY and _as_many_more(each, groups)
         ]
 
     def _healthy_counterpart(self, signature: Blocked) -> int:
@@ -180,6 +191,8 @@ class _Matcher:
         comparison = heap.comparison
         delta = comparison.inuse_delta_bytes
         hits = rows_through(comparison, largest_rows(comparison), signature)
+        if signature.beside is not None:
+            hits = rows_beside(heap, hits, signature.beside)
         if not hits:
             return None
         heaviest = max(hits, key=lambda row: float(delta[row]))
@@ -431,6 +444,12 @@ def _shape_place(shape: HeapShape) -> Frame | None:
 def _as_many(one: float, other: float) -> bool:
     """Both are estimates from a sample."""
     return other / _VALUES_PER_ENTRY <= one <= other * _VALUES_PER_ENTRY
+
+
+def _as_many_more(group: GoroutineGroup, others: list[GoroutineGroup]) -> bool:
+    return any(
+        each.delta > 0 and abs(group.delta - each.delta) <= _SAME_NUMBER * each.delta for each in others
+    )
 
 
 def _is_librarys_own(group: GoroutineGroup) -> bool:

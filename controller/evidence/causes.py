@@ -47,6 +47,10 @@ class Grown:
     """Calls by which the application comes to it, to name the caller where the stack does not."""
     called_by_anyone: bool = False
     """Also where Go's own packages made the call."""
+    called_by_application: bool = False
+    """Only where it made the call itself: what a library takes for its own use is a part of what it gives."""
+    beside: re.Pattern[str] | None = None
+    """Only in packages of the application that make this call as well, however little it allocates there."""
     at_least_kept: float = 0.7
     """Of what was allocated there and by its owner since the baseline, never freed."""
 
@@ -81,6 +85,8 @@ _SELECT = frozenset({WaitState.SELECT})
 _IO = frozenset({WaitState.IO_WAIT})
 
 _HTTP_CALLS = _r(r"^net/http\.\(\*(Client|Transport)\)\.", r"^net/http\.(Get|Post|Head|PostForm)$")
+
+_POOL = _r(r"^sync\.\(\*Pool\)\.")
 
 _HTTP_WAITS = _r(r"^net/http\.\(\*persistConn\)\.roundTrip$", r"^net/http\.\(\*bodyEOFSignal\)\.Read$")
 
@@ -315,14 +321,21 @@ CATALOGUE: tuple[Cause, ...] = (
     ),
     Cause(
         id="pool-buffers-grow",
-        title="Buffers of a sync.Pool grow and are never cut, or are not put back",
+        title="Buffers of a sync.Pool, or used again otherwise, grow and are never cut or not put back",
         why="A pool hands out the same buffers again and again; after one large use each of them "
         "stays large. What is taken and kept is the pool's no more.",
-        look_for="`pool.Put(buf)` without a check of `buf.Cap()`; Get without Put on every path, loggers and "
-        "encoders that are cloned and kept",
+        look_for="`pool.Put(buf)` without a check of `buf.Cap()`; Get without Put on every path; a "
+        "bytes.Buffer in a field that is only Reset, or whose Bytes() are kept",
         linter="none (staticcheck SA6002 finds a related mistake)",
         fix="do not put buffers back above a size (`if buf.Cap() <= 64<<10 { pool.Put(buf) }`)",
-        grown=(Grown(call=_r(r"^sync\.\(\*Pool\)\."), at_least_share=0.20),),
+        grown=(
+            Grown(call=_POOL, at_least_share=0.20, called_by_application=True),
+            # Writing made it large, and New only its beginning: both stacks belong to the same buffer.
+            Grown(
+                call=_r(r"^bytes\.\(\*Buffer\)\."), at_least_share=0.20, called_by_anyone=True, beside=_POOL
+            ),
+        ),
+        shapes=frozenset({Shape.GROWN_BUFFERS}),
     ),
     Cause(
         id="request-kept-by-global",
@@ -449,9 +462,18 @@ CATALOGUE: tuple[Cause, ...] = (
         why="A peer that went away without closing is never noticed; without a deadline the read "
         "waits for ever.",
         look_for="net.Conn, websocket and stream handlers without Close on every path and without "
-        "SetReadDeadline, ping or keep-alive",
+        "SetReadDeadline, ping or keep-alive; an http.Server without IdleTimeout",
         linter="noctx; goleak in tests",
         fix="`defer conn.Close()`, a deadline that is renewed with every message, keep-alive pings",
+        blocked=(
+            # Idle connections of a server; those in a handler are their healthy counterpart.
+            Blocked(
+                function=_r(r"^net/http\.\(\*conn\)\.serve$"),
+                states=_IO,
+                at_least=1000,
+                unless=_r(r"^net/http\.serverHandler\.ServeHTTP$"),
+            ),
+        ),
         waits=frozenset({WaitState.IO_WAIT}),
     ),
     Cause(

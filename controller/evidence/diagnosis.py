@@ -275,8 +275,16 @@ def _with_stacks(
     waiting = stack_retainers(goroutines.groups, bytes_each=bytes_each, growth_bytes=whole)
     if any(each.origin > Origin.RUNTIME for each in holders):
         waiting = tuple(each for each in waiting if each.origin >= Origin.LIBRARY)
-    beside = (replace(each, share=each.delta_bytes / whole) for each in holders)
-    return ranked((*waiting, *beside)) if waiting else holders
+    if not waiting:
+        return holders
+    beside = [replace(each, share=each.delta_bytes / whole) for each in holders]
+    # What was allocated for a connection is held by the handler that waits on the same stack.
+    above = [each for each in waiting if beside and _runs_under(each, beside[0].function)]
+    return (*above, *ranked(each for each in (*waiting, *beside) if each not in above))
+
+
+def _runs_under(waiting: Retainer, function: str) -> bool:
+    return waiting.function != function and any(frame.function == function for frame in waiting.stack)
 
 
 def _grew(comparison: Comparison, error: SamplingError) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from controller.evidence.causes import BOUNDED_CACHES, FREED_NOTHING, Grown
 from controller.evidence.comparison import Comparison, Indices, Numbers
-from controller.evidence.origin import Origin
+from controller.evidence.origin import Origin, package_of
 from controller.evidence.plateau import Halves, is_slowing
 from controller.evidence.profile import Frame
 from controller.evidence.retainer import Retainer, kept_ratio, owner_position
@@ -60,18 +60,20 @@ def largest_rows(comparison: Comparison) -> list[int]:
 
 
 def rows_through(comparison: Comparison, rows: list[int], signature: Grown) -> list[int]:
-    """The rows whose stack makes the call, where code outside Go's own packages asked for it."""
+    """The rows whose stack makes the call, where those asked for it who have to."""
     calls = _frames_named(comparison, signature.call)
     if not calls:
         return []
     others = _frames_named(comparison, signature.unless) if signature.unless else set()
+    least = Origin.ENTRY if signature.called_by_application else Origin.LIBRARY
+    least = Origin.ALLOCATION if signature.called_by_anyone else least
     stacks = ((row, comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows)
     return [
         row
         for row, stack in stacks
         if not calls.isdisjoint(stack)
         and others.isdisjoint(stack)
-        and (signature.called_by_anyone or _asked_from_outside(stack, calls, comparison.origins))
+        and _caller_origin(stack, calls, comparison.origins) >= least
     ]
 
 
@@ -79,11 +81,25 @@ def _frames_named(comparison: Comparison, names: re.Pattern[str]) -> set[int]:
     return {number for number, frame in enumerate(comparison.frames) if names.search(frame.function)}
 
 
-def _asked_from_outside(stack: list[int], calls: set[int], origins: tuple[Origin, ...]) -> bool:
-    """Whether the frame above the innermost run of calls is not one of Go's own."""
+def _caller_origin(stack: list[int], calls: set[int], origins: tuple[Origin, ...]) -> Origin:
+    """Whose the frame above the innermost run of calls is."""
     first = next(place for place, frame in enumerate(stack) if frame in calls)
     above = next((frame for frame in stack[first:] if frame not in calls), None)
-    return above is not None and origins[above] >= Origin.LIBRARY
+    return Origin.ALLOCATION if above is None else origins[above]
+
+
+def rows_beside(heap: GrownHeap, rows: list[int], call: re.Pattern[str]) -> list[int]:
+    """Those whose owner is in a package of the application that makes the call, too."""
+    comparison = heap.comparison
+    calls = _frames_named(comparison, call)
+    callers = {
+        package_of(comparison.frames[frame].function)
+        for stack in (each.tolist() for each in comparison.stacks)
+        if not calls.isdisjoint(stack)
+        for frame in stack
+        if comparison.origins[frame] >= Origin.ENTRY
+    }
+    return [row for row in rows if package_of(owner(heap, row).function) in callers]
 
 
 def is_kept(heap: GrownHeap, rows: list[int], owner: str, least: float) -> bool:

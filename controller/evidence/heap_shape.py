@@ -14,7 +14,7 @@ import numpy as np
 
 from controller.evidence.comparison import Comparison, Indices
 from controller.evidence.map_tables import MAP_TABLE_BYTES
-from controller.evidence.origin import Origin
+from controller.evidence.origin import Origin, package_of
 from controller.evidence.sampling import sampling_probability
 
 _FEWEST_ENTRIES_PER_TABLE = 200
@@ -32,6 +32,8 @@ class Shape(StrEnum):
     MAP = "map"
     SLICE = "slice"
     LARGE_BLOCKS = "large blocks"
+    GROWN_BUFFERS = "grown buffers"
+    """Large blocks that came to their size by writing: a bytes.Buffer, which is made to be used again."""
     UNKNOWN = "unknown"
 
 
@@ -46,6 +48,8 @@ class HeapShape:
 
 
 _LARGE_BLOCK_BYTES = 32 << 10
+_PARTS_OF_A_WHOLE = frozenset(("compress", "container", "crypto", "hash", "image", "math", "regexp", "sync"))
+"""Standard packages whose large blocks belong to something that is kept as a whole."""
 
 
 def shape_of(
@@ -68,9 +72,24 @@ def shape_of(
             return _held_in(comparison, owner_positions, row, Shape.SLICE)
         if _is_map_table(comparison, row, elements):
             return _held_in(comparison, owner_positions, row, Shape.MAP)
-    if comparison.block_bytes[heaviest] >= _LARGE_BLOCK_BYTES and elements > 1:
-        return _held_in(comparison, owner_positions, heaviest, Shape.LARGE_BLOCKS)
+    large = comparison.block_bytes[heaviest] >= _LARGE_BLOCK_BYTES and elements > 1
+    if large and _can_be_cut(comparison, heaviest):
+        shape = Shape.GROWN_BUFFERS if _grew_by_writing(comparison, heaviest) else Shape.LARGE_BLOCKS
+        return _held_in(comparison, owner_positions, heaviest, shape)
     return HeapShape(shape=Shape.UNKNOWN)
+
+
+def _can_be_cut(comparison: Comparison, row: int) -> bool:
+    """Whether it may be bytes or text that somebody keeps a part of; the state of a compressor is not."""
+    leaf = int(comparison.stacks[int(comparison.stack_of[row])][0])
+    if comparison.origins[leaf] is not Origin.PLUMBING:
+        return True
+    return package_of(comparison.frames[leaf].function).partition("/")[0] not in _PARTS_OF_A_WHOLE
+
+
+def _grew_by_writing(comparison: Comparison, row: int) -> bool:
+    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
+    return any(comparison.frames[frame].function.startswith("bytes.(*Buffer).") for frame in stack)
 
 
 def _is_growing_slice(comparison: Comparison, row: int, elements: float) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from controller.evidence.comparison import Comparison, Indices
 from controller.evidence.map_tables import MAP_TABLE_BYTES
 from controller.evidence.origin import Origin
+from controller.evidence.pooled_blocks import takers_of_pooled
 from controller.evidence.profile import Frame
 
 SMALLEST_SHARE = 0.01
@@ -82,14 +83,15 @@ def owners(comparison: Comparison) -> Indices:
 def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Retainer, ...]:
     """The functions that hold what grew, largest first; `owner_positions` is (stacks,)."""
     growth = _positive_growth(comparison)
+    taken = takers_of_pooled(comparison, owner_positions)
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row in np.flatnonzero((comparison.inuse_bytes != 0) | (comparison.inuse_delta_bytes != 0)).tolist():
         stack = int(comparison.stack_of[row])
         owner = comparison.stacks[stack][owner_positions[stack]]
-        rows_of[comparison.frames[owner].function].append(row)
+        rows_of[taken.get(row) or comparison.frames[owner].function].append(row)
     found = [
-        _retainer(comparison, owner_positions, np.array(rows), growth)
-        for rows in rows_of.values()
+        _retainer(comparison, owner_positions, np.array(rows), function, growth)
+        for function, rows in rows_of.items()
         if comparison.inuse_delta_bytes[rows].sum() > max(growth * SMALLEST_SHARE, 0)
     ]
     kept = [each for each in found if not _is_in_flight(each, comparison.period)]
@@ -129,10 +131,11 @@ def _retainer(
     comparison: Comparison,
     owner_positions: Indices,
     rows: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    function: str,
     growth: float,
 ) -> Retainer:
     delta = comparison.inuse_delta_bytes[rows]
-    heaviest = int(comparison.stack_of[rows[int(delta.argmax())]])
+    heaviest = _heaviest_stack(comparison, owner_positions, rows, function)
     position = int(owner_positions[heaviest])
     stack = tuple(comparison.frames[each] for each in comparison.stacks[heaviest].tolist())
     owner = stack[position]
@@ -151,6 +154,20 @@ def _retainer(
         alloc_bytes=float(comparison.alloc_bytes[rows].sum()),
         kept_ratio=kept_ratio(comparison, rows),
     )
+
+
+def _heaviest_stack(
+    comparison: Comparison,
+    owner_positions: Indices,
+    rows: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    function: str,
+) -> int:
+    """Of those that lead through the function: what it took from a pool has the stack of another."""
+    for row in rows[np.argsort(-comparison.inuse_delta_bytes[rows])].tolist():
+        stack = int(comparison.stack_of[row])
+        if comparison.frames[int(comparison.stacks[stack][owner_positions[stack]])].function == function:
+            return stack
+    raise AssertionError(f"no row of {function} is its own")
 
 
 def kept_ratio(comparison: Comparison, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> float:

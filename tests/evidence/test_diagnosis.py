@@ -285,6 +285,102 @@ def test_goroutines_that_wait_in_a_handler_are_named_before_the_buffers_of_their
     ]
 
 
+def test_handler_that_waits_is_named_before_the_larger_buffers_of_its_connections():
+    waits = ("runtime.gopark", "internal/poll.runtime_pollWait", "main.live", *SERVED)
+    heap = heap_profile().heap("bufio.NewReaderSize", "net/http.(*conn).serve", inuse=30 * MEBIBYTE)
+    diagnosis = compared(
+        heap, goroutines=waiting(*waits, count=1024), goroutines_baseline=waiting(*waits, count=0)
+    )
+    assert [each.function for each in diagnosis.retainers] == ["main.live", "net/http.(*conn).serve"]
+
+
+IDLE = ("internal/poll.runtime_pollWait", "bufio.(*Reader).Peek", "net/http.(*conn).serve")
+IN_USE = ("internal/poll.runtime_pollWait", "main.query", "net/http.serverHandler.ServeHTTP", *SERVED)
+
+
+@pytest.mark.parametrize(
+    ("idle", "in_use", "named"),
+    [
+        pytest.param(2500, 0, ["connection-left-open"], id="idle"),
+        pytest.param(600, 0, [], id="too few to say"),
+        pytest.param(0, 150, [], id="in a handler"),
+    ],
+)
+def test_idle_connections_of_a_server_are_told_from_those_in_use(idle: int, in_use: int, named: list[str]):
+    now = goroutine_profile().sample(IDLE, [idle]).sample(IN_USE, [in_use]).gzipped()
+    heap = heap_profile().heap("bufio.NewReaderSize", "net/http.(*conn).serve", inuse=10 * MEBIBYTE)
+    diagnosis = compared(heap, goroutines=now, goroutines_baseline=waiting(*IDLE, count=5))
+    assert causes(diagnosis) == named
+
+
+def test_servers_ends_of_a_programs_own_connections_are_no_second_cause():
+    reading = ("runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).readLoop")
+    now = goroutine_profile().sample(reading, [3000]).sample(IDLE, [3000]).gzipped()
+    diagnosis = compared(heap_profile(), goroutines=now, goroutines_baseline=waiting(*reading, count=5))
+    assert causes(diagnosis) == ["response-body-not-closed"]
+
+
+ZAP = "go.uber.org/zap"
+POOLED = ("sync.(*Pool).Get", f"{ZAP}/internal/pool.(*Pool).Get", f"{ZAP}/zapcore.(*jsonEncoder).clone")
+LOGS = (f"{ZAP}/buffer.NewPool.func1", *POOLED, f"{ZAP}.(*Logger).Info", "main.order")
+
+
+@pytest.mark.parametrize(
+    ("loggers", "holder", "share"),
+    [
+        pytest.param(20_000, "main.loggerFor", 1.0, id="a logger for each buffer"),
+        pytest.param(400, "main.order", 0.998, id="a few loggers"),
+    ],
+)
+def test_blocks_of_a_librarys_pool_are_held_by_whoever_keeps_as_many_of_its_things(
+    loggers: int, holder: str, share: float
+):
+    now = heap_profile().heap(*LOGS, inuse=20_000 * 1024, block=1024)
+    now.heap(
+        f"{ZAP}.(*Logger).clone", f"{ZAP}.(*Logger).With", "main.loggerFor", inuse=loggers * 96, block=96
+    )
+    diagnosis = compared(now)
+    assert diagnosis.retainers[0].function == holder
+    assert diagnosis.retainers[0].share == pytest.approx(share, abs=0.001)
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("unbounded-map-or-cache", holder)
+    ]
+
+
+def test_pool_is_to_blame_where_the_application_takes_from_it_and_not_where_a_library_does():
+    taken = heap_profile().heap("main.init.func1", "sync.(*Pool).Get", "main.encode", inuse=30 * MEBIBYTE)
+    assert causes(compared(taken)) == ["pool-buffers-grow"]
+
+
+@pytest.mark.parametrize(
+    ("pool_in", "block", "named"),
+    [
+        pytest.param("main", 4096, "pool-buffers-grow", id="a pool in the same package"),
+        pytest.param("github.com/acme/other", 4096, "unbounded-map-or-cache", id="a pool elsewhere"),
+        pytest.param("github.com/acme/other", 1 << 16, "pool-buffers-grow", id="large, by writing"),
+    ],
+)
+def test_buffers_that_grew_by_writing_are_those_of_a_pool(pool_in: str, block: int, named: str):
+    wrote = ("bytes.growSlice", "bytes.(*Buffer).Write", "main.encode")
+    now = heap_profile().heap(*wrote, inuse=32 * MEBIBYTE, block=block)
+    now.heap(f"{pool_in}.init.func1", "sync.(*Pool).Get", f"{pool_in}.borrow", inuse=0, allocated=1024)
+    assert causes(compared(now)) == [named]
+
+
+@pytest.mark.parametrize(
+    ("maker", "named"),
+    [
+        pytest.param("main.read", "large-buffer-pinned", id="the application's own bytes"),
+        pytest.param("io.ReadAll", "large-buffer-pinned", id="bytes that were read"),
+        pytest.param("compress/flate.NewWriter", "unbounded-map-or-cache", id="a compressor"),
+        pytest.param("image.NewRGBA", "unbounded-map-or-cache", id="a picture"),
+    ],
+)
+def test_only_what_can_be_cut_is_called_pinned(maker: str, named: str):
+    diagnosis = compared(heap_profile().heap(maker, "main.keep", inuse=64 * MEBIBYTE, block=1 << 17))
+    assert causes(diagnosis) == [named]
+
+
 def test_most_of_a_heap_in_time_series_is_suspected_without_a_baseline():
     series = (
         "github.com/prometheus/client_golang/prometheus.newHistogram",
