@@ -202,7 +202,9 @@ def _rfc3339(moment: datetime) -> str:
 @click.option(
     "--namespace", "-n", "namespaces", multiple=True, help="With --prometheus; default: the policy's own."
 )
-@click.option("--since", default="240h", show_default=True, help="With --prometheus: how far back.")
+@click.option(
+    "--since", default="240h", metavar="DURATION", show_default=True, help="With --prometheus: how far back."
+)
 @click.option("--every", default=10, show_default=True, type=click.IntRange(1), help="Minutes between looks.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option(

@@ -54,7 +54,14 @@ class Size(click.ParamType[int]):
 @click.option("--rss", type=Size(), help="Resident memory of the process: bytes, or 512Mi.")
 @click.option("--limit", type=Size(), help="Memory limit of the container: bytes, or 1Gi.")
 @click.option("--live", metavar="URL", help="Take two snapshots from a service with pprof instead of files.")
-@click.option("--watch", "watched", default="10m", show_default=True, help="Time between them: 30s, 10m, 1h.")
+@click.option(
+    "--watch",
+    "watched",
+    default="10m",
+    metavar="DURATION",
+    show_default=True,
+    help="Time between them: 30s, 10m, 1h.",
+)
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for --live's files.")
 @click.option("--ca", type=_FILE, help="CA certificate (PEM) for --live over https.")
 @click.option(

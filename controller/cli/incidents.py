@@ -34,7 +34,8 @@ def incidents(name: str | None, state: StatePlace, state_region: str, output: st
 
     Example: bilgepump incidents --state /var/lib/bilgepump api-3f2a91c0de
 
-    Exit codes: 0 shown, 1 there is no incident of that name or the state could not be read.
+    Exit codes: 0 shown, 1 there is no incident of that name or the state could not be read, 2
+    wrong usage.
     """
     from controller.ecs_wiring import records_at
 

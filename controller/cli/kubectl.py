@@ -12,7 +12,7 @@ import click
 from click.shell_completion import ShellComplete
 
 from controller import __version__
-from controller.cli.main import BY_HAND, LazyGroup
+from controller.cli.main import BY_HAND, LazyGroup, Word
 
 NO_FILES = ":4"
 """Cobra's directive after the candidates: do not complete names of files."""
@@ -21,7 +21,7 @@ NO_FILES = ":4"
 class PluginGroup(LazyGroup):
     """The commands for a cluster."""
 
-    where: Mapping[str, str] = BY_HAND
+    sections: Mapping[str, Mapping[str, Word]] = {"Commands": BY_HAND}
 
 
 @click.group(cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"]})

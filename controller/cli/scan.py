@@ -73,7 +73,13 @@ class Scanned:
     "--namespace", "-n", "namespaces", multiple=True, help="Only this namespace; may be given several times."
 )
 @click.option("--selector", "-l", default="", help="Only pods with these labels, e.g. app=api,tier!=batch.")
-@click.option("--lookback", default="48h", show_default=True, help="How far back growth is looked for.")
+@click.option(
+    "--lookback",
+    default="48h",
+    metavar="DURATION",
+    show_default=True,
+    help="How far back growth is looked for.",
+)
 @click.option(
     "--threshold", default=70, show_default=True, type=click.IntRange(1, 100), help="Percent of the limit."
 )

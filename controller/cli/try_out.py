@@ -49,7 +49,9 @@ Step = Callable[[str], None]
 @click.option(
     "--namespace", "-n", "namespaces", multiple=True, help="Only this namespace; may be given several times."
 )
-@click.option("--since", default="7d", show_default=True, help="How far back it is replayed.")
+@click.option(
+    "--since", default="7d", metavar="DURATION", show_default=True, help="How far back it is replayed."
+)
 @click.option("--every", default=10, show_default=True, type=click.IntRange(1), help="Minutes between looks.")
 @click.option(
     "--threshold", default=70, show_default=True, type=click.IntRange(1, 99), help="Percent of the limit."

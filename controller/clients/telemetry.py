@@ -6,10 +6,14 @@ from datetime import datetime, timedelta
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from controller.decision.mechanism import Mechanism
 from controller.detection.assessment import Assessment
+from controller.evidence.kept import FileKind
+from controller.policy.memory_policy import Mode
 from controller.reporting import telemetry as catalogue
 from controller.reporting.census import Census
 from controller.reporting.telemetry import Metric, MetricKind
+from controller.verification.recovery import RecoveryOutcome
 
 _OF_GROWING: dict[Metric, Callable[[Assessment], float | None]] = {
     catalogue.WORKLOAD_USED: lambda one: one.used_bytes,
@@ -49,6 +53,9 @@ class PrometheusTelemetry:
         self._histograms: dict[Metric, Histogram] = {}
         for metric in catalogue.METRICS:
             self._register(metric)
+        for kind in FileKind:
+            for outcome in ("kept", "failed"):
+                self._counters[catalogue.CAPTURES].labels(kind.value, outcome)
 
     def exposition(self) -> bytes:
         """What a scrape of /metrics answers."""
@@ -105,6 +112,7 @@ class PrometheusTelemetry:
 
     def swept(self, census: Census, duration_seconds: float, now: datetime) -> None:
         """A sweep has ended."""
+        self._begin_counting(census)
         self._histograms[catalogue.SWEEP_DURATION].observe(duration_seconds)
         self._gauges[catalogue.LAST_SWEEP].set(now.timestamp())
         policies = {("true",): census.accepted_policies, ("false",): census.rejected_policies}
@@ -130,6 +138,22 @@ class PrometheusTelemetry:
         self._replace(
             catalogue.METRICS_AVAILABLE, [((name,), int(here)) for name, here in census.sources.items()]
         )
+
+    def _begin_counting(self, census: Census) -> None:
+        """
+        From zero, where something may be counted soon: what appears as 1 is no increase to Prometheus.
+
+        Only for namespaces in which a policy may act, so that their number is bounded by these.
+        """
+        acting = {
+            item.workload.ref.namespace for item in census.decided if item.policy.mode is Mode.REMEDIATE
+        }
+        for namespace in acting:
+            for mechanism in Mechanism:
+                self._counters[catalogue.REMEDIATIONS].labels(namespace, mechanism.value)
+            for outcome in RecoveryOutcome:
+                if outcome.final:
+                    self._counters[catalogue.RECOVERIES].labels(namespace, outcome.value)
 
     def _replace(self, metric: Metric, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
         """All label sets at once, so that what is gone no longer shows."""

@@ -70,9 +70,9 @@ def expressions(content: dict[str, Any]) -> Iterator[str]:
 
 def _fleet() -> dict[str, Any]:
     verdicts = f"sum by (verdict) (bilgepump_workloads{{{HERE}}})"
-    restarts = f"sum by (mechanism) (increase(bilgepump_remediations_total{{{HERE}}}[$__rate_interval]))"
-    ends = f"sum by (outcome) (increase(bilgepump_recoveries_total{{{HERE}}}[$__rate_interval]))"
-    profiles = "sum by (kind, outcome) (increase(bilgepump_captures_total[$__rate_interval]))"
+    restarts = _events("mechanism", f"bilgepump_remediations_total{{{HERE}}}")
+    ends = _events("outcome", f"bilgepump_recoveries_total{{{HERE}}}")
+    profiles = _events("kind, outcome", "bilgepump_captures_total")
     holds = f"sort_desc(sum by (reason) (bilgepump_held_workloads{{{HERE}}}))"
     board = (
         _board("Bilgepump / Fleet", FLEET, "Leaks of everything that is governed: time left, done, held.")
@@ -84,7 +84,7 @@ def _fleet() -> dict[str, Any]:
         .with_panel(_kills())
         .with_panel(_last_look())
         .with_panel(_by_time_left())
-        .with_panel(_lines("Workloads by verdict", 12, (verdicts, "{{verdict}}"), stacked=True))
+        .with_panel(_by_verdict(verdicts))
         .with_panel(_lines("Restarts because of a leak", 12, (restarts, "{{mechanism}}"), bars=True))
         .with_panel(_ranking("Held now, by reason", 12, (holds, "{{reason}}")))
         .with_panel(_lines("How restarts ended", 12, (ends, "{{outcome}}"), bars=True))
@@ -100,8 +100,9 @@ def _fleet() -> dict[str, Any]:
 def _workload() -> dict[str, Any]:
     growing = "bilgepump_workload_used_bytes"
     grows = f"max(bilgepump_workload_growth_bytes_per_second{{{THIS}}}) * 3600"
-    starts = f"sum by (pod) (changes(container_start_time_seconds{{{PODS}}}[$__rate_interval]))"
-    kills = f"sum by (pod) (increase(container_oom_events_total{{{PODS}}}[$__rate_interval]))"
+    young = f"time() - max by (pod, container) (container_start_time_seconds{{{PODS}}}) < 900"
+    starts = f"count({young}) or vector(0)"
+    kills = f"sum(increase(container_oom_events_total{{{PODS}}}[15m])) or vector(0)"
     resident = f"max by (pod, container) (container_memory_rss{{{PODS}}})"
     board = (
         _board("Bilgepump / Workload", WORKLOAD, "One workload: memory, floor, threshold, and what was done.")
@@ -118,7 +119,7 @@ def _workload() -> dict[str, Any]:
         .with_panel(_projection())
         .with_panel(_lines("Resident memory", 12, (resident, "{{pod}} {{container}}"), unit="bytes"))
         .with_panel(
-            _lines("Starts and kills", 12, (starts, "{{pod}} starts"), (kills, "{{pod}} kills"), bars=True)
+            _lines("Starts and kills of the last 15 minutes", 12, (starts, "started"), (kills, "killed"))
         )
         .link(dashboard.DashboardLink("Fleet").type(DashboardLinkType.LINK).url(f"/d/{FLEET}"))
     )
@@ -233,11 +234,25 @@ def _lines(
     legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(True)
     panel = panel.legend(legend.placement(LegendPlacement.BOTTOM)).line_width(1.5).fill_opacity(10)
     if bars:
-        panel = panel.draw_style(GraphDrawStyle.BARS).fill_opacity(60).decimals(0)
+        # No bar is narrower than five minutes: `$__interval` must hold several scrapes.
+        panel = panel.draw_style(GraphDrawStyle.BARS).fill_opacity(60).decimals(0).interval("5m")
     if bars or stacked:
         panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     for expression, text in queries:
         panel = panel.with_target(_query(expression, text))
+    return panel
+
+
+def _events(labels: str, counter: str) -> str:
+    """How many in each interval; whole ones, for Prometheus extrapolates."""
+    return f"round(sum by ({labels}) (increase({counter}[$__interval])))"
+
+
+def _by_verdict(verdicts: str) -> timeseries.Panel:
+    panel = _lines("Workloads by verdict", 12, (verdicts, "{{verdict}}"), stacked=True)
+    colors = {"Leaking": RED, "Suspect": YELLOW, "Healthy": GREEN, "InsufficientData": "#9e9e9e"}
+    for verdict, color in colors.items():
+        panel = panel.override_by_name(verdict, [_fixed(color)])
     return panel
 
 
@@ -251,8 +266,9 @@ def _pace() -> timeseries.Panel:
     total, count = (
         f"sum(rate(bilgepump_sweep_duration_seconds_{x}[$__rate_interval]))" for x in ("sum", "count")
     )
-    interval = ("max(bilgepump_sweep_interval_seconds)", "interval")
-    return _lines("Duration of a sweep", 8, (f"{total} / {count}", "mean"), interval, unit="s")
+    buckets = "sum by (le) (rate(bilgepump_sweep_duration_seconds_bucket[$__rate_interval]))"
+    slow = (f"histogram_quantile(0.99, {buckets})", "slowest in a hundred")
+    return _lines("Duration of a sweep", 8, (f"{total} / {count}", "mean"), slow, unit="s")
 
 
 def _failures() -> timeseries.Panel:
@@ -315,8 +331,12 @@ def _dashed(color: str) -> list[DynamicConfigValue]:
     return [
         DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [10, 10]}),
         DynamicConfigValue("custom.fillOpacity", 0),
-        DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color}),
+        _fixed(color),
     ]
+
+
+def _fixed(color: str) -> DynamicConfigValue:
+    return DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
 
 
 def _annotation(name: str, phases: str, color: str) -> dict[str, Any]:

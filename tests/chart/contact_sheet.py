@@ -1,10 +1,10 @@
 """
 Draws what the dashboards would show, one picture per dashboard, for a person to look at.
 
-`python -m tests.chart.contact_sheet FOLDER`: a day of a small fleet is simulated with the real sweeps, a real
-Prometheus is given what they would have told, and every panel's queries are asked of it as Grafana asks them.
-Panels are drawn at their own place, with their title, unit, legend, thresholds and colours. It is no Grafana;
-that Grafana can read the files, their schema says (tests/chart/test_dashboards.py).
+`python -m tests.chart.contact_sheet FOLDER`: half a day of a small fleet is simulated with the real sweeps, a
+real Prometheus is given what they would have told, and every panel's queries are asked of it as Grafana asks
+them. Panels are drawn at their own place, with their title, unit, legend, thresholds and colours. It is no
+Grafana; that Grafana can read the files, their schema says (tests/chart/test_dashboard_schema.py).
 """
 
 import asyncio
@@ -28,11 +28,11 @@ import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from docs.generators.dashboards import dashboards
+from docs.generators.dashboards import WORKLOAD, dashboards
 from tests.backfill import prometheus_that_remembers
 from tests.chart.recorded_day import a_day
 
-INCHES_WIDE, INCHES_PER_ROW = 18.0, 0.42
+INCHES_WIDE, INCHES_PER_ROW, HEAD_ROWS = 18.0, 0.42, 2
 STEP = timedelta(minutes=5)
 COLOURS = {"text": "#24292e", "green": "#3d9a4f", "red": "#d0342c", "blue": "#2f6fdb"}
 VARIABLE = re.compile(r"\$\{?(\w+)\}?")
@@ -56,7 +56,7 @@ class Source:
         self._url = url
         self.begin, self.end = begin, end
         whole = int((end - begin).total_seconds())
-        self._variables = {**variables, "__rate_interval": "15m", "__range": f"{whole}s"}
+        self._variables = {**variables, "__rate_interval": "15m", "__interval": "5m", "__range": f"{whole}s"}
 
     def filled(self, expression: str) -> str:
         """With its variables' values. Raises KeyError where one is not defined."""
@@ -117,24 +117,12 @@ def with_unit(value: float, unit: str) -> str:
 def draw(content: dict[str, Any], source: Source, path: Path) -> list[str]:
     """The picture of one dashboard; the titles of panels that showed nothing."""
     panels = content["panels"]
-    rows = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in panels)
-    figure = plt.figure(figsize=(INCHES_WIDE, rows * INCHES_PER_ROW + 0.6), dpi=100)
-    figure.suptitle(content["title"], x=0.01, ha="left", fontsize=15, fontweight="bold")
-    grid = figure.add_gridspec(
-        rows,
-        24,
-        left=0.04,
-        right=0.99,
-        bottom=0.02,
-        top=1 - 0.7 / (rows * INCHES_PER_ROW),
-        hspace=9,
-        wspace=2.2,
-    )
+    rows = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in panels) + HEAD_ROWS
+    figure = plt.figure(figsize=(INCHES_WIDE, rows * INCHES_PER_ROW), dpi=100)
+    figure.suptitle(content["title"], x=0.01, y=0.995, ha="left", va="top", fontsize=15, fontweight="bold")
     empty = []
     for panel in panels:
-        place = panel["gridPos"]
-        slot = grid[place["y"] : place["y"] + place["h"], place["x"] : place["x"] + place["w"]]
-        axes = figure.add_subplot(slot)
+        axes = figure.add_axes(_inside(panel, rows))
         if not _PAINTERS[panel["type"]](axes, panel, source):
             empty.append(panel["title"])
         axes.set_title(panel["title"], loc="left", fontsize=10, fontweight="bold")
@@ -143,6 +131,28 @@ def draw(content: dict[str, Any], source: Source, path: Path) -> list[str]:
     figure.savefig(path)
     plt.close(figure)
     return empty
+
+
+def _inside(panel: dict[str, Any], rows: int) -> tuple[float, float, float, float]:
+    """Where the axes are, in shares of the picture: with room for title, numbers at the axes and legend."""
+    place = panel["gridPos"]
+    left, right = (
+        (1.2, 0.2)
+        if panel["type"] == "timeseries"
+        else (3.5, 0.2)
+        if panel["type"] == "bargauge"
+        else (0.3, 0.2)
+    )
+    above, below = 0.9, 1.7 if panel["type"] == "timeseries" else 0.4
+    if panel["type"] == "row":
+        above, below = 0.8, 0.1
+    bottom = rows - HEAD_ROWS - place["y"] - place["h"] + below
+    return (
+        (place["x"] + left) / 24,
+        bottom / rows,
+        (place["w"] - left - right) / 24,
+        (place["h"] - above - below) / rows,
+    )
 
 
 def _stat(axes: Axes, panel: dict[str, Any], source: Source) -> bool:
@@ -214,10 +224,11 @@ def _timeseries(axes: Axes, panel: dict[str, Any], source: Source) -> bool:
         one["matcher"]["options"]: {each["id"]: each["value"] for each in one["properties"]}
         for one in panel["fieldConfig"].get("overrides", ())
     }
+    colours = {line.legend: _colour(overrides.get(line.legend, {})) for line in lines}
     if custom.get("drawStyle") == "bars":
-        _bars(axes, lines)
+        _bars(axes, [line for line in lines if any(line.values)])
     elif custom.get("stacking", {}).get("mode") == "normal":
-        _stack(axes, lines)
+        _stack(axes, lines, colours)
     else:
         for line in lines:
             own = overrides.get(line.legend, {})
@@ -239,8 +250,8 @@ def _timeseries(axes: Axes, panel: dict[str, Any], source: Source) -> bool:
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
     if lines:
-        axes.legend(fontsize=6.5, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.09), frameon=False)
-    return bool(lines)
+        axes.legend(fontsize=6.5, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
+    return any(any(line.values) for line in lines)
 
 
 def _bars(axes: Axes, lines: Sequence[Line]) -> None:
@@ -253,13 +264,19 @@ def _bars(axes: Axes, lines: Sequence[Line]) -> None:
         )
 
 
-def _stack(axes: Axes, lines: Sequence[Line]) -> None:
+def _colour(override: dict[str, Any]) -> str | None:
+    colour = override.get("color", {}).get("fixedColor")
+    return COLOURS.get(colour, colour)
+
+
+def _stack(axes: Axes, lines: Sequence[Line], colours: Mapping[str, str | None]) -> None:
     moments = sorted({at for line in lines for at in line.moments})
     values = [
         [known.get(at, 0.0) for at in moments]
         for known in (dict(zip(line.moments, line.values, strict=True)) for line in lines)
     ]
-    axes.stackplot(moments, values, labels=[line.legend for line in lines], alpha=0.6)
+    names = [line.legend for line in lines]
+    axes.stackplot(moments, values, labels=names, colors=[colours[name] for name in names], alpha=0.6)
 
 
 def _bargauge(axes: Axes, panel: dict[str, Any], source: Source) -> bool:
@@ -299,22 +316,23 @@ _PAINTERS: dict[str, Callable[[Axes, dict[str, Any], Source], bool]] = {
 }
 
 
-def main(folder: Path) -> None:
-    """Both dashboards over a simulated day."""
+def sheets(folder: Path) -> dict[Path, list[str]]:
+    """Both dashboards over the simulated time, with the titles of panels that showed nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     past, begin, end = asyncio.run(a_day())
+    drawn = {}
     with TemporaryDirectory() as place, prometheus_that_remembers(past, Path(place)) as url:
-        variables = {"namespace": ".*"}
-        worst = Source(url, begin, end, variables).now(
-            "topk(1, max by (name) (bilgepump_workload_used_bytes))"
-        )
+        fleet = {"namespace": ".*"}
+        restarted = 'topk(1, max by (name) (max_over_time(bilgepump_open_incident{phase="Verifying"}[1d])))'
+        ((labels, _),) = Source(url, begin, end, fleet).now(restarted)
+        one = {"namespace": "shop", "kind": "Deployment", "name": labels["name"]}
         for path, text in dashboards().items():
-            content = json.loads(text)
-            if "kind" in {one["name"] for one in content["templating"]["list"]}:
-                variables = {"namespace": "shop", "kind": "Deployment", "name": worst[0][0]["name"]}
-            empty = draw(content, Source(url, begin, end, variables), folder / f"{path.stem}.png")
-            print(folder / f"{path.stem}.png", f"shows nothing: {', '.join(empty)}" if empty else "")
+            picture = folder / f"{path.stem}.png"
+            variables = one if path.stem == WORKLOAD else fleet
+            drawn[picture] = draw(json.loads(text), Source(url, begin, end, variables), picture)
+    return drawn
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for picture, empty in sheets(Path(sys.argv[1])).items():
+        print(picture, f"shows nothing: {', '.join(empty)}" if empty else "")

@@ -1,4 +1,4 @@
-"""A day of our own metrics and cAdvisor's, from real sweeps over the soak's fleet in simulated time."""
+"""Half a day of our own metrics and cAdvisor's, from real sweeps over the soak's fleet in simulated time."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -65,8 +65,8 @@ def the_policy() -> MemoryPolicy:
     )
 
 
-async def a_day(hours: float = 24, workloads: int = 14, leaking: int = 6) -> tuple[str, datetime, datetime]:
-    """OpenMetrics of so many hours, and when they begin and end."""
+async def a_day(hours: float = 12, workloads: int = 14, leaking: int = 6) -> tuple[str, datetime, datetime]:
+    """OpenMetrics of so many hours, and the moments of the first and the last scrape."""
     world, recorder, telemetry = FakeWorld(), Recorder(), PrometheusTelemetry()
     fleet = Fleet(world, habits(workloads, leaking, SEED), SEED, (0.3, 0.95))
     world.memory = fleet  # type: ignore[assignment]
@@ -76,22 +76,22 @@ async def a_day(hours: float = 24, workloads: int = 14, leaking: int = 6) -> tup
     sweeper = Sweeper(ports, lambda: SweepLimits(limits=limits), Retention())
     telemetry.sweeps_every(EVERY)
     telemetry.leads(True)
-    begin, restarts = world.clock.now, 0
-    while world.clock.now < begin + timedelta(hours=hours):
-        now = world.clock.now
-        census = await sweeper.sweep(a_book(the_policy()), now)
-        telemetry.swept(census, 0.4 + 0.02 * len(census.decided), now)
+    begin = now = world.clock.now
+    restarts = 0
+    for _ in range(int(timedelta(hours=hours) / EVERY)):
+        census = await sweeper.sweep(a_book(the_policy()), world.clock.now)
+        telemetry.swept(census, 0.4 + 0.02 * len(census.decided), world.clock.now)
         if len(fleet.restarts) > restarts:
             restarts = len(fleet.restarts)
             for kind, outcome in (("heap", "kept"), ("goroutine", "kept"), ("memory", "failed")):
                 telemetry.captured(kind, outcome)
-        where = {"job": "bilgepump", "instance": "10.0.0.9:8080", "pod": "bilgepump-0"}
-        recorder.scrape(telemetry.exposition().decode(), where, now)
-        recorder.scrape(cadvisor(fleet, now), {"job": "cadvisor", "instance": "node-1"}, now)
         for _ in range(5):
+            now = world.clock.now
+            recorder.scrape(telemetry.exposition().decode(), _OURS, now)
+            recorder.scrape(cadvisor(fleet, now), {"job": "cadvisor", "instance": "node-1"}, now)
             world.clock.pass_time(EVERY / 5)
             fleet.tick()
-    return recorder.openmetrics(), begin, world.clock.now
+    return recorder.openmetrics(), begin, now
 
 
 def cadvisor(fleet: Fleet, now: datetime) -> str:
@@ -114,6 +114,7 @@ def cadvisor(fleet: Fleet, now: datetime) -> str:
     return "\n".join(line for name, lines in told.items() for line in [f"# TYPE {name} gauge", *lines]) + "\n"
 
 
+_OURS = {"job": "bilgepump", "instance": "10.0.0.9:8080", "pod": "bilgepump-0"}
 _CADVISOR = (
     "memory_rss",
     "memory_working_set_bytes",

@@ -16,6 +16,7 @@ from docs.generators.dashboards import FLEET, WORKLOAD, dashboards, expressions
 
 BUILT_IN = {
     "__rate_interval",
+    "__interval",
     "__range",
     "__data.fields.namespace",
     "__data.fields.kind",

@@ -21,6 +21,7 @@ from controller.clients.telemetry import PrometheusTelemetry
 from controller.policy.memory_policy import Mode
 from docs.generators.alert_rules import RECORDINGS
 from docs.generators.dashboards import dashboards, expressions
+from tests.chart.contact_sheet import sheets
 from tests.clients.test_telemetry import POLICY, swept
 from tests.cluster.binaries import build
 from tests.sweep.test_flow import a_leaking_world
@@ -40,6 +41,7 @@ VARIABLES = {
     "$kind": "Deployment",
     "$name": "api",
     "$__rate_interval": "10s",
+    "$__interval": "10s",
     "$__range": "10s",
 }
 
@@ -158,3 +160,10 @@ def test_one_annotation_shows_the_open_incident(prometheus: str) -> None:
 def test_every_recording_rule_records_something(prometheus: str) -> None:
     for rule in RECORDINGS:
         assert _ask(prometheus, rule.expression.replace("[1d]", "[10s]")), rule.name
+
+
+@pytest.mark.long
+def test_pictures_of_an_eventful_time_show_every_panel(tmp_path: Path) -> None:
+    for picture, empty in sheets(tmp_path).items():
+        assert picture.stat().st_size > 20_000
+        assert set(empty) <= {"Failures"}

@@ -230,6 +230,13 @@ def test_help_says_what_it_does_an_example_and_every_exit_code(word: str) -> Non
     assert "Exit codes: 0 " in text
 
 
+@pytest.mark.parametrize("group", [main, plugin], ids=["bilgepump", "kubectl bilgepump"])
+def test_list_of_commands_has_a_whole_line_for_each(group: click.Group) -> None:
+    shown = CliRunner().invoke(group, ["--help"], terminal_width=80).output
+    for name in group.list_commands(click.Context(group)):
+        assert f"{COMMANDS[name].summary}\n" in shown
+
+
 @pytest.mark.parametrize("word", sorted(BY_HAND))
 def test_plugin_has_the_same_words_with_the_same_help(word: str) -> None:
     ours = CliRunner().invoke(main, [word, "--help"]).output

@@ -101,3 +101,17 @@ def test_catalogue_is_what_is_told() -> None:
         family.name for family in text_string_to_metric_families(PrometheusTelemetry().exposition().decode())
     }
     assert {metric.name.removesuffix("_total") for metric in METRICS} <= families
+
+
+async def test_restarts_and_recoveries_are_counted_from_zero_where_a_policy_may_act() -> None:
+    """Prometheus sees no increase in a series that begins with 1."""
+    telemetry = PrometheusTelemetry()
+    world = a_leaking_world()
+    sweeper = Sweeper(world.ports, lambda: SweepLimits(powers=Powers(remediate=False)), Retention())
+    for policy, known in ((a_policy(mode=Mode.OBSERVE), None), (POLICY, 0)):
+        census = await sweeper.sweep(PolicyBook(accepted=(policy,)), world.clock.now)
+        telemetry.swept(census, 0.1, world.clock.now)
+        assert value(telemetry, "remediations_total", namespace="shop", mechanism="RollingRestart") == known
+        assert value(telemetry, "recoveries_total", namespace="shop", outcome="Recovered") == known
+    assert value(telemetry, "recoveries_total", namespace="shop", outcome="Soaking") is None
+    assert value(telemetry, "captures_total", kind="heap", outcome="kept") == 0

@@ -30,7 +30,12 @@ class Pending:
 @click.command()
 @click.argument("name")
 @click.option(
-    "--for", "period", default="1h", show_default=True, help="How long the approval holds; 24h at most."
+    "--for",
+    "period",
+    default="1h",
+    metavar="DURATION",
+    show_default=True,
+    help="How long the approval holds; 24h at most.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask back.")
 @cluster_options

@@ -51,6 +51,7 @@ def _asking(command: Any) -> Any:
         click.option(
             "--wait",
             default="2m",
+            metavar="DURATION",
             show_default=True,
             help="How long to wait for the controller's answer; 0s asks and ends.",
         ),
