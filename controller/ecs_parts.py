@@ -16,6 +16,7 @@ from controller.platforms.ecs.hosts import Hosts
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.registry import EcrTags
 from controller.platforms.ecs.restarts import EcsRestarts
+from controller.platforms.leading import Confirm
 from controller.policy.memory_policy import EcsTarget, MemoryPolicy
 
 logger = logging.getLogger(__name__)
@@ -37,17 +38,21 @@ class EcsParts:
         self,
         policies: Callable[[], Sequence[MemoryPolicy]],
         *,
+        confirm: Confirm,
         clock: Callable[[], datetime],
         told: Callable[[int, float], None],
         may_not_act: Callable[[str, EcsTarget], str] = lambda namespace, target: "",  # noqa: ARG005
         may_be_loopback: bool = False,
+        clients: AwsClients | None = None,
     ) -> None:
         """
+        `confirm` is the last look before each act: whether this process leads.
+
         `may_not_act` says why the policies of a namespace may not act as a target's role.
 
         `told` hears how many metrics CloudWatch was asked for so far, and what it costs a month in dollars.
         """
-        self.clients = AwsClients()
+        self.clients = clients or AwsClients()
         self._clock = clock
         self._told = told
         self.spending: Spending | None = None
@@ -62,7 +67,7 @@ class EcsParts:
             may_not_act=may_not_act,
             may_be_loopback=may_be_loopback,
         )
-        self.restarts = EcsRestarts(self.inventory, self._api)
+        self.restarts = EcsRestarts(self.inventory, self._api, confirm)
         self.context = EcsContext(self._api_of)
 
     @property

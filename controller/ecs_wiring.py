@@ -220,13 +220,16 @@ async def ecs_controller(settings: EcsSettings, book: PolicyBook) -> AsyncIterat
     async with AsyncExitStack() as stack:
         telemetry = PrometheusTelemetry()
         pprof = await stack.enter_async_context(PprofClient(clock))
+        clients = AwsClients()
+        leadership = _leadership(settings, clients)
         parts = EcsParts(
             lambda: book.accepted,
+            confirm=leadership.confirm,
             clock=clock,
             told=telemetry.spent,
             may_be_loopback=settings.allow_loopback,
+            clients=clients,
         )
-        leadership = _leadership(settings, parts.clients)
         stack.push_async_callback(leadership.release)
         courier = await stack.enter_async_context(Courier(settings.notifications, telemetry, clock))
         store = evidence_at(settings.state, settings.state_region, settings.evidence_limits)

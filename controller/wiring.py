@@ -181,6 +181,7 @@ def _with_ecs(
 
     parts = EcsParts(
         accepted,
+        confirm=world.leadership.confirm,
         clock=clock,
         told=telemetry.spent,
         may_not_act=settings.ecs.access.may_not_act,

@@ -27,13 +27,21 @@ def prometheus_that_remembers(exposition: str, folder: Path) -> Iterator[str]:
         capture_output=True,
         timeout=300,
     )
+    with prometheus_over(folder, "--storage.tsdb.retention.time=30d") as url:
+        yield url
+
+
+@contextmanager
+def prometheus_over(folder: Path, *flags: str) -> Iterator[str]:
+    """A real Prometheus that scrapes nothing, over `folder`/data: its URL, until the end of the block."""
+    programs = build(("prometheus",))
     (folder / "configuration.yaml").write_text("{}\n")
     command = [
         programs["prometheus"],
         f"--config.file={folder / 'configuration.yaml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        "--storage.tsdb.retention.time=30d",
         "--web.listen-address=127.0.0.1:0",
+        *flags,
     ]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log, stdout=log) as process:
         try:

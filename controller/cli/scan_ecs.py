@@ -7,6 +7,7 @@ from controller.cli.scan_table import Finding
 from controller.clients.cloudwatch import Spending
 from controller.ecs_parts import EcsParts
 from controller.metrics.series import BlockMatrix
+from controller.platforms.leading import nobody
 from controller.policy.memory_policy import DetectionRules, EcsTarget, MemoryPolicy, Target
 from controller.ports import MemoryRequest, PlatformUnavailable
 from controller.sweep.interval import SHORTEST
@@ -33,7 +34,12 @@ async def gather_cluster(target: EcsTarget, rules: DetectionRules, now: datetime
     Raises MetricsUnavailable, PlatformUnavailable.
     """
     policies: list[MemoryPolicy] = []
-    parts = EcsParts(lambda: policies, clock=lambda: datetime.now(UTC), told=lambda *_: None)  # noqa: TID251
+    parts = EcsParts(
+        lambda: policies,
+        confirm=nobody,
+        clock=lambda: datetime.now(UTC),  # noqa: TID251
+        told=lambda *_: None,
+    )
     names = target.services or tuple(await parts.service_names(target))
     if not names:
         raise PlatformUnavailable(f"cluster {target.cluster} of {target.region} has no services")

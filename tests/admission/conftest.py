@@ -1,14 +1,12 @@
 """A real API server with the chart installed: what people meet when they apply something."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.chart.rendering import CHART, URL
-from tests.cluster.binaries import build
 from tests.cluster.cluster import Cluster
+from tests.faults.controller_process import helm_on
 
 NAMESPACE = "shop"
 
@@ -36,20 +34,6 @@ def installed(apiserver: Cluster) -> Iterator[Cluster]:
     yield apiserver
     helm_on(apiserver, "uninstall", "bilgepump")
     apiserver.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-
-
-def helm_on(apiserver: Cluster, *arguments: str) -> None:
-    """Helm on this API server, in the namespace `ops`."""
-    program = build(("helm",))["helm"]
-    environment = os.environ | {"KUBECONFIG": str(apiserver.kubeconfig)}
-    finished = subprocess.run(
-        [program, *arguments, "--namespace", "ops"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert finished.returncode == 0, finished.stderr
 
 
 def _wait_for_admission_policy(apiserver: Cluster) -> None:

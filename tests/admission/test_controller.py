@@ -1,22 +1,16 @@
 """The controller itself, run with the rights its chart gives it, against a real API server."""
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-import yaml
 
-from tests.admission.conftest import helm_on
-from tests.chart.rendering import CHART
 from tests.cluster.audit import AuditEvent, service_account_user
 from tests.cluster.cluster import Cluster
-from tests.faults.conftest import tls_of
+from tests.faults.controller_process import RELEASE, release, running_controller
+from tests.faults.kubelet import tls_of
 from tests.faults.proxy import Asked, Fault, faulty_server
 from tests.policy.corpus import BAD, GOOD
 
@@ -25,7 +19,6 @@ pytestmark = pytest.mark.apiserver
 SMALLEST = next(path for path in GOOD if path.stem == "smallest")
 NOBODY_THERE = "prometheus.url=http://127.0.0.1:9"
 SWEEPS = 3
-RELEASE = "bilgepump-trial"
 
 
 @contextmanager
@@ -38,60 +31,12 @@ def controller(
     interval: str = "1s",
     server: str = "",
 ) -> Iterator[None]:
-    """
-    The controller as the chart would run it, outside of a pod, until the end of the block.
-
-    `server` is what it takes for the API server; empty: the real one.
-    """
-    without = f"crds.install=false,admissionPolicy.enabled=false,sweepInterval={interval}"
-    helm_on(cluster, "install", "--set", without, "--set", NOBODY_THERE, "--set", values, RELEASE, str(CHART))
-    environment = {
-        **os.environ,
-        **environment,
-        "KUBECONFIG": str(kubeconfig_of(cluster, folder, server)),
-        "POD_NAMESPACE": "ops",
-        "DEPLOYMENT_NAME": RELEASE,
-        "LOGNAME": "bilgepump",
-    }
-    command = [sys.executable, "-m", "controller", "run", "--config", str(settings_of(cluster, folder))]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
-        try:
-            yield
-            assert process.poll() is None, (folder / "log").read_text()[-3000:]
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-            helm_on(cluster, "uninstall", RELEASE)
-
-
-def settings_of(cluster: Cluster, folder: Path) -> Path:
-    """The settings file of the release, with a port and a folder that are free here."""
-    output = r"jsonpath={.data.settings\.yaml}"
-    settings = yaml.safe_load(cluster.kubectl("get", "configmap", RELEASE, "-n", "ops", "-o", output).stdout)
-    settings["evidence"]["directory"] = str(folder / "evidence")
-    settings["http"] = {"address": "127.0.0.1", "port": free_port()}
-    path = folder / "settings.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def kubeconfig_of(cluster: Cluster, folder: Path, server: str = "") -> Path:
-    """A kubeconfig with the token of the ServiceAccount instead of the administrator's certificate."""
-    document = yaml.safe_load(cluster.kubeconfig.read_text())
-    token = cluster.kubectl("create", "token", RELEASE, "-n", "ops").stdout.strip()
-    document["users"][0]["user"] = {"token": token}
-    if server:
-        document["clusters"][0]["cluster"] = {"server": server}
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """The controller with a release of its own, until the end of the block."""
+    with (
+        release(cluster, f"sweepInterval={interval}", NOBODY_THERE, values),
+        running_controller(cluster, folder, server=server, environment=environment),
+    ):
+        yield
 
 
 @pytest.fixture

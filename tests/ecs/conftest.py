@@ -80,6 +80,7 @@ class Adapters:
     registry: Callable[[str], Any] = no_registry
     ec2: Any = None
     may_not_act: Callable[[str, EcsTarget], str] = lambda namespace, target: ""
+    leads: bool = True
 
     def __post_init__(self) -> None:
         self.client = a_client(self.ecs)
@@ -99,7 +100,10 @@ class Adapters:
             may_not_act=self.may_not_act,
             may_be_loopback=True,
         )
-        self.restarts = EcsRestarts(self.inventory, lambda _: self.api)
+        self.restarts = EcsRestarts(self.inventory, lambda _: self.api, self.confirm)
+
+    async def confirm(self) -> bool:
+        return self.leads
 
     async def workload(self) -> Workload:
         workload = await self.inventory.workload(REF)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.platforms.ecs.restarts import EcsRestarts
 from controller.ports import OutcomeUnknown, RemediationRefused
 from controller.remediation.order import ReceiptOutcome
 from tests.ecs.conftest import Adapters
@@ -121,6 +122,26 @@ async def test_tasks_are_replaced_one_at_a_time_and_never_with_two_missing(adapt
     assert [task.stopped_reason for task in stopped] == [
         "bilgepump api-0a1b2c3d4e: memory leak, one task at a time"
     ] * 2
+
+
+@pytest.mark.parametrize("operation", ["UpdateService", "StopTask"])
+async def test_copy_that_lost_the_lead_after_its_look_at_the_service_does_nothing(
+    adapters: Adapters, operation: str
+) -> None:
+    """It was paused between the look and the act, and another one leads and has acted meanwhile."""
+    task = adapters.ecs.service("api").tasks[0]
+    order = await adapters.order(*([task.id] if operation == "StopTask" else []))
+    other = EcsRestarts(adapters.inventory, lambda _: adapters.api, adapters.confirm)
+
+    async def led_by_another_now() -> bool:
+        await other.carry_out(order)
+        return False
+
+    late = EcsRestarts(adapters.inventory, lambda _: adapters.api, led_by_another_now)
+    with pytest.raises(RemediationRefused, match="does not lead any more"):
+        await late.carry_out(order)
+
+    assert adapters.ecs.calls[operation] == 1
 
 
 async def test_task_that_goes_first_is_the_orders_and_not_the_listings(adapters: Adapters) -> None:

@@ -2,16 +2,14 @@
 
 import itertools
 import json
-import ssl
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 from kubernetes.client import ApiClient, Configuration
 
 from controller.decision.situation import Powers
@@ -32,11 +30,15 @@ from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
 from tests.cluster.cluster import Cluster
+from tests.demo.stage import load_story_image
 from tests.fakes import MIB, FakeMemory, FakeWorld, a_policy
+from tests.faults.controller_process import release
+from tests.faults.kubelet import Kubelet, tls_of
+from tests.faults.memory import Memory, written_prometheus
 from tests.faults.proxy import FaultyServer, faulty_server
+from tests.faults.scenes import VALUES, Theatre
 from tests.sweep.test_flow import a_book
 
-IMAGE_ID = "registry.example/api@sha256:" + "a" * 64
 CRDS = Path(__file__).parents[2] / "crds"
 
 
@@ -99,69 +101,47 @@ class Stage:
             self.memory.levels.setdefault(key, (created, [60 * MIB, 61 * MIB]))
 
 
-class Kubelet:
-    """Says of every pod that it is ready, as a kubelet would: there is no node here."""
-
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._pool = urllib3.PoolManager(ssl_context=tls_of(cluster))
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Kubelet":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.2):
-            for pod in self._cluster.pods(self._namespace):
-                if pod["status"]["phase"] == "Pending":
-                    self._make_ready(pod)
-
-    def _make_ready(self, pod: dict[str, Any]) -> None:
-        name, now = pod["metadata"]["name"], RealClock().now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        running = {
-            "name": "app", "image": "registry.example/api:1", "imageID": IMAGE_ID,
-            "ready": True, "started": True, "restartCount": 0, "state": {"running": {"startedAt": now}},
-        }  # fmt: skip
-        ready = [{"type": "Ready", "status": "True", "lastTransitionTime": now}]
-        status = {
-            "phase": "Running",
-            "podIP": "10.0.0.7",
-            "conditions": ready,
-            "containerStatuses": [running],
-        }
-        self._pool.request(
-            "PATCH",
-            f"{self._cluster.layout.server}/api/v1/namespaces/{self._namespace}/pods/{name}/status",
-            headers={"Content-Type": "application/merge-patch+json"},
-            body=json.dumps({"status": status}),
-        )
-
-
-def tls_of(cluster: Cluster, *, as_administrator: bool = True) -> ssl.SSLContext:
-    """TLS towards the API server: as its administrator, or as whoever shows a token."""
-    context = ssl.create_default_context(cafile=cluster.layout.certificate("ca"))
-    if as_administrator:
-        context.load_cert_chain(cluster.layout.certificate("admin"), cluster.layout.key("admin"))
-    return context
+def with_definitions(cluster: Cluster) -> Cluster:
+    """The same, with our definitions."""
+    if cluster.get("/apis/bilgepump.dev/v1alpha1") is None:
+        cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
+    for plural in ("memorypolicies", "memoryincidents"):
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}.bilgepump.dev", "--timeout=30s")
+    return cluster
 
 
 @pytest.fixture(scope="module")
 def definitions(apiserver: Cluster) -> Cluster:
     """The API server with our definitions."""
-    if apiserver.get("/apis/bilgepump.dev/v1alpha1") is None:
-        apiserver.kubectl("apply", "--server-side", "-f", str(CRDS))
-    for plural in ("memorypolicies", "memoryincidents"):
-        apiserver.kubectl(
-            "wait", "--for=condition=Established", f"crd/{plural}.bilgepump.dev", "--timeout=30s"
-        )
-    return apiserver
+    return with_definitions(apiserver)
+
+
+@contextmanager
+def a_theatre(cluster: Cluster, folder: Path, **more: Any) -> Iterator[Theatre]:
+    """Prometheus, and the chart's rights and settings for controllers that look at it through a proxy."""
+    with (
+        written_prometheus(folder) as url,
+        Memory(cluster, url) as memory,
+        faulty_server(url) as metrics,
+        release(cluster, f"prometheus.url={metrics.url}", *VALUES),
+    ):
+        yield Theatre(cluster=cluster, memory=memory, folder=folder, metrics=metrics, **more)
+
+
+@pytest.fixture(scope="module")
+def theatre(definitions: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """Scenes without a node: pods become ready by a word."""
+    with a_theatre(definitions, tmp_path_factory.mktemp("theatre"), has_kubelet=False) as theatre:
+        yield theatre
+
+
+@pytest.fixture(scope="module")
+def real_theatre(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """Scenes on the whole real cluster, with real pods that offer real profiles."""
+    load_story_image(cluster)
+    folder = tmp_path_factory.mktemp("theatre")
+    with a_theatre(with_definitions(cluster), folder, has_kubelet=True) as theatre:
+        yield theatre
 
 
 _numbers = itertools.count(1)

@@ -43,11 +43,22 @@ class Fault:
     """So much of the server's answer is sent; the rest never comes."""
     stale: bool = False
     """The first answer that this path ever got is sent again and again."""
+    repeats: int = 1
+    """So often `body` is sent, one after the other: an answer that is too large to be kept here."""
+    location: str = ""
+    """Where `status` redirects to."""
+    rewrites: Callable[[bytes], bytes] = bytes
+    """What becomes of the server's answer."""
+    asks_instead: Callable[[str], str] = str
+    """What the server is asked in place of the path with its query."""
 
     @property
     def lets_through(self) -> bool:
         """Whether the server does what it is asked, whatever the answer looks like."""
         return self.asks_first or (self.status is None and self.reset != "before")
+
+
+_WHOLE = Fault(name="none")
 
 
 @dataclass
@@ -56,6 +67,10 @@ class FaultyServer:
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
+    before: Callable[[Asked], None] = lambda _: None
+    """Called with each request before the server is asked; the request waits for its return."""
+    after: Callable[[Asked], None] = lambda _: None
+    """Called when the server has answered; the answer waits for its return."""
     _fault: Fault | None = None
     _hits: Callable[[Asked], bool] = lambda _: True
     first_answers: dict[str, urllib3.BaseHTTPResponse] = field(default_factory=dict)
@@ -103,24 +118,26 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else None
-        fault = self.proxy.fault_for(Asked(self.command, self.path)) or Fault(name="none")
+        asked = Asked(self.command, self.path)
+        fault = self.proxy.fault_for(asked) or _WHOLE
         time.sleep(fault.delay_seconds)
+        self.proxy.before(asked)
         known = self.proxy.first_answers.get(self.path)
         if fault.reset == "before":
             self._cut()
         elif fault.status is not None and not fault.asks_first:
-            self._answer(fault.status, fault.content_type, fault.body)
+            self._answer(fault.status, fault.content_type, fault.body, fault=fault)
         elif fault.stale and known is not None:
             self._answer(known.status, known.headers.get("Content-Type", ""), known.data)
         else:
-            self._forward(body, fault)
+            self._forward(asked, body, fault)
 
-    def _forward(self, body: bytes | None, fault: Fault) -> None:
+    def _forward(self, asked: Asked, body: bytes | None, fault: Fault) -> None:
         watches = "watch=true" in self.path
         headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP_BY_HOP}
         answer = self.pool.request(
             self.command,
-            self.upstream + self.path,
+            self.upstream + fault.asks_instead(self.path),
             headers=headers,
             body=body,
             redirect=False,
@@ -128,23 +145,29 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if self.command == "GET" and not watches:
             self.proxy.first_answers.setdefault(self.path, answer)
+        self.proxy.after(asked)
         if fault.reset == "after":
             self._cut()
         elif fault.status is not None:
-            self._answer(fault.status, fault.content_type, fault.body)
+            self._answer(fault.status, fault.content_type, fault.body, fault=fault)
         elif watches:
             self._stream(answer)
         else:
-            self._answer(answer.status, answer.headers.get("Content-Type", ""), answer.data, fault.keep_share)
+            content = fault.rewrites(answer.data)
+            self._answer(answer.status, answer.headers.get("Content-Type", ""), content, fault=fault)
 
-    def _answer(self, status: int, content_type: str, body: bytes, keep_share: float = 1.0) -> None:
+    def _answer(self, status: int, content_type: str, body: bytes, *, fault: Fault = _WHOLE) -> None:
+        repeats = fault.repeats if body is fault.body else 1
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) * repeats))
+        if fault.location:
+            self.send_header("Location", fault.location)
         self.end_headers()
-        with contextlib.suppress(ConnectionError):  # whoever asked may have gone
-            self.wfile.write(body[: int(len(body) * keep_share)])
-        if keep_share < 1.0:
+        with contextlib.suppress(OSError):  # whoever asked may have gone
+            for _ in range(repeats):
+                self.wfile.write(body[: int(len(body) * fault.keep_share)])
+        if fault.keep_share < 1.0:
             self._cut()
 
     def _stream(self, answer: urllib3.BaseHTTPResponse) -> None:
@@ -172,15 +195,17 @@ for _verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
 
 
 @contextmanager
-def faulty_server(upstream: str, tls: ssl.SSLContext | None = None) -> Iterator[FaultyServer]:
-    """A proxy in front of `upstream` until the end of the block."""
+def faulty_server(
+    upstream: str, tls: ssl.SSLContext | None = None, *, address: str = "127.0.0.1"
+) -> Iterator[FaultyServer]:
+    """A proxy in front of `upstream` until the end of the block; it listens at `address`."""
     pool = urllib3.PoolManager(ssl_context=tls, retries=False, maxsize=8)
     proxy = FaultyServer()
     handler = type("Handler", (_Handler,), {"upstream": upstream, "pool": pool, "proxy": proxy})
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    listener = ThreadingHTTPServer((address, 0), handler)
     listener.daemon_threads = True
     threading.Thread(target=listener.serve_forever, daemon=True).start()
-    proxy.url = f"http://127.0.0.1:{listener.server_address[1]}"
+    proxy.url = f"http://{address}:{listener.server_address[1]}"
     try:
         yield proxy
     finally:

@@ -62,7 +62,11 @@ def an_ecs_world(*, leaking: int, of: int) -> FakeWorld:
     world = a_world(ECS_REF, leaking=leaking, of=of)
     account = FakeAccount(world)
     world.inventory.before_look = account.reveal
-    world.remediator = EcsRestarts(account, lambda _target: account)  # type: ignore[arg-type]
+    world.remediator = EcsRestarts(
+        account,  # type: ignore[arg-type]
+        lambda _target: account,  # type: ignore[arg-type,return-value]
+        world.leadership.confirm,
+    )
     world.acts = account.acts
     return world
 

@@ -2,8 +2,8 @@
 Restarts an ECS service, at most once per order.
 
 Wholly leaking: a forced deployment of the same revision. ECS takes no precondition, so before it the service
-is looked at afresh, it is sent once, and where its answer is lost nothing is repeated: the service's primary
-deployment tells whether it was begun.
+is looked at afresh and then the lease, it is sent once, and where its answer is lost nothing is repeated: the
+service's primary deployment tells whether it was begun.
 
 Partly leaking: the leaking tasks are stopped one at a time; the next one only when the service is whole
 again. A task can be stopped only once, and the reason it was given names the incident.
@@ -15,6 +15,7 @@ from controller.inventory.workload import RolloutState, Workload
 from controller.platforms.ecs.api import Document, EcsApi
 from controller.platforms.ecs.inventory import EcsInventory
 from controller.platforms.ecs.reading import generation
+from controller.platforms.leading import Confirm, expect_leadership
 from controller.policy.memory_policy import EcsTarget
 from controller.ports import RemediationRefused
 from controller.remediation.order import Leftover, Mechanism, Order, Receipt, ReceiptOutcome
@@ -23,9 +24,15 @@ from controller.remediation.order import Leftover, Mechanism, Order, Receipt, Re
 class EcsRestarts:
     """The only place that changes a service."""
 
-    def __init__(self, inventory: EcsInventory, api: Callable[[EcsTarget], EcsApi]) -> None:
+    def __init__(self, inventory: EcsInventory, api: Callable[[EcsTarget], EcsApi], confirm: Confirm) -> None:
+        """
+        `confirm` is asked last of all before each act.
+
+        Whoever was paused after the look at the service would otherwise repeat what another copy has done.
+        """
         self._inventory = inventory
         self._api = api
+        self._confirm = confirm
 
     async def find(self, order: Order) -> Receipt | None:
         """The receipt of an order of which the service shows the effect. Raises PlatformUnavailable."""
@@ -58,6 +65,7 @@ class EcsRestarts:
         if workload.rollout is not RolloutState.STEADY:
             raise RemediationRefused(f"{order.workload}: {workload.rollout_message}")
         api, cluster, service = self._place(order)
+        await expect_leadership(self._confirm)
         deployed = await api.force_deployment(cluster, service)
         return _receipt(order, generation(deployed), ReceiptOutcome.DONE)
 
@@ -73,6 +81,7 @@ class EcsRestarts:
         if task.protected_until is not None:
             raise RemediationRefused(f"task {task.name} is protected until {task.protected_until:%H:%M:%SZ}")
         api, cluster, service = self._place(order)
+        await expect_leadership(self._confirm)
         await api.stop_task(cluster, service, task.uid, reason_of(order))
         return _receipt(order, workload.generation, ReceiptOutcome.DONE)
 

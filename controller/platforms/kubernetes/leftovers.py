@@ -13,7 +13,6 @@ from controller.inventory.workload import Platform, WorkloadRef
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
 from controller.platforms.kubernetes.inventory import KubernetesInventory
-from controller.platforms.kubernetes.leading import Confirm, expect_leadership
 from controller.platforms.kubernetes.reading import (
     INCIDENT,
     RELEASED_FROM,
@@ -22,6 +21,7 @@ from controller.platforms.kubernetes.reading import (
     owner_of,
     released,
 )
+from controller.platforms.leading import Confirm, expect_leadership
 from controller.ports import WorldError
 from controller.remediation.order import Leftover
 from controller.remediation.stepping import whole

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 from controller.platforms.kubernetes.api import KubernetesApi
 from controller.platforms.kubernetes.inventory import KubernetesInventory
-from controller.platforms.kubernetes.leading import Confirm
 from controller.platforms.kubernetes.leftovers import Leftovers
 from controller.platforms.kubernetes.replicas import SingleReplicas
 from controller.platforms.kubernetes.restarts import RollingRestarts
+from controller.platforms.leading import Confirm
 from controller.remediation.order import Leftover, Order, Receipt
 
 

@@ -13,8 +13,8 @@ from controller.inventory.workload import Replica, Workload
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
 from controller.platforms.kubernetes.inventory import KubernetesInventory
-from controller.platforms.kubernetes.leading import Confirm, expect_leadership
 from controller.platforms.kubernetes.reading import INCIDENT, RELEASED_FROM, TEMPLATE_HASH
+from controller.platforms.leading import Confirm, expect_leadership
 from controller.ports import RemediationRefused
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
 from controller.remediation.stepping import Act, Step, begun, next_step

@@ -9,9 +9,9 @@ the same patch however often it is sent, since its time is the order's.
 
 from controller.platforms.kubernetes import paths, rollouts
 from controller.platforms.kubernetes.api import ApiRefusal, Document, KubernetesApi
-from controller.platforms.kubernetes.leading import Confirm, expect_leadership
 from controller.platforms.kubernetes.moments import stamp
 from controller.platforms.kubernetes.reading import INCIDENT, RESTARTED_AT, restart_marks
+from controller.platforms.leading import Confirm, expect_leadership
 from controller.ports import RemediationRefused
 from controller.remediation.order import Order, Receipt, ReceiptOutcome
 
