@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
-from controller.clients.prometheus_session import AnswerRefused, PrometheusSettings, open_session
+from controller.clients.prometheus_session import AnswerLate, AnswerRefused, PrometheusSettings, open_session
 from controller.metrics.floors import FloorRing
 from controller.metrics.queries import HISTORY_SIGNALS, SIGNALS, query, request_rate_query
 from controller.metrics.series import BlockMatrix, Signal
@@ -35,7 +36,11 @@ MEMORY_SIGNALS = (Signal.RSS_FLOOR, Signal.WORKING_SET_TOP)
 FRESH_BLOCKS = 3
 """A source whose newest block is older than this many blocks is blind."""
 
+MOST_LATE_ANSWERS = 3
+"""In one sweep: enough to halve a query twice, and no longer does a sweep stand still for a silent source."""
+
 _Series = list[dict[str, Any]]
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True, eq=False)
@@ -64,15 +69,21 @@ class PrometheusMemorySource:
         self._client = PrometheusConnect(
             url=settings.url.rstrip("/"),
             session=open_session(settings),
-            retry=Retry(total=2, read=0, backoff_factor=0.2, status_forcelist=(429, 502, 504)),
+            # Not 0: that would turn a late answer into any other lost connection, and it is to be halved.
+            retry=Retry(total=2, read=False, backoff_factor=0.2, status_forcelist=(429, 502, 504)),
             timeout=settings.timeout_seconds,
         )
+        self._asked_at: datetime | None = None
+        self._late_answers = 0
+        """Since `_asked_at`: every request of a sweep bears the sweep's own time."""
         self._holdings: dict[tuple[int, int], _Holding] = {}
 
     async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
         """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._refresh, request, now)
+        return await loop.run_in_executor(
+            self._executor, self._in_time, now, partial(self._refresh, request, now)
+        )
 
     async def labels(
         self, selector: str, names: tuple[str, ...], now: datetime
@@ -85,7 +96,8 @@ class PrometheusMemorySource:
         text = f"count by ({', '.join(names)}) ({selector})"
         loop = asyncio.get_running_loop()
         moment = int(now.timestamp())
-        result = await loop.run_in_executor(self._executor, self._ask_whole, text, moment)
+        ask = partial(self._ask_whole, text, moment)
+        result = await loop.run_in_executor(self._executor, self._in_time, now, ask)
         return tuple({str(key): str(value) for key, value in one.get("metric", {}).items()} for one in result)
 
     async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
@@ -94,6 +106,18 @@ class PrometheusMemorySource:
         return tuple(
             FiringAlert(name=one.get("alertname", ""), namespace=one.get("namespace", "")) for one in found
         )
+
+    def _in_time(self, now: datetime, ask: Callable[[], _Answer]) -> _Answer:
+        """What `ask` answers, unless this sweep has waited in vain already. Raises MetricsUnavailable."""
+        if now != self._asked_at:
+            self._asked_at, self._late_answers = now, 0
+        if self._late_answers >= MOST_LATE_ANSWERS:
+            raise self._silent()
+        return ask()
+
+    def _silent(self) -> MetricsUnavailable:
+        seconds = self.settings.timeout_seconds
+        return MetricsUnavailable(f"{self} gave no answer within {seconds:g} s, {MOST_LATE_ANSWERS} times")
 
     def _ask_whole(self, text: str, moment: int) -> _Series:
         try:
@@ -199,8 +223,14 @@ class PrometheusMemorySource:
                 end_time=datetime.fromtimestamp(stop, UTC),
                 step=str(step),
             )
-        except requests.ReadTimeout as error:
+        except (requests.ReadTimeout, AnswerLate) as error:
+            self._late_answers += 1
+            if self._late_answers >= MOST_LATE_ANSWERS:
+                raise self._silent() from error
             raise AnswerRefused(f"no answer within {self.settings.timeout_seconds:g} s") from error
+        except requests.ConnectTimeout as error:
+            self._late_answers = MOST_LATE_ANSWERS
+            raise self._silent() from error
         except PrometheusApiClientException as error:
             raise MetricsUnavailable(f"{self}: {short(error)}") from error
         except (requests.RequestException, OSError, ValueError, KeyError, TypeError) as error:

@@ -24,6 +24,10 @@ class AnswerRefused(Exception):
     """The source refused this query, or its answer was too large; a smaller one may succeed."""
 
 
+class AnswerLate(AnswerRefused):
+    """The answer did not come in time, or not to its end; one to a smaller query may."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrometheusSettings:
     """One metrics source of the controller's configuration. A policy only ever names it."""
@@ -131,7 +135,7 @@ def _read_bounded(response: requests.Response, settings: PrometheusSettings) -> 
             raise AnswerRefused(f"the answer is larger than {settings.maximum_response_bytes} bytes")
         if time.monotonic() > deadline:
             response.close()
-            raise AnswerRefused(f"the answer took longer than {settings.timeout_seconds:g} s")
+            raise AnswerLate(f"the answer took longer than {settings.timeout_seconds:g} s")
     return b"".join(chunks)
 
 

@@ -4,7 +4,9 @@ import gzip
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -181,6 +183,65 @@ async def test_small_compressed_answer_that_unfolds_to_a_huge_one_is_refused(eng
 
     with pytest.raises(MetricsUnavailable, match="larger than 1000000 bytes"):
         await source(engine, maximum_response_bytes=1_000_000).memory(SHOP, NOW)
+
+
+async def test_silent_source_is_waited_for_three_times_in_a_sweep_whatever_is_asked_of_it(
+    engine: Engine,
+) -> None:
+    """Each wait of 30 s in production: halved for as long as there is something to halve it was minutes."""
+    woken = threading.Event()
+
+    def silent(*_: object) -> Answer:
+        woken.wait(10)
+        return matrix([])
+
+    engine.answer = silent
+    asked = source(engine, timeout_seconds=0.2)
+    many = MemoryRequest(namespaces=frozenset({"shop", "till", "cart"}), lookback=timedelta(hours=48))
+    for request in (many, SHOP.longer()):
+        with pytest.raises(MetricsUnavailable, match=r"gave no answer within 0\.2 s, 3 times"):
+            await asked.memory(request, NOW)
+    with pytest.raises(MetricsUnavailable, match="3 times"):
+        await asked.firing(NOW)
+    assert len(engine.queries) == 3
+
+    woken.set()
+    engine.answer = one_container
+    held = await asked.memory(SHOP, NOW + timedelta(minutes=1))
+    assert held.keys == (ContainerKey("shop", "api-1", "app"),)
+
+
+async def test_answer_that_drips_is_a_late_one(engine: Engine) -> None:
+    """Every part comes within the timeout, and the whole never does."""
+    with drips(b" " * 100, seconds=0.1) as url:
+        asked = PrometheusMemorySource(PrometheusSettings(name="default", url=url, timeout_seconds=0.3))
+        with pytest.raises(MetricsUnavailable, match="3 times"):
+            await asked.memory(SHOP, NOW)
+
+
+@contextmanager
+def drips(body: bytes, *, seconds: float) -> Iterator[str]:
+    """A server that sends one byte at a time."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with suppress(OSError):
+                for byte in body:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(seconds)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
 
 
 async def test_unreachable_source_is_told_by_name_and_in_the_same_words_at_any_time() -> None:
