@@ -108,7 +108,13 @@ def _whole_answer(settings: PrometheusSettings) -> Callable[..., requests.Respon
     """A response hook that reads at most the allowed bytes and refuses partial answers."""
 
     def read(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
-        body = _read_bounded(response, settings)
+        if response.is_redirect:
+            # Followed, it would take the source's headers to wherever the answer says.
+            raise MetricsUnavailable(
+                f"the metrics source redirects (HTTP {response.status_code}), which is not followed; "
+                "`url` must be its final address"
+            )
+        body = _without_secrets(_read_bounded(response, settings), response, settings)
         # requests reads the body through this attribute; setting it is how a hook supplies one.
         response._content = body
         if response.status_code in TOO_MUCH:
@@ -121,6 +127,19 @@ def _whole_answer(settings: PrometheusSettings) -> Callable[..., requests.Respon
         return response
 
     return read
+
+
+def _without_secrets(body: bytes, response: requests.Response, settings: PrometheusSettings) -> bytes:
+    """An answer that is told to people without what was sent to get it: some servers echo the request."""
+    if response.status_code == requests.codes.ok:
+        return body
+    sent = [value for _, value in settings.headers]
+    sent.append(response.request.headers.get("Authorization", "").partition(" ")[2])
+    if settings.password_file is not None:
+        sent.append(_secret(settings.password_file))
+    for secret in sent:
+        body = body.replace(secret.encode(), b"(secret)") if secret else body
+    return body
 
 
 def _read_bounded(response: requests.Response, settings: PrometheusSettings) -> bytes:
@@ -142,7 +161,7 @@ def _read_bounded(response: requests.Response, settings: PrometheusSettings) -> 
 def _document(body: bytes) -> Any:
     try:
         document = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MetricsUnavailable("the metrics source answered something that is not JSON") from error
     if not isinstance(document, dict) or document.get("status") != "success":
         raise MetricsUnavailable("the metrics source did not answer with `status: success`")
@@ -159,6 +178,6 @@ def _document(body: bytes) -> Any:
 def _refusal(status: int, body: bytes) -> str:
     try:
         said = json.loads(body).get("error", "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         said = ""
     return f"HTTP {status}: {str(said)[:200]}" if said else f"HTTP {status}"

@@ -1,5 +1,6 @@
 """The metrics client against a real HTTP server that misbehaves in the ways real engines do."""
 
+import base64
 import gzip
 import json
 import re
@@ -35,6 +36,8 @@ class Engine:
     answer: Callable[[str, int, int, int], Answer] | None = None
     queries: list[tuple[str, int, int]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    location: str = ""
+    """Where it redirects to."""
 
 
 def matrix(series: list[dict[str, object]], **more: object) -> Answer:
@@ -65,6 +68,8 @@ def engine() -> Iterator[Engine]:
             )
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if state.location:
+                self.send_header("Location", state.location)
             if body[:2] == b"\x1f\x8b":
                 self.send_header("Content-Encoding", "gzip")
             self.end_headers()
@@ -148,6 +153,8 @@ async def test_refusal_of_a_single_block_is_told_with_its_cause(engine: Engine) 
         pytest.param(matrix([], warnings=["2 stores did not answer"]), "in part only", id="warnings"),
         pytest.param(matrix([], isPartial=True), "in part only", id="partial answer of VictoriaMetrics"),
         pytest.param((200, b"<html>login</html>"), "not JSON", id="a login page"),
+        pytest.param((200, b"[" * 200_000), "not JSON", id="deeper than any parser goes"),
+        pytest.param((503, b"[" * 200_000), "refused even one block", id="a refusal as deep"),
         pytest.param(
             (200, b'{"status":"error","error":"x"}'), "status: success", id="an error with code 200"
         ),
@@ -265,6 +272,40 @@ async def test_rotated_token_and_tenant_are_sent_with_every_request(engine: Engi
     assert engine.headers[0]["Authorization"] == "Bearer first"
     assert engine.headers[-1]["Authorization"] == "Bearer second"
     assert {headers["X-Scope-OrgID"] for headers in engine.headers} == {"team-a"}
+
+
+async def test_redirect_is_not_followed_with_the_sources_headers(engine: Engine) -> None:
+    """It would carry the tenant, or a key in a header, to wherever the answer says."""
+    engine.answer = lambda *_: (302, b"")
+    engine.location = f"{engine.url}elsewhere?query=x&start=1&end=1&step=1"
+
+    with pytest.raises(MetricsUnavailable, match=r"redirects \(HTTP 302\).*final address"):
+        await source(engine, headers=(("X-Api-Key", "key"),)).memory(SHOP, NOW)
+
+    assert len(engine.queries) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 422, 500])
+async def test_server_that_echoes_the_request_gives_no_secret_away(
+    engine: Engine, tmp_path: Path, status: int
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("sesame-sesame\n")
+    headers = (("X-Api-Key", "key-of-the-tenant"),)
+
+    def echo(*_: object) -> Answer:
+        sent = engine.headers[-1]
+        name, _, word = base64.b64decode(sent["Authorization"].partition(" ")[2]).decode().partition(":")
+        said = f"{sent['Authorization']} is {name} with {word}, {sent['X-Api-Key']}"
+        return status, json.dumps({"status": "error", "error": said}).encode()
+
+    engine.answer = echo
+    asked = source(engine, username="me", password_file=password, headers=headers)
+    with pytest.raises(MetricsUnavailable, match="me with") as told:
+        await asked.memory(SHOP, NOW)
+
+    encoded = base64.b64encode(b"me:sesame-sesame").decode()
+    assert not [one for one in ("sesame-sesame", "key-of-the-tenant", encoded) if one in str(told.value)]
 
 
 async def test_request_rate_belongs_to_every_container_of_its_pod(engine: Engine) -> None:

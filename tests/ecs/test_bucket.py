@@ -124,7 +124,13 @@ async def test_what_another_copy_wrote_is_read(records: StateRecords, s3: Any) -
 
 async def test_object_that_is_no_incident_is_left_alone(records: StateRecords, s3: Any) -> None:
     kept = await records.create(an_incident())
-    for name, content in (("notes.json", b"{}"), ("half.json", b'{"spec":'), ("big.json", b"1" * 5_000_000)):
+    contents = {
+        "notes.json": b"{}",
+        "half.json": b'{"spec":',
+        "big.json": b"1" * 5_000_000,
+        "deep.json": b"[" * 200_000,
+    }
+    for name, content in contents.items():
         s3.put_object(Bucket=BUCKET, Key=f"bilgepump/incidents/shop/{name}", Body=content)
 
     assert await records.incidents() == (kept,)

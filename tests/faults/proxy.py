@@ -84,7 +84,11 @@ class FaultyServer:
         try:
             yield
         finally:
-            self._fault = None
+            self.well()
+
+    def well(self) -> None:
+        """Ends what `broken` began."""
+        self._fault = None
 
     @contextmanager
     def watching(self, connection: socket.socket) -> Iterator[None]:

@@ -158,6 +158,11 @@ class Candidate:
         assert self.process is not None
         return self.process
 
+    @property
+    def sweeps(self) -> int:
+        """How many sweeps it has begun so far: each lists the incidents first."""
+        return sum(one.verb == "GET" and "/memoryincidents?" in one.path for one in self.server.asked)
+
     def start(self) -> ControllerProcess:
         """Starts it, on the disk it had before."""
         self.process = start_controller(
@@ -220,9 +225,10 @@ class Play:
 
     def until_closed(self) -> dict[str, Any]:
         """Waits until its incident has ended, and returns that."""
-        return self.until("the incident is closed", self._closed)
+        return self.until("the incident is closed", self.closed)
 
-    def _closed(self) -> dict[str, Any] | None:
+    def closed(self) -> dict[str, Any] | None:
+        """Its incident, once that has ended."""
         return next((one for one in self.incidents if one["status"].get("closedAt")), None)
 
     def acted_once(self) -> None:

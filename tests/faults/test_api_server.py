@@ -28,6 +28,7 @@ FAULTS = [
     Fault(name="half of an answer", keep_share=0.5),
     Fault(name="a page instead of JSON", status=200, body=b"<html>log in</html>", content_type="text/html"),
     Fault(name="a list where an object belongs", status=200, body=b"[]"),
+    Fault(name="deeper than any parser goes", status=200, body=b"[" * 200_000),
     Fault(name="an empty object", status=200, body=b"{}"),
     status(401, "Unauthorized"),
     status(403, "Forbidden"),

@@ -156,7 +156,7 @@ def parsed(content: bytes, where: str) -> Document:
     """The document in `content`. Raises UnreadableDocument."""
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableDocument(f"{where} is no JSON: {error}") from error
     if not isinstance(document, dict):
         raise UnreadableDocument(f"{where} holds no document")

@@ -171,7 +171,7 @@ class KubernetesApi:
 def _decoded(content: bytes) -> Document:
     try:
         answer = json.loads(content or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlatformUnavailable("the API server's answer is not JSON") from error
     if not isinstance(answer, dict):
         raise PlatformUnavailable("the API server's answer is not an object")
@@ -182,7 +182,7 @@ def _refusal(status: int, body: str | bytes | None) -> ApiRefusal:
     try:
         answer = json.loads(body or b"{}")
         return ApiRefusal(status, str(answer.get("reason", "")), str(answer.get("message", ""))[:1024])
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ApiRefusal(status, "", "no explanation was given")
 
 
