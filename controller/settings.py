@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from controller.clients.notifications.settings import NotificationSettings
@@ -67,7 +75,8 @@ class MetricsSource(_Section):
     bearer_token_file: Path | None = None
     basic_auth: BasicAuth | None = None
     ca_file: Path | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, SecretStr] = {}
+    """A key may be among them: their values are not logged with the other settings."""
     timeout: Duration = timedelta(seconds=30)
     sample_interval: Duration = timedelta(seconds=30)
     maximum_response_bytes: Bytes = 64 * 2**20
@@ -88,7 +97,7 @@ class MetricsSource(_Section):
             username=self.basic_auth.username if self.basic_auth else None,
             password_file=self.basic_auth.password_file if self.basic_auth else None,
             ca_file=self.ca_file,
-            headers=tuple(self.headers.items()),
+            headers=tuple((name, value.get_secret_value()) for name, value in self.headers.items()),
             timeout_seconds=self.timeout.total_seconds(),
             sample_interval_seconds=self.sample_interval.total_seconds(),
             maximum_response_bytes=self.maximum_response_bytes,

@@ -74,7 +74,7 @@ def test_every_value_arrives(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "settings.yaml", *EVERYTHING)
     default, mimir = settings.metrics_sources
     assert (default.name, default.url) == ("default", "http://prometheus.monitoring:9090")
-    assert default.headers == {"X-Scope-OrgID": "shop"}
+    assert default.prometheus.headers == (("X-Scope-OrgID", "shop"),)
     assert default.basic_auth is not None
     assert default.basic_auth.password_file == Path("/secrets/password")
     assert default.ca_file == Path("/secrets/ca.pem")

@@ -1,6 +1,7 @@
 """The closed loop on real processes: leak, profile, replacement, recovery, no failed request."""
 
 import json
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +18,7 @@ from tests.ecs.server import EcsStandIn
 from tests.ecs.story import DEBUG_PORT, PORT, a_leaking_service, controller, load, only_incident
 from tests.ecs.tasks import Processes, story_binary
 from tests.ecs.waiting import until
+from tests.faults.proxy import Asked, Holder, faulty_server
 
 pytestmark = [pytest.mark.go, pytest.mark.long]
 
@@ -136,6 +138,61 @@ def test_two_copies_over_a_bucket_act_once_though_the_leading_one_is_killed(tmp_
         # The leak goes on while nobody leads for a minute: how much memory is back says nothing here.
         assert incident.status.recovery is not None, incident.status.timeline
         assert incident.status.rolled_out_at is not None
+        assert ecs.calls["UpdateService"] + ecs.calls["StopTask"] == 1
+
+
+def test_leader_that_sleeps_over_its_look_at_the_service_does_not_deploy_again(tmp_path: Path) -> None:
+    """
+    It has ordered, and is stopped (SIGSTOP) before it knows that the service is as it was judged.
+
+    Another copy leads when the lease has run out, and finds and finishes what was ordered. Woken, the first
+    one has an answer in its hands that was true before.
+    """
+    with (
+        moto_server() as moto,
+        one_at_a_time(moto) as door,
+        EcsStandIn(Processes(story_binary()), balance_port=PORT) as ecs,
+        faulty_server(ecs.url) as way,
+    ):
+        environment = aws_environment(ecs.url, moto) | {"AWS_ENDPOINT_URL_S3": door.url}
+        s3 = a_client("s3", door.url)
+        s3.create_bucket(Bucket="state", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        records = StateRecords(BucketState(s3, "state"))
+
+        def ordered(asked: Asked) -> bool:
+            looks = asked.operation.endswith(".DescribeServices")
+            return looks and any(one.status.order for one in records.read_all())
+
+        look = way.after = Holder(ordered)
+        a_leaking_service(a_client("ecs", ecs.url))
+        until(lambda: ecs.settled("api"), seconds=60, what="the service's start")
+        first_environment = environment | {"AWS_ENDPOINT_URL_ECS": way.url}
+        with (
+            ContainerInsights(ecs, moto),
+            load(ecs, tmp_path / "load.jsonl"),
+            controller(tmp_path / "first", first_environment, "--state", "s3://state") as first,
+        ):
+            until(look.held.is_set, seconds=240, what="the look after the order")
+            first.send_signal(signal.SIGSTOP)
+            with controller(tmp_path / "second", environment, "--state", "s3://state"):
+                until(
+                    lambda: any(one.status.closed_at for one in records.read_all()),
+                    seconds=400,
+                    what="the end of the incident",
+                )
+                acts = ecs.calls["UpdateService"] + ecs.calls["StopTask"]
+                look.let_go()
+                first.send_signal(signal.SIGCONT)
+                log = tmp_path / "first" / "controller.log"
+                until(
+                    lambda: "another copy holds the lock" in log.read_text(),
+                    seconds=120,
+                    what="the first one's knowledge that it does not lead",
+                )
+
+        (incident,) = records.read_all()
+        assert incident.status.recovery is not None, incident.status.timeline
+        assert acts == 1
         assert ecs.calls["UpdateService"] + ecs.calls["StopTask"] == 1
 
 

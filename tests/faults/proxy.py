@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 import urllib3
 
+LONGEST_HOLD_SECONDS = 300.0
 HOP_BY_HOP = frozenset({"connection", "host", "keep-alive", "transfer-encoding", "content-length"})
 
 
@@ -23,6 +24,9 @@ class Asked:
     verb: str
     path: str
     """With its query."""
+    authorization: str = field(default="", repr=False)
+    operation: str = ""
+    """Of an AWS API that speaks JSON, such as `AmazonEC2ContainerServiceV20141113.StopTask`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,26 @@ class FaultyServer:
         return self._fault if self._fault is not None and self._hits(asked) else None
 
 
+class Holder:
+    """Holds back the first request that `picks`, or its answer, until it is let go."""
+
+    def __init__(self, picks: Callable[[Asked], bool]) -> None:
+        self._picks = picks
+        self._first = threading.Lock()
+        self.held = threading.Event()
+        self._let_go = threading.Event()
+
+    def __call__(self, asked: Asked) -> None:
+        """Called by the proxy."""
+        if self._picks(asked) and self._first.acquire(blocking=False):
+            self.held.set()
+            assert self._let_go.wait(LONGEST_HOLD_SECONDS)
+
+    def let_go(self) -> None:
+        """What was held goes on."""
+        self._let_go.set()
+
+
 class _Handler(BaseHTTPRequestHandler):
     """One request, forwarded or broken. A subclass for each proxy says to whom and how."""
 
@@ -122,7 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else None
-        asked = Asked(self.command, self.path)
+        asked = Asked(
+            self.command,
+            self.path,
+            authorization=self.headers.get("Authorization", ""),
+            operation=self.headers.get("X-Amz-Target", ""),
+        )
         fault = self.proxy.fault_for(asked) or _WHOLE
         time.sleep(fault.delay_seconds)
         self.proxy.before(asked)

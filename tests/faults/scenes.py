@@ -9,16 +9,17 @@ real Prometheus' account of numbers that the test writes, so that nobody waits f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import Answer, wait_until
 from tests.demo.stage import a_policy
-from tests.faults.controller_process import ControllerProcess, start_controller
+from tests.faults.controller_process import NOTHING, ControllerProcess, start_controller
 from tests.faults.kubelet import ADDRESS, Kubelet, tls_of
 from tests.faults.memory import LIMIT_BYTES, MIB, Memory, Pod
 from tests.faults.proxy import Asked, FaultyServer, faulty_server
@@ -93,7 +94,7 @@ class Theatre:
     @contextmanager
     def play(self, scene: Scene, **spec: Any) -> Iterator[Play]:
         """The workload of a scene, leaking, with its policy; all of it is gone at the end of the block."""
-        namespace = f"scene-{next(_numbers)}"
+        namespace, began_at = f"scene-{next(_numbers)}", datetime.now(UTC)
         cluster = self.cluster
         cluster.create_namespace(namespace)
         with ExitStack() as stack:
@@ -105,7 +106,13 @@ class Theatre:
             cluster.wait_for_rollout(scene.kind, "api", namespace)
             leaking = sorted(pod["metadata"]["name"] for pod in cluster.pods(namespace))[: scene.leaking]
             self.memory.leak(namespace, lambda pod: pod["metadata"]["name"] in leaking)
-            play = Play(theatre=self, scene=scene, namespace=namespace, before=cluster.pods(namespace))
+            play = Play(
+                theatre=self,
+                scene=scene,
+                namespace=namespace,
+                before=cluster.pods(namespace),
+                began_at=began_at,
+            )
             stack.callback(cluster.kubectl, "delete", "memorypolicies", "--all", "-n", namespace)
             cluster.apply(self.policy(namespace, **spec))
             yield play
@@ -128,7 +135,9 @@ class Theatre:
         )
 
     @contextmanager
-    def controllers(self, number: int = 1, **settings: Any) -> Iterator[list[Candidate]]:
+    def controllers(
+        self, number: int = 1, environment: Mapping[str, str] = NOTHING, **settings: Any
+    ) -> Iterator[list[Candidate]]:
         """So many controllers, each behind a proxy of its own, until the end of the block."""
         with ExitStack() as stack:
             candidates = []
@@ -137,7 +146,7 @@ class Theatre:
                     faulty_server(self.cluster.layout.server, tls_of(self.cluster, as_administrator=False))
                 )
                 folder = self.folder / f"controller-{next(_numbers)}"
-                candidates.append(Candidate(self.cluster, folder, server, settings))
+                candidates.append(Candidate(self.cluster, folder, server, settings, environment))
                 stack.callback(candidates[index].stop)
             yield candidates
 
@@ -149,7 +158,8 @@ class Candidate:
     cluster: Cluster
     folder: Path
     server: FaultyServer
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
+    environment: Mapping[str, str]
     process: ControllerProcess | None = None
 
     @property
@@ -163,10 +173,19 @@ class Candidate:
         """How many sweeps it has begun so far: each lists the incidents first."""
         return sum(one.verb == "GET" and "/memoryincidents?" in one.path for one in self.server.asked)
 
+    @property
+    def looks_at_the_lease(self) -> int:
+        """How often it has looked at the Lease so far: it does so to claim, to renew, and before each act."""
+        return sum(one.verb == "GET" and "/leases/" in one.path for one in self.server.asked)
+
     def start(self) -> ControllerProcess:
         """Starts it, on the disk it had before."""
         self.process = start_controller(
-            self.cluster, self.folder, server=self.server.url, settings=self.settings
+            self.cluster,
+            self.folder,
+            server=self.server.url,
+            settings=self.settings,
+            environment=self.environment,
         )
         return self.process
 
@@ -183,8 +202,9 @@ class Play:
     theatre: Theatre
     scene: Scene
     namespace: str
-    before: list[Pod] = field(default_factory=list)
+    before: list[Pod]
     """The pods that it had at first."""
+    began_at: datetime
 
     @property
     def pods(self) -> list[Pod]:
@@ -250,9 +270,9 @@ class Play:
             sets = self.theatre.cluster.get(path)["items"]
             assert len(sets) == (2 if self.scene is ROLLING_RESTART else 1)
 
-    def pods_ever(self, since: Any) -> int:
+    def pods_ever(self) -> int:
         """How many pods were made in its namespace, from the API server's own log."""
-        events = self.theatre.cluster.audit_events(verbs=("create",), since=since)
+        events = self.theatre.cluster.audit_events(verbs=("create",), since=self.began_at)
         return sum(
             (one.namespace, one.resource, one.subresource) == (self.namespace, "pods", "") for one in events
         )

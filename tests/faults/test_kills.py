@@ -1,53 +1,67 @@
 """
-`kill -9` of the real controller at each of its writes, by the proxy that the write passes.
+`kill -9` of the real controller at its writes, by the proxy that the write passes.
 
 A write that was done and whose answer never came is the state in which the next one was not begun yet: so
-each write is one point, and before the first one is the state before everything.
+each write is one point, and between two of them nothing outside differs.
 """
+
+from collections.abc import Callable
 
 import pytest
 
 from tests.faults.proxy import Asked
-from tests.faults.scenes import SCENES, Candidate, Play, Scene, Theatre, is_write
+from tests.faults.scenes import SCENES, Candidate, Scene, Theatre, is_write
 
 
 class Killer:
-    """Kills at the `at`-th write that `counts`, when the API server has done it; lists them all."""
+    """Kills at the `at`-th request that `counts`, when the API server has done it; lists them all."""
 
-    def __init__(self, candidate: Candidate, at: int = 0) -> None:
+    def __init__(self, candidate: Candidate, counts: Callable[[Asked], bool], at: int) -> None:
         self._candidate = candidate
+        self._counts = counts
         self._at = at
         self.passed: list[str] = []
 
     def __call__(self, asked: Asked) -> None:
         """Called by the proxy between the API server's answer and the controller."""
-        if not is_write(asked):
+        if not (is_write(asked) and self._counts(asked)):
             return
         self.passed.append(f"{asked.verb} {asked.path.partition('?')[0]}")
         if len(self.passed) == self._at:
             self._candidate.running.kill()
 
 
-def play_killed(theatre: Theatre, scene: Scene, at: int = 0) -> tuple[Play, Killer]:
-    """The scene from beginning to end; a killed controller is started anew."""
+def play_killed(
+    theatre: Theatre, scene: Scene, *, at: int, counts: Callable[[Asked], bool] = is_write
+) -> list[str]:
+    """The scene from beginning to end, killed at one point and started anew; every point there was."""
     with theatre.controllers() as (candidate,), theatre.play(scene) as play:
-        killer = candidate.server.after = Killer(candidate, at)
+        killer = candidate.server.after = Killer(candidate, counts, at)
         candidate.start()
         if at:
             play.until("the controller is killed", lambda: not candidate.running.runs)
             candidate.start()
         play.until_closed()
         play.acted_once()
+        assert play.pods_ever() == scene.replicas + scene.leaking, "one replacement each"
         assert candidate.running.runs, candidate.running.log[-3000:]
-        return play, killer
+        return killer.passed
 
 
 @pytest.mark.apiserver
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.mechanism)
-def test_unharmed(theatre: Theatre, scene: Scene) -> None:
-    import time
+def test_killed_as_its_first_act_is_done_it_finishes_what_it_began(theatre: Theatre, scene: Scene) -> None:
+    play_killed(theatre, scene, at=1, counts=scene.is_act)
 
-    t = time.time()
-    play, killer = play_killed(theatre, scene)
-    print(time.time() - t)
-    print("\n".join(killer.passed))
+
+@pytest.mark.cluster
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.mechanism)
+def test_killed_at_any_write_it_ends_rightly_after_the_same_acts(real_theatre: Theatre, scene: Scene) -> None:
+    points = play_killed(real_theatre, scene, at=0)
+    kinds = {point.partition(" ")[0] for point in points}
+    assert kinds >= {"POST", "PATCH"}
+    for at, point in enumerate(points, start=1):
+        print(f"{scene.mechanism}, {at} of {len(points)}: killed at {point}", flush=True)
+        play_killed(real_theatre, scene, at=at)
