@@ -69,8 +69,15 @@ class PrometheusMemorySource:
         self._client = PrometheusConnect(
             url=settings.url.rstrip("/"),
             session=open_session(settings),
-            # Not 0: that would turn a late answer into any other lost connection, and it is to be halved.
-            retry=Retry(total=2, read=False, backoff_factor=0.2, status_forcelist=(429, 502, 504)),
+            retry=Retry(
+                total=2,
+                # Not 0: that would turn a late answer into any other lost connection, and it is to be halved.
+                read=False,
+                backoff_factor=0.2,
+                status_forcelist=(429, 502, 504),
+                # A source may ask for an hour; the next sweep is soon enough, and must not wait for this one.
+                respect_retry_after_header=False,
+            ),
             timeout=settings.timeout_seconds,
         )
         self._asked_at: datetime | None = None

@@ -1,5 +1,6 @@
 """The metrics client against a real HTTP server that misbehaves in the ways real engines do."""
 
+import asyncio
 import base64
 import gzip
 import json
@@ -36,6 +37,7 @@ class Engine:
     answer: Callable[[str, int, int, int], Answer] | None = None
     queries: list[tuple[str, int, int]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    retry_after_seconds: int | None = None
     location: str = ""
     """Where it redirects to."""
 
@@ -68,6 +70,8 @@ def engine() -> Iterator[Engine]:
             )
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if state.retry_after_seconds is not None:
+                self.send_header("Retry-After", str(state.retry_after_seconds))
             if state.location:
                 self.send_header("Location", state.location)
             if body[:2] == b"\x1f\x8b":
@@ -216,6 +220,19 @@ async def test_silent_source_is_waited_for_three_times_in_a_sweep_whatever_is_as
     engine.answer = one_container
     held = await asked.memory(SHOP, NOW + timedelta(minutes=1))
     assert held.keys == (ContainerKey("shop", "api-1", "app"),)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_source_that_asks_for_patience_is_asked_again_in_the_next_sweep(
+    engine: Engine, status: int
+) -> None:
+    """Told to wait an hour, a sweep that did would look dead to the liveness probe."""
+    engine.answer = lambda *_: (status, b'{"status":"error","error":"later"}')
+    engine.retry_after_seconds = 3600
+
+    async with asyncio.timeout(10):
+        with pytest.raises(MetricsUnavailable):
+            await source(engine).memory(SHOP, NOW)
 
 
 async def test_answer_that_drips_is_a_late_one(engine: Engine) -> None:
