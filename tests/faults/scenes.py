@@ -25,13 +25,13 @@ from tests.faults.memory import LIMIT_BYTES, MIB, Memory, Pod
 from tests.faults.proxy import Asked, FaultyServer, faulty_server
 from tests.workloads.story import IMAGE
 
-END_SECONDS = 120.0
+END_SECONDS = 300.0
 OURS = "/apis/bilgepump.dev/v1alpha1"
 VALUES = (
     "remediate.enabled=true",
     "allowShortLookback=true",
     "sweepInterval=1s",
-    "lease.durationSeconds=5",
+    "lease.durationSeconds=8",
     "prometheus.sampleInterval=5s",
     "limits.concurrentRemediations=20",
     "limits.concurrentRemediationsPerNamespace=20",
