@@ -68,7 +68,11 @@ def resources(cluster: Cluster) -> Iterator[Resource]:
 def rights(cluster: Cluster, user: str, namespace: str, *, name: str = "") -> set[Right]:
     """All that `user` may do in `namespace`, and to what is in none; to objects called `name` if given."""
     pool = urllib3.PoolManager(ssl_context=tls_of(cluster), maxsize=4)
-    asked = [(*_place(one, verb, namespace), verb) for one in {*resources(cluster)} for verb in VERBS]
+    served = {*resources(cluster)}
+    # Of others' definitions, which are not here.
+    named = {(group, kind) for group, kind, _ in on_page(*EVERYTHING)}
+    absent = {Resource(*one, True) for one in named - {(one.group, one.name) for one in served}}
+    asked = [(*_place(one, verb, namespace), verb) for one in served | absent for verb in VERBS]
     asked += [(group, kind, namespace, verb) for group, kind, verb in VIRTUAL]
 
     def allowed(question: tuple[str, str, str, str]) -> Right | None:
@@ -115,6 +119,8 @@ def on_page(*sections: str) -> set[Right]:
 
 
 LOGS: set[Right] = {("", "pods/log", "get")}
+ROLLOUTS: set[Right] = {("argoproj.io", "rollouts", verb) for verb in ("get", "list", "patch")}
+"""Only with `rollouts.enabled`."""
 CLUSTER_WIDE: set[Right] = {
     ("", "nodes", "list"),
     ("", "namespaces", "list"),
@@ -135,15 +141,20 @@ def granted(cluster: Cluster, namespace: str, *, name: str = "") -> set[Right]:
 @pytest.mark.parametrize(
     ("values", "sections", "without"),
     [
-        pytest.param(("capture.enabled=false",), ("read", "reports"), (), id="read only"),
-        pytest.param((), ("read", "capture", "reports"), (), id="as installed"),
-        pytest.param(("capture.logs.enabled=false",), ("read", "capture", "reports"), LOGS, id="no logs"),
-        pytest.param(("reports.enabled=false",), ("read", "capture"), (), id="no reports"),
-        pytest.param(("remediate.enabled=true",), EVERYTHING, (), id="may act"),
+        pytest.param(("capture.enabled=false",), ("read", "reports"), ROLLOUTS, id="read only"),
+        pytest.param((), ("read", "capture", "reports"), ROLLOUTS, id="as installed"),
+        pytest.param(
+            ("capture.logs.enabled=false",), ("read", "capture", "reports"), LOGS | ROLLOUTS, id="no logs"
+        ),
+        pytest.param(("reports.enabled=false",), ("read", "capture"), ROLLOUTS, id="no reports"),
+        pytest.param(("remediate.enabled=true",), EVERYTHING, ROLLOUTS, id="may act"),
+        pytest.param(
+            ("remediate.enabled=true", "rollouts.enabled=true"), EVERYTHING, (), id="may act on rollouts too"
+        ),
         pytest.param(
             ("remediate.enabled=true", "capture.enabled=false"),
             ("read", "remediate", "reports"),
-            (),
+            ROLLOUTS,
             id="may act and not capture",
         ),
         pytest.param(("rbac.create=false",), (), (), id="rights made by others"),
@@ -160,7 +171,7 @@ def test_with_named_namespaces_nothing_is_allowed_elsewhere(installed: Cluster) 
     values = ("remediate.enabled=true", "watchNamespaces={shop}", "reports.enabled=false")
     with release(installed, URL, *values):
         inside = on_page("read", "capture", "remediate")
-        assert granted(installed, "shop") == inside - CLUSTER_WIDE
+        assert granted(installed, "shop") == inside - CLUSTER_WIDE - ROLLOUTS
         assert granted(installed, "default") == set()
 
 

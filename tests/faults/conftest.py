@@ -29,11 +29,12 @@ from controller.ports import PlatformUnavailable
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
+from tests.cluster.client import CommandError
 from tests.cluster.cluster import Cluster
 from tests.demo.stage import load_story_image
 from tests.fakes import MIB, FakeMemory, FakeWorld, a_policy
 from tests.faults.controller_process import release
-from tests.faults.kubelet import Kubelet, tls_of
+from tests.faults.kubelet import Kubelet, a_node, tls_of
 from tests.faults.memory import Memory, written_prometheus
 from tests.faults.proxy import FaultyServer, faulty_server
 from tests.faults.scenes import VALUES, Theatre
@@ -107,7 +108,16 @@ def with_definitions(cluster: Cluster) -> Cluster:
         cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
     for plural in ("memorypolicies", "memoryincidents"):
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}.bilgepump.dev", "--timeout=30s")
+        # For a second its storage is not ready yet, and says 429.
+        cluster.wait_until(f"{plural} are served", lambda plural=plural: _is_served(cluster, plural))
     return cluster
+
+
+def _is_served(cluster: Cluster, plural: str) -> bool:
+    try:
+        return cluster.get(f"/apis/bilgepump.dev/v1alpha1/{plural}") is not None
+    except CommandError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +141,8 @@ def a_theatre(cluster: Cluster, folder: Path, **more: Any) -> Iterator[Theatre]:
 @pytest.fixture(scope="module")
 def theatre(definitions: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     """Scenes without a node: pods become ready by a word."""
-    with a_theatre(definitions, tmp_path_factory.mktemp("theatre"), has_kubelet=False) as theatre:
+    folder = tmp_path_factory.mktemp("theatre")
+    with a_node(definitions), a_theatre(definitions, folder, has_kubelet=False) as theatre:
         yield theatre
 
 
@@ -140,7 +151,7 @@ def real_theatre(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> 
     """Scenes on the whole real cluster, with real pods that offer real profiles."""
     load_story_image(cluster)
     folder = tmp_path_factory.mktemp("theatre")
-    with a_theatre(with_definitions(cluster), folder, has_kubelet=True) as theatre:
+    with a_theatre(with_definitions(cluster), folder, has_kubelet=True, pprof_port=6060) as theatre:
         yield theatre
 
 

@@ -1,8 +1,10 @@
-"""What a node would do, where there is none: pods become ready."""
+"""What a node would do, where there is none: it is there, and pods become ready."""
 
 import json
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +61,34 @@ class Kubelet:
             headers={"Content-Type": "application/merge-patch+json"},
             body=json.dumps({"status": status}),
         )
+
+
+@contextmanager
+def a_node(cluster: Cluster) -> Iterator[None]:
+    """A node that says that it is ready, until the end of the block: nothing is ever scheduled to it."""
+    pool, gone = urllib3.PoolManager(ssl_context=tls_of(cluster)), threading.Event()
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a-node"}}
+    cluster.apply(node)
+
+    def beat() -> None:
+        while not gone.wait(2):
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now}
+            pool.request(
+                "PATCH",
+                f"{cluster.layout.server}/api/v1/nodes/a-node/status",
+                headers={"Content-Type": "application/strategic-merge-patch+json"},
+                body=json.dumps({"status": {"conditions": [ready]}}),
+            )
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        gone.set()
+        thread.join(timeout=10)
+        cluster.kubectl("delete", "node", "a-node", "--wait=false")
 
 
 def tls_of(cluster: Cluster, *, as_administrator: bool = True) -> ssl.SSLContext:

@@ -87,7 +87,8 @@ class Theatre:
     metrics: FaultyServer
     """In front of Prometheus."""
     has_kubelet: bool
-    pprof_port: int = 6060
+    pprof_port: int | None = None
+    """Where every pod has its profiles; None where none has any."""
     address: str = ADDRESS
     """Of every pod, where no kubelet gives them their own."""
 
@@ -119,11 +120,12 @@ class Theatre:
 
     def policy(self, namespace: str, **spec: Any) -> dict[str, Any]:
         """Acts on any leak at once and believes in it a moment after the rollout."""
+        pprof = [{"container": "app", "port": self.pprof_port}] if self.pprof_port else []
         return a_policy(
             namespace,
             **{
                 "detection": {"threshold": {"percent": 70}, "lookback": "15m", "minimumAge": "0s"},
-                "evidence": {"pprof": [{"container": "app", "port": self.pprof_port}]},
+                "evidence": {"pprof": pprof},
                 "remediation": {"leadTime": "30m", "cooldown": "6h"},
                 "verification": {
                     "progressDeadline": "2m",
