@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from controller.ports import RemediationRefused
+from controller.ports import LeadershipLost
 
 Confirm = Callable[[], Awaitable[bool]]
 """A fresh look at the Lease, or at what stands for it (`controller.ports.Leadership.confirm`)."""
@@ -14,6 +14,6 @@ async def nobody() -> bool:
 
 
 async def expect_leadership(confirm: Confirm) -> None:
-    """Raises RemediationRefused unless the lead is still ours with time to spare."""
+    """Raises LeadershipLost unless the lead is still ours with time to spare."""
     if not await confirm():
-        raise RemediationRefused("this process does not lead any more")
+        raise LeadershipLost("this process does not lead any more")

@@ -13,7 +13,14 @@ from controller.decision.situation import Powers
 from controller.inventory.workload import Workload
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy, Mode
-from controller.ports import OutcomeUnknown, PlatformUnavailable, RemediationRefused, World, WorldError
+from controller.ports import (
+    LeadershipLost,
+    OutcomeUnknown,
+    PlatformUnavailable,
+    RemediationRefused,
+    World,
+    WorldError,
+)
 from controller.remediation.order import Order, Receipt
 from controller.remediation.stepping import next_step
 from controller.reporting import incident_steps as steps
@@ -49,6 +56,9 @@ class Finisher:
             return incident
         try:
             receipt = await self._world.remediator.carry_out(order)
+        except LeadershipLost:
+            # Whoever leads now finds the order: to void it, or to tell of it, is no longer ours.
+            return incident
         except RemediationRefused as refused:
             if incident.status.receipt is not None:
                 return incident
