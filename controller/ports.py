@@ -8,8 +8,7 @@ Only adapters raise:
     ├── MetricsUnavailable    the sweep holds what depends on them and says so
     ├── PlatformUnavailable   the sweep ends early and is tried again
     ├── EvidenceUnavailable   what needs to know what is kept is tried again; nothing waits for it
-    ├── RemediationRefused    the platform said no: changed revision, forbidden, gone
-    │   └── LeadershipLost    another process leads: the order is its business now
+    ├── RemediationRefused    the platform said no: changed revision, forbidden, gone, lease lost
     └── OutcomeUnknown        the platform's answer was lost: nothing is repeated until it is known
 """
 
@@ -51,10 +50,6 @@ class EvidenceUnavailable(WorldError):
 
 class RemediationRefused(WorldError):
     """The platform refused the act, or what it would act on has changed. Nothing was done."""
-
-
-class LeadershipLost(RemediationRefused):
-    """This process does not lead any more. Nothing was done by it."""
 
 
 class OutcomeUnknown(WorldError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from controller.ports import LeadershipLost
+from controller.ports import RemediationRefused
 
 Confirm = Callable[[], Awaitable[bool]]
 """A fresh look at the Lease, or at what stands for it (`controller.ports.Leadership.confirm`)."""
@@ -14,6 +14,6 @@ async def nobody() -> bool:
 
 
 async def expect_leadership(confirm: Confirm) -> None:
-    """Raises LeadershipLost unless the lead is still ours with time to spare."""
+    """Raises RemediationRefused unless the lead is still ours with time to spare."""
     if not await confirm():
-        raise LeadershipLost("this process does not lead any more")
+        raise RemediationRefused("this process does not lead any more")

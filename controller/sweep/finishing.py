@@ -14,7 +14,6 @@ from controller.inventory.workload import Workload
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy, Mode
 from controller.ports import (
-    LeadershipLost,
     OutcomeUnknown,
     PlatformUnavailable,
     RemediationRefused,
@@ -56,11 +55,9 @@ class Finisher:
             return incident
         try:
             receipt = await self._world.remediator.carry_out(order)
-        except LeadershipLost:
-            # Whoever leads now finds the order: to void it, or to tell of it, is no longer ours.
-            return incident
         except RemediationRefused as refused:
-            if incident.status.receipt is not None:
+            # Who does not lead any more was refused for what the new leader did: the order is its own now.
+            if incident.status.receipt is not None or not await self._world.leadership.confirm():
                 return incident
             await self._announce(notices.restart_refused(incident, str(refused), now))
             return await self._update(steps.order_voided(incident, str(refused), now), incident)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.platforms.ecs.restarts import EcsRestarts
-from controller.ports import LeadershipLost, OutcomeUnknown, RemediationRefused
+from controller.ports import OutcomeUnknown, RemediationRefused
 from controller.remediation.order import ReceiptOutcome
 from tests.ecs.conftest import Adapters
 from tests.ecs.scheduler import now
@@ -138,7 +138,7 @@ async def test_copy_that_lost_the_lead_after_its_look_at_the_service_does_nothin
         return False
 
     late = EcsRestarts(adapters.inventory, lambda _: adapters.api, led_by_another_now)
-    with pytest.raises(LeadershipLost):
+    with pytest.raises(RemediationRefused, match="does not lead"):
         await late.carry_out(order)
 
     assert adapters.ecs.calls[operation] == 1

@@ -10,7 +10,7 @@ from controller.inventory.workload import DisruptionBudget, Workload, WorkloadRe
 from controller.metrics.series import ContainerKey
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import MemoryPolicy, Mode
-from controller.ports import LeadershipLost, PlatformUnavailable
+from controller.ports import PlatformUnavailable, RemediationRefused
 from controller.remediation.order import Order, Receipt
 from controller.reporting.incident import Incident
 from controller.sweep.flow import Sweeper
@@ -107,14 +107,18 @@ async def test_first_step_that_fails_is_tried_again() -> None:
 
 async def test_order_of_one_that_lost_the_lead_is_left_to_whoever_leads_now() -> None:
     world = an_evicting_world()
-    carry_out = world.remediator.carry_out
+    sweeper, carry_out, confirm = a_sweeper(world), world.remediator.carry_out, world.leadership.confirm
 
-    async def led_by_another(order: Order) -> Receipt:
-        world.remediator.carry_out = carry_out
-        raise LeadershipLost("this process does not lead any more")
+    async def led_by_another() -> bool:
+        world.leadership.confirm = confirm
+        return False
 
-    world.remediator.carry_out = led_by_another
-    incident = await sweep_for(world, a_sweeper(world), QUICK, sweeps=20)
+    async def refused_for_what_another_did(order: Order) -> Receipt:
+        world.remediator.carry_out, world.leadership.confirm = carry_out, led_by_another
+        raise RemediationRefused("409")
+
+    world.remediator.carry_out = refused_for_what_another_did
+    incident = await sweep_for(world, sweeper, QUICK, sweeps=20)
 
     assert (len(world.acts), incident.status.because) == (3, RecoveryOutcome.RECOVERED.value)
     assert "OrderVoided" not in {one.what for one in incident.status.timeline}

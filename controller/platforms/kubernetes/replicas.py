@@ -53,11 +53,16 @@ class SingleReplicas:
         except ApiRefusal as refusal:
             if refusal.may_be_done:
                 raise
-            why = _why_refused(refusal, step)
-            if not begun(order, workload):
-                raise RemediationRefused(why) from refusal
-            return _receipt(order, workload, ReceiptOutcome.ALREADY_DONE, why)
+            return await self._after_refusal(order, refusal, step)
         return _receipt(order, workload, ReceiptOutcome.DONE)
+
+    async def _after_refusal(self, order: Order, refusal: ApiRefusal, step: Step) -> Receipt:
+        """What there is of the order. By a look of now: the refusal may be for what another process did."""
+        why = _why_refused(refusal, step)
+        workload = await self._inventory.workload(order.workload)
+        if workload is None or not begun(order, workload):
+            raise RemediationRefused(why) from refusal
+        return _receipt(order, workload, ReceiptOutcome.ALREADY_DONE, why)
 
     async def _take(self, step: Step, order: Order) -> None:
         replica = step.replica

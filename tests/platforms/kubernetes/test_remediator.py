@@ -18,7 +18,7 @@ from controller.platforms.kubernetes.api import ApiRefusal, KubernetesApi
 from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.reading import INCIDENT
 from controller.platforms.kubernetes.remediator import KubernetesRemediator
-from controller.ports import LeadershipLost, RemediationRefused
+from controller.ports import RemediationRefused
 from controller.remediation.order import Order, ReceiptOutcome, order_remediation
 from tests.cluster.cluster import Cluster
 
@@ -191,10 +191,27 @@ async def test_who_no_longer_leads_releases_nothing(deployment: Node) -> None:
     order = await deployment.order(Mechanism.REPLACE, 0)
     deployment.leads = False
 
-    with pytest.raises(LeadershipLost):
+    with pytest.raises(RemediationRefused, match="does not lead"):
         await deployment.remediator.carry_out(order)
 
     assert await deployment.marked() == 0
+
+
+@pytest.mark.parametrize("mechanism", [Mechanism.REPLACE, Mechanism.ROLLING_RESTART])
+async def test_who_was_slower_than_another_process_finds_its_act(
+    deployment: Node, mechanism: Mechanism
+) -> None:
+    """Both were allowed to: the first one was stopped just before its act, and is woken in the midst."""
+    order = await deployment.order(mechanism, *([0] if mechanism is Mechanism.REPLACE else []))
+
+    async def while_another_acts() -> bool:
+        await deployment.remediator.carry_out(order)
+        return True
+
+    late = KubernetesRemediator(deployment.api, deployment.inventory, while_another_acts)
+    receipt = await late.carry_out(order)
+
+    assert receipt.outcome is ReceiptOutcome.ALREADY_DONE
 
 
 async def test_workload_of_the_same_name_is_left_alone(deployment: Node) -> None:
