@@ -153,8 +153,8 @@ class Finisher:
             if not begun.stepwise:
                 return incident
             if begun != order:
-                cut = await self._update(steps.cut_short(incident, begun, why_stop, now), incident)
-                return await self._progress(cut, begun, workload, why_stop, now)
+                incident = await self._update(steps.cut_short(incident, begun, why_stop, now), incident)
+                order = begun
         step = next_step(order, workload)
         if step.replica is None:
             return await self._update(_progressed(incident, order, workload, step.waits_for), incident)

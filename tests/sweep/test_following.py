@@ -129,6 +129,11 @@ class Stage:
         )
         self.sweeper = Sweeper(ports, SweepLimits, Retention())
 
+    @property
+    def message(self) -> str:
+        """What the incident says."""
+        return str(self.api.lists[f"{OURS}/memoryincidents"][0]["status"]["message"])
+
     async def look(self) -> list[tuple[str, str]]:
         """What one look between two sweeps asks."""
         self.api.asked.clear()
@@ -156,6 +161,16 @@ async def test_look_that_finds_nothing_to_do_reads_nothing_but_the_workload(stag
     assert {method for method, _ in asked} == {"GET"}
     assert not [path for _, path in asked if path.startswith(OURS)]
     assert len(asked) == len(set(asked)) == 9
+
+
+async def test_look_that_finds_other_news_writes_them_and_reads_the_workload_once(stage: Stage) -> None:
+    stage.api.lists[f"{SHOP}/pods"][2]["status"]["conditions"][0]["status"] = "False"
+
+    asked = await stage.look()
+
+    assert asked.count(("GET", f"{APPS}/deployments/api")) == 1
+    assert [method for method, _ in asked if method != "GET"] == ["PATCH"]
+    assert "3 of 5 replicas are ready without it" in stage.message
 
 
 async def test_replica_ends_at_the_look_that_finds_its_replacement_ready(stage: Stage) -> None:
