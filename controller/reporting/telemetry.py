@@ -23,6 +23,9 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
+OF_WORKLOAD = ("namespace", "kind", "name")
+"""The labels that name a workload."""
+
 SWEEP_DURATION = Metric(
     "bilgepump_sweep_duration_seconds",
     MetricKind.HISTOGRAM,
@@ -54,43 +57,43 @@ TIME_TO_THRESHOLD = Metric(
     "bilgepump_workload_threshold_seconds",
     MetricKind.GAUGE,
     "Likely time until a leaking workload reaches its threshold.",
-    ("namespace", "kind", "name"),
+    OF_WORKLOAD,
 )
 WORKLOAD_USED = Metric(
     "bilgepump_workload_used_bytes",
     MetricKind.GAUGE,
     "Memory in use by the worst container of a leaking or suspect workload, as it was judged.",
-    ("namespace", "kind", "name"),
+    OF_WORKLOAD,
 )
 WORKLOAD_THRESHOLD = Metric(
     "bilgepump_workload_threshold_bytes",
     MetricKind.GAUGE,
     "The line the policy draws for that container.",
-    ("namespace", "kind", "name"),
+    OF_WORKLOAD,
 )
 WORKLOAD_YOUNG_FLOOR = Metric(
     "bilgepump_workload_young_floor_bytes",
     MetricKind.GAUGE,
     "That container's floor when it was young and warm: what a restart can bring memory back to.",
-    ("namespace", "kind", "name"),
+    OF_WORKLOAD,
 )
 WORKLOAD_GROWTH = Metric(
     "bilgepump_workload_growth_bytes_per_second",
     MetricKind.GAUGE,
     "How fast that container's floor rises.",
-    ("namespace", "kind", "name"),
+    OF_WORKLOAD,
 )
 UNACKNOWLEDGED = Metric(
     "bilgepump_workload_unacknowledged",
     MetricKind.GAUGE,
     "1 while a workload's newest remediation failed and nobody has acknowledged it.",
-    ("namespace", "kind", "name"),
+    OF_WORKLOAD,
 )
 OPEN_INCIDENT = Metric(
     "bilgepump_open_incident",
     MetricKind.GAUGE,
     "1 for each open incident, with its phase as it stood when the sweep began.",
-    ("namespace", "kind", "name", "incident", "phase"),
+    (*OF_WORKLOAD, "incident", "phase"),
 )
 HELD_WORKLOADS = Metric(
     "bilgepump_held_workloads",
