@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from controller.inventory.workload import Replica, RolloutState, Workload, WorkloadRef
+from controller.inventory.workload import (
+    DisruptionBudget,
+    Replica,
+    RolloutState,
+    Workload,
+    WorkloadRef,
+)
 from controller.metrics.series import BlockMatrix, ContainerKey, Matrix, Signal
 from controller.ports import MemoryRequest, RemediationRefused
 from controller.remediation.order import Leftover, Order, Receipt, ReceiptOutcome
@@ -54,6 +60,11 @@ def habits(workloads: int, leaking: int, seed: int) -> list[Habit]:
     return made
 
 
+def _budget(*, allowed: int) -> DisruptionBudget:
+    """One may be missing of a workload at rest, and none of one whose replicas are being replaced."""
+    return DisruptionBudget(name="one-at-a-time", disruptions_allowed=allowed)
+
+
 class Fleet:
     """The workloads, their memory, and the platform that rolls them out."""
 
@@ -84,7 +95,9 @@ class Fleet:
         name = f"w{number:03d}"
         ref = replace(REF, name=name)
         replicas = tuple(self._replica(ref, f"{name}-{one}", started) for one in range(REPLICAS))
-        self._standing[ref] = a_workload(ref=ref, uid=f"uid-{name}", replicas=replicas)
+        self._standing[ref] = a_workload(
+            ref=ref, uid=f"uid-{name}", replicas=replicas, disruption_budgets=(_budget(allowed=1),)
+        )
         self.habits[ref] = habit
 
     def _replica(self, ref: WorkloadRef, name: str, started: datetime) -> Replica:
@@ -123,6 +136,7 @@ class Fleet:
             generation=workload.generation + 1,
             remediated_at=order.issued_at,
             rollout=RolloutState.PROGRESSING,
+            disruption_budgets=(_budget(allowed=0),),
         )
         self.replacing[order.workload] = []
         return self._receipt(order, ReceiptOutcome.DONE)
@@ -148,7 +162,7 @@ class Fleet:
                 serial = len(self.born)
                 coming.append((self._replica(ref, f"{ref.name}-{serial}", now), now))
             if not old:
-                self._stand(workload, rollout=RolloutState.STEADY)
+                self._stand(workload, rollout=RolloutState.STEADY, disruption_budgets=(_budget(allowed=1),))
                 del self.replacing[ref]
         self.most_at_once = max(self.most_at_once, len(self.replacing))
         self._measure(now)

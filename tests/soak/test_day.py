@@ -2,22 +2,27 @@
 
 import gc
 import resource
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from controller.decision.situation import Limits
+from controller.decision.windows import open_until
 from controller.detection.assess import assess
 from controller.detection.assessment import Verdict
+from controller.inventory.workload import WorkloadRef
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
 from controller.policy.memory_policy import (
+    Day,
     DetectionRules,
     MemoryPolicy,
     RemediationRules,
     Strategy,
     VerificationRules,
+    Window,
 )
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
@@ -28,13 +33,17 @@ from tests.sweep.test_flow import a_book
 
 SEED = 20260302
 EVERY = timedelta(minutes=5)
-LIMITS = Limits(concurrent=2, concurrent_in_namespace=2)
+LIMITS = Limits(concurrent=2, concurrent_in_namespace=2, per_hour=6, looks=2)
+# The simulation begins at noon.
+RUSH_HOUR = Window(days=tuple(Day), start=time(18), end=time(19), time_zone=ZoneInfo("UTC"))
 
 
 def the_policy() -> MemoryPolicy:
     return a_policy(
         detection=DetectionRules(minimum_age=timedelta(minutes=30)),
-        remediation=RemediationRules(strategy=Strategy.ROLLING_RESTART, lead_time=timedelta(minutes=30)),
+        remediation=RemediationRules(
+            strategy=Strategy.ROLLING_RESTART, lead_time=timedelta(minutes=30), blackouts=(RUSH_HOUR,)
+        ),
         verification=VerificationRules(progress_deadline=timedelta(minutes=30), soak=timedelta(minutes=10)),
     )
 
@@ -87,6 +96,18 @@ def restarted_wrongly(fleet: Fleet) -> list[str]:
     return [str(ref) for ref, _ in fleet.restarts if not fleet.habits[ref].leaks]
 
 
+def kept_every_limit(fleet: Fleet) -> bool:
+    """Whether no restart was one too many of the hour, in the rush hour, or within a cooldown."""
+    rules, times = the_policy().remediation, [at for _, at in fleet.restarts]
+    within_an_hour = [sum(at <= other < at + timedelta(hours=1) for other in times) for at in times]
+    last: dict[WorkloadRef, datetime] = {}
+    for ref, at in fleet.restarts:
+        if open_until(rules.blackouts, at) or (ref in last and at - last[ref] < rules.cooldown):
+            return False
+        last[ref] = at
+    return max(within_an_hour, default=0) <= LIMITS.per_hour
+
+
 def reached_critical(fleet: Fleet) -> list[str]:
     return [str(ref) for ref, level in fleet.highest.items() if level >= CRITICAL_BYTES]
 
@@ -97,11 +118,13 @@ async def test_six_hours_of_a_small_fleet() -> None:
     assert fleet.restarts
     assert restarted_wrongly(fleet) == []
     assert reached_critical(fleet) == []
+    assert kept_every_limit(fleet)
     assert fleet.fewest_ready == REPLICAS
     assert fleet.most_at_once <= 2
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 async def test_a_day_of_a_large_fleet(capsys: pytest.CaptureFixture[str]) -> None:
     fleet, world, resident = await live(workloads=300, leaking=40, hours=24)
     fewest = fewest_restarts(fleet, world.clock.now - timedelta(hours=24))
@@ -115,6 +138,7 @@ async def test_a_day_of_a_large_fleet(capsys: pytest.CaptureFixture[str]) -> Non
         )
     assert restarted_wrongly(fleet) == []
     assert reached_critical(fleet) == []
+    assert kept_every_limit(fleet)
     assert fewest <= len(fleet.restarts) <= 1.25 * fewest + 2
     assert fleet.fewest_ready == REPLICAS
     assert fleet.most_at_once <= 2

@@ -1,5 +1,6 @@
 """
-Anything in any order: samples, deploys, crashes, a lost lease, clocks that jump, edits of the policy.
+Anything in any order: samples, deploys, crashes, a lost lease, clocks that jump, edits of the policy, also in
+the middle of a sweep.
 
 Whatever hypothesis tries, on both platforms: nothing is begun while it may not be, nothing is done twice,
 nobody is left short of replicas, and every incident ends.
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from controller.decision.gates.usefulness import OLDEST_USABLE_JUDGEMENT
+from controller.evidence.capture_plan import CapturePlan
+from controller.evidence.kept import KeptFile
 from controller.inventory.workload import DisruptionBudget, Workload
 from controller.metrics.series import ContainerKey
 from controller.policy.book import PolicyBook
@@ -54,10 +58,25 @@ class AnythingGoes(RuleBasedStateMachine):
         self.jumped = timedelta()
         self.seen_acts = 0
         self.deploys = 0
+        self.capture, self.world.profiler.capture = self.world.profiler.capture, self._capture
+        self.meanwhile: dict[str, Any] = {}
+        """What the policy becomes while the next profiles are taken."""
+        self.capture_takes = timedelta()
 
     def _new_controller(self) -> Sweeper:
         self.killer = Killer()
         return Sweeper(instrumented(self.world.ports, self.killer), SweepLimits, Retention())
+
+    async def book(self) -> PolicyBook:
+        """The policies as they are whenever somebody asks."""
+        return PolicyBook(accepted=(self.policy,))
+
+    async def _capture(self, plan: CapturePlan) -> tuple[KeptFile, ...]:
+        self._pass(self.capture_takes)
+        if self.meanwhile:
+            self._edit(**self.meanwhile)
+        self.capture_takes, self.meanwhile = timedelta(), {}
+        return await self.capture(plan)
 
     @property
     def workload(self) -> Workload:
@@ -136,13 +155,15 @@ class AnythingGoes(RuleBasedStateMachine):
 
     @rule(mode=st.sampled_from(Mode), suspend=st.booleans(), required=st.booleans())
     def the_policy_is_edited(self, mode: Mode, suspend: bool, required: bool) -> None:
-        self.policy = replace(
-            self.policy,
-            generation=self.policy.generation + 1,
-            mode=mode,
-            suspend=suspend,
-            evidence=replace(self.policy.evidence, required=required),
-        )
+        self._edit(mode=mode, suspend=suspend, evidence=replace(self.policy.evidence, required=required))
+
+    @rule(minutes=st.integers(0, 12), mode=st.sampled_from(Mode), suspend=st.booleans(), edits=st.booleans())
+    def the_next_profiles_take_their_time(self, minutes: int, mode: Mode, suspend: bool, edits: bool) -> None:
+        self.capture_takes = minutes * MINUTE
+        self.meanwhile = {"mode": mode, "suspend": suspend} if edits else {}
+
+    def _edit(self, **changes: Any) -> None:
+        self.policy = replace(self.policy, generation=self.policy.generation + 1, **changes)
 
     @rule(by=st.sampled_from(["", "ana: release day"]))
     def somebody_pauses_it(self, by: str) -> None:
@@ -161,7 +182,7 @@ class AnythingGoes(RuleBasedStateMachine):
     # -- what must be true ----------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        may_begin = self._may_begin()
+        may_begin, judged_at = self._may_begin(), self.world.clock.now
         metrics, budget = self.world.memory.failure is None, self._budget_allows()
         known = {one.name for one in self._incidents() if one.ordered}
         try:
@@ -171,17 +192,18 @@ class AnythingGoes(RuleBasedStateMachine):
         new_replicas_are_small(self.world)
         begun = [act for act in self.world.acts[self.seen_acts :] if act[0] in BEGINS]
         self.seen_acts = len(self.world.acts)
+        # The policy is edited between sweeps or while profiles are taken, which is before any act.
+        may_begin = may_begin and self._may_begin()
         assert not begun or may_begin, f"{begun} was begun although it might not be"
         for incident in self._incidents():
             if incident.ordered and incident.name not in known:
-                self._order_is_sound(incident, metrics, budget)
+                self._order_is_sound(incident, judged_at, metrics, budget)
         self._pass(MINUTE)
 
     async def _one_turn(self) -> None:
-        book = PolicyBook(accepted=(self.policy,))
-        await self.sweeper.sweep(book, self.world.clock.now)
+        await self.sweeper.sweep(self, self.world.clock.now)
         if self.sweeper.following:
-            await self.sweeper.follow(book, self.world.clock.now)
+            await self.sweeper.follow(self, self.world.clock.now)
 
     def _may_begin(self) -> bool:
         return (
@@ -194,12 +216,16 @@ class AnythingGoes(RuleBasedStateMachine):
     def _budget_allows(self) -> bool:
         return all(one.disruptions_allowed > 0 for one in self.workload.disruption_budgets)
 
-    def _order_is_sound(self, incident: Incident, metrics: bool, budget: bool) -> None:
+    def _order_is_sound(self, incident: Incident, judged_at: datetime, metrics: bool, budget: bool) -> None:
         assert metrics, "ordered on a judgement that no metrics stand behind"
         assert budget, "ordered although a PodDisruptionBudget allows nothing"
         assert self.policy.mode is Mode.REMEDIATE
         assert not self.policy.suspend
         assert incident.kept_heap or not self.policy.evidence.required, "ordered without required evidence"
+        order = incident.status.order
+        assert order is not None
+        age = order.issued_at - judged_at
+        assert age <= OLDEST_USABLE_JUDGEMENT, f"ordered on a judgement that was {age} old"
         if incident.status.receipt is None:
             return
         cooldown = self.policy.remediation.cooldown - self.jumped
