@@ -89,6 +89,7 @@ class _Episode:
 
     remediated_at: list[datetime] = field(default_factory=list)
     captured: Captured = Captured.NOTHING
+    leaked_at: datetime | None = None
 
 
 def block_seconds_for(policy: MemoryPolicy, sample_interval_seconds: float) -> int:
@@ -248,12 +249,15 @@ class _Replay:
                 history=RemediationHistory(remediated_at=tuple(episode.remediated_at)),
                 powers=Powers(),
                 captured=episode.captured,
+                leaked_at=episode.leaked_at,
                 kept_heap=episode.captured is not Captured.NOTHING,
             )
         )
+        if judgement.verdict is Verdict.LEAKING:
+            episode.leaked_at = now
         if decision.action is Action.REMEDIATE:
             episode.remediated_at.append(now)
-            episode.captured = Captured.NOTHING
+            episode.captured, episode.leaked_at = Captured.NOTHING, None
         elif decision.action is Action.CAPTURE:
             episode.captured = Captured(min(episode.captured + 1, Captured.LATE))
         worst = judgement.worst

@@ -14,7 +14,10 @@ from controller.decision.outcome import Action, Decision, Hold, HoldReason, Reas
 from controller.decision.situation import Captured, Situation
 from controller.decision.windows import next_opening, open_until
 from controller.detection.assessment import Verdict
+from controller.detection.reasons import AssessmentReason
 from controller.policy.memory_policy import Mode, SuspectAboveCritical
+
+_DOUBTS_ABOUT_SHAPE = frozenset({AssessmentReason.CROSSING_FAR, AssessmentReason.COULD_BE_BOUNDED})
 
 
 class Danger(Enum):
@@ -84,7 +87,7 @@ def _act_now(situation: Situation, earliest: datetime) -> bool:
 def _table(situation: Situation, near: Danger) -> _Wanted:
     match situation.judgement.verdict:
         case Verdict.LEAKING:
-            return _when_leaking(near)
+            return _when_leaking(situation, near)
         case Verdict.SUSPECT:
             return _when_suspect(situation, near)
         case Verdict.HEALTHY:
@@ -93,7 +96,9 @@ def _table(situation: Situation, near: Danger) -> _Wanted:
             return _Wanted(False, Captured.NOTHING, _high(near, Reason.MEMORY_HIGH_UNJUDGED))
 
 
-def _when_leaking(near: Danger) -> _Wanted:
+def _when_leaking(situation: Situation, near: Danger) -> _Wanted:
+    if near in (Danger.NEAR, Danger.CROSSED) and not _due(situation):
+        return _Wanted(False, Captured.LATE, Reason.NOTHING_TO_DO)
     match near:
         case Danger.FAR:
             return _Wanted(False, Captured.EARLY, Reason.NOTHING_TO_DO)
@@ -105,7 +110,29 @@ def _when_leaking(near: Danger) -> _Wanted:
             return _Wanted(True, Captured.LATE, Reason.ABOVE_CRITICAL)
 
 
+def _due(situation: Situation) -> bool:
+    """
+    Whether the line is near that the growth may not meet.
+
+    For growth that may still stop by itself that is the critical line: most healthy growth stops before.
+    """
+    worst = situation.judgement.worst
+    return worst.firm or (
+        worst.critical_earliest is not None and _act_now(situation, worst.critical_earliest)
+    )
+
+
+def _leaked_before(situation: Situation) -> bool:
+    """The same run was found to leak, and nothing is known since but that its shape became doubtful."""
+    worst, leaked_at = situation.judgement.worst, situation.leaked_at
+    if leaked_at is None or worst.started_at is None or worst.reason not in _DOUBTS_ABOUT_SHAPE:
+        return False
+    return leaked_at >= worst.started_at
+
+
 def _when_suspect(situation: Situation, near: Danger) -> _Wanted:
+    if _leaked_before(situation) and (near is Danger.CRITICAL or _due(situation)):
+        return _when_leaking(situation, Danger.CRITICAL if near is Danger.CRITICAL else Danger.CROSSED)
     if near is Danger.FAR:
         return _Wanted(False, Captured.EARLY, Reason.SUSPECTED)
     remediate = (
@@ -139,10 +166,13 @@ def may_keep_evidence(situation: Situation) -> bool:
 
 
 def _not_yet_needed(situation: Situation) -> Decision:
-    crossing = situation.judgement.worst.crossing
-    retry_at = crossing.earliest - situation.lead if crossing else None
-    when = f"reached {crossing.earliest:%Y-%m-%d %H:%MZ} at the earliest" if crossing else "not in sight"
-    hold = Hold(reason=HoldReason.NOT_YET_NEEDED, message=f"the threshold is {when}", retry_at=retry_at)
+    worst = situation.judgement.worst
+    line, earliest = "the growth is young and may stop; the critical line", worst.critical_earliest
+    if worst.firm:
+        line, earliest = "the threshold", worst.crossing.earliest if worst.crossing else None
+    retry_at = earliest - situation.lead if earliest else None
+    when = f"reached {earliest:%Y-%m-%d %H:%MZ} at the earliest" if earliest else "not in sight"
+    hold = Hold(reason=HoldReason.NOT_YET_NEEDED, message=f"{line} is {when}", retry_at=retry_at)
     return _held(hold, (hold,))
 
 

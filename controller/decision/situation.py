@@ -117,6 +117,8 @@ class Situation:
     looks: int = 1
     """In how many sweeps in a row, this one included, a remediation was wanted."""
     captured: Captured = Captured.NOTHING
+    leaked_at: datetime | None = None
+    """When this episode was last found to leak, after not being known to."""
     kept_heap: bool = False
     """At least one heap profile of this episode is kept."""
     incident: str = ""

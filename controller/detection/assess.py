@@ -17,7 +17,7 @@ from controller.detection.episodes import judge_episodes
 from controller.detection.findings import Findings
 from controller.detection.hidden import judge_hidden
 from controller.detection.recurrence import judge_lives
-from controller.detection.season import judge_days
+from controller.detection.season import judge_days, judge_second_day
 from controller.detection.sensitivity import caution_for
 from controller.detection.statement import state
 from controller.detection.timeline import Indices, join, places
@@ -56,6 +56,7 @@ def assess(
         findings = Findings.nothing(len(rows))
         judge_episodes(candidates, caution, findings)
         judge_days(candidates, caution, findings)
+        judge_second_day(candidates, caution, findings)
         judge_lives(candidates, findings)
         judge_beside(candidates, caution, findings)
         judge_hidden(candidates, caution, findings)

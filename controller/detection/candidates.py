@@ -34,6 +34,8 @@ class Candidates:
     used: Floats
     threshold: Floats
     """NaN where there is neither a limit nor a threshold in bytes."""
+    critical: Floats
+    """The critical line, never below the threshold; the threshold where there is no limit."""
     load: Load
     lives: Lives
     lag: float
@@ -90,6 +92,7 @@ def gather(
         danger_extremes=RangeExtremes(danger, largest=True),
         used=last_known(danger),
         threshold=threshold,
+        critical=np.fmax(threshold, runs.limit * rules.critical_ratio),
         load=load,
         lives=find_lives(timeline, runs, floor_extremes, groups, caution),
         lag=lag,

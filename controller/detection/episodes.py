@@ -156,10 +156,16 @@ def _weigh(
     )
     leaking = (urgency <= 1) & _material(caution, shapes, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
+    place = np.flatnonzero(leaking)
+    stalled = _stalled(candidates, caution, rows[place], shapes.only(leaking), left[place])
+    leaking[place], bounded[place] = ~stalled, stalled
     place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
     leaking[place] = _stood(candidates, caution, rows[place], values.shape[1], shapes.only(leaking), ago)
     suspect = shapes.span >= caution.short_growth
-    findings.leaking[rows[leaking & ~candidates.only_working_set[rows]]] = True
+    told = leaking & ~candidates.only_working_set[rows]
+    findings.leaking[rows[told]] = True
+    firm = caution.firm(shapes.span, shapes.gain, shapes.first, since_start)
+    findings.firm[rows[told & firm]] = True
     findings.suspect[rows[leaking | suspect]] = True
     findings.bounded[rows[bounded]] = True
     findings.follows_load[rows[follows]] = True
@@ -172,6 +178,22 @@ def _weigh(
         gain=shapes.gain,
         crest=danger,
     )
+
+
+def _stalled(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes, left: Floats) -> Flags:
+    """
+    Where the newest eighth or sixteenth hardly grew, and there is time to see whether it goes on.
+
+    What fills up stops from one hour to the next; the whole look-back still looks straight then.
+    """
+    gates, stalled = caution.gates, np.zeros(len(rows), dtype=np.bool_)
+    if not len(rows):
+        return stalled
+    for share, least in ((8, gates.newest_eighth), (16, gates.newest_sixteenth)):
+        newest = np.maximum(shapes.span / share, 96 / share * caution.block_seconds)
+        pace = measure(block_floors(candidates.timeline, candidates.floor_extremes, rows, newest, 6), newest)
+        stalled |= pace.slope < least * shapes.slope
+    return np.asarray(stalled & (left > shapes.span / 8))
 
 
 def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:
@@ -210,13 +232,14 @@ def _trust(
     gates = caution.gates
     nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
+    doubtful |= (shapes.span < 28 / 24 * DAY) & (shapes.late > gates.accelerates)
     allowed = caution.allowed(
         Growing(
             span=shapes.span,
             since_start=since_start,
+            start_known=np.isfinite(candidates.runs.started[rows]),
             known_before=candidates.runs.ages[rows] - shapes.span,
             straight=(shapes.straightness >= gates.straight) & (shapes.late >= 0.85),
-            late=shapes.late,
         )
     )
     clear = np.where(nats >= gates.nats_clear, caution.patience.clear, 1.0)

@@ -23,6 +23,10 @@ class Findings:
     leaking_by_days: Flags
     leaking_by_lives: Flags
     suspect: Flags
+    firm: Flags
+    """A growth that leaks has outlived what stops by itself within a day, so that it is acted on in time."""
+    by_day: Flags
+    """The numbers are of days against days: the crest is the newest day's, its rhythm is in it."""
     bounded: Flags
     """Growth was seen that something bounded explains as well."""
     follows_load: Flags
@@ -52,6 +56,8 @@ class Findings:
             leaking_by_days=_no(count),
             leaking_by_lives=_no(count),
             suspect=_no(count),
+            firm=_no(count),
+            by_day=_no(count),
             bounded=_no(count),
             follows_load=_no(count),
             levelled_before=_no(count),
@@ -66,7 +72,15 @@ class Findings:
         )
 
     def keep(
-        self, rows: Indices, urgency: Floats, *, span: Floats, slope: Floats, gain: Floats, crest: Floats
+        self,
+        rows: Indices,
+        urgency: Floats,
+        *,
+        span: Floats,
+        slope: Floats,
+        gain: Floats,
+        crest: Floats,
+        by_day: bool = False,
     ) -> None:
         """Keeps, for each of `rows` (which may repeat), what is more urgent than what is known."""
         # Of several values for one row numpy keeps the last: the most urgent, or the first of equals.
@@ -78,3 +92,4 @@ class Findings:
         self.slope[chosen] = slope[better]
         self.gain[chosen] = gain[better]
         self.crest[chosen] = crest[better]
+        self.by_day[chosen] = by_day

@@ -5,20 +5,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.detection.candidates import Candidates
-from controller.detection.growth import block_floors, fill_gaps
+from controller.detection.findings import Findings
+from controller.detection.growth import block_floors, fill_gaps, measure
+from controller.detection.sensitivity import DAY
 from controller.detection.timeline import Floats, Indices
-from controller.detection.trend import slope_interval
+from controller.detection.trend import effective_sample_size, slope_interval
 
 BLOCKS = 24
 
-PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.6, 0.7
+PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.8, 0.5
 """
 What the time left is uncertain by, added in squares: an eighth of itself; most of the time that the growth
 takes to cross the spread of the tops around its line; and as its two halves grew at different paces. A
 crossing is more often late than early: the later side is `LATER` times as wide. Fitted to what leaks of
 tuning seeds did after they were told.
 """
-LATER = 1.6
+DAYS_ERROR = 0.3
+"""The same in place of spread and bend where days are compared: both are the day's rhythm there."""
+LATER = 1.3
+
+CURVED, FASTER = 4.0, 1.15
+"""
+Growth accelerates when its curvature is so many standard errors, and its newest part so many times as steep
+as the whole.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,30 +41,67 @@ class Projection:
     earliest: Floats
     likely: Floats
     latest: Floats
+    critical: Floats
+    """The earliest crossing of the critical line."""
 
 
-def project(
-    candidates: Candidates, rows: Indices, spans: Floats, paces: Floats, crests: Floats
-) -> Projection:
+def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projection:
     """Projects each of `rows` from its crest at its pace; both are what the verdict was reached by."""
+    spans, paces, crests = findings.span[rows], findings.slope[rows], findings.crest[rows]
     timeline, spacing = candidates.timeline, spans / BLOCKS
     floors = block_floors(timeline, candidates.floor_extremes, rows, spans, BLOCKS)
     slopes = slope_interval(floors, spacing, z=1.64)
+    by_day = findings.by_day[rows]
     tops = fill_gaps(block_floors(timeline, candidates.danger_extremes, rows, spans, BLOCKS))
     around = tops - (paces * spacing)[:, None] * np.arange(BLOCKS)
     spread = np.quantile(around, 0.9, axis=1) - np.quantile(around, 0.1, axis=1) if len(rows) else paces
+    accelerations = _accelerations(floors, spans)
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(paces > 0, np.maximum(candidates.threshold[rows] - crests, 0.0) / paces, np.inf)
-        shares = PACE_ERROR**2 + (BEND_ERROR * _bend(floors, spacing, paces)) ** 2
-        error = np.sqrt(shares * left**2 + np.nan_to_num(SPREAD_ERROR * spread / paces) ** 2)
+        bend = np.where(by_day, DAYS_ERROR, BEND_ERROR * _bend(floors, spacing, paces))
+        around_line = np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * spread / paces))
+
+        def until(line: Floats) -> tuple[Floats, Floats]:
+            left = _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
+            return left, np.sqrt((PACE_ERROR**2 + bend**2) * left**2 + around_line**2)
+
+        left, error = until(candidates.threshold[rows])
+        left_to_critical, error_of_critical = until(candidates.critical[rows])
         return Projection(
             slope=slopes.likely,
             low=slopes.low,
             high=slopes.high,
             earliest=np.maximum(left - error, 0.0),
             likely=left,
-            latest=left + LATER * error + 1.5 * timeline.block_seconds,
+            # The day's crest, by which days are compared, may be a day away.
+            latest=left + LATER * error + np.where(by_day, DAY, 1.5 * timeline.block_seconds),
+            critical=np.maximum(left_to_critical - error_of_critical, 0.0),
         )
+
+
+def _time_to_grow(gaps: Floats, paces: Floats, accelerations: Floats, spans: Floats) -> Floats:
+    """Seconds until each row has grown by its gap in bytes, steadily or ever faster; inf for never."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steady = np.where(paces > 0, gaps / paces, np.inf)
+        # The pace is that of the middle of the look-back.
+        now = paces + accelerations * spans / 2
+        faster = (np.sqrt(now * now + 2 * accelerations * gaps) - now) / accelerations
+    return np.asarray(np.where(accelerations > 0, faster, steady))
+
+
+def _accelerations(floors: Floats, spans: Floats) -> Floats:
+    """Bytes per second squared of the parabola through each row; 0 unless it is curved beyond doubt."""
+    shapes, y, count = measure(floors, spans), fill_gaps(floors), floors.shape[1]
+    u = np.linspace(-1.0, 1.0, count)
+    line, curve = u / np.sqrt(u @ u), u * u - np.mean(u * u)
+    residuals = y - y.mean(axis=1, keepdims=True)
+    residuals -= (residuals @ line)[:, None] * line
+    curvature = residuals @ curve / (curve @ curve)
+    residuals -= curvature[:, None] * curve
+    worth = effective_sample_size(residuals) / count
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = curvature * np.sqrt(curve @ curve * worth) / residuals.std(axis=1)
+        beyond_doubt = (errors >= CURVED) & (shapes.late >= FASTER)
+        return np.asarray(np.where(beyond_doubt, 8 * curvature / spans**2, 0.0))
 
 
 def _bend(floors: Floats, spacing: Floats, paces: Floats) -> Floats:

@@ -18,6 +18,7 @@ def judge_lives(candidates: Candidates, findings: Findings) -> None:
     able &= ~np.isnan(candidates.threshold)
     leaking, suspect = votes.leaking & able, votes.suspect & able
     findings.leaking_by_lives |= leaking
+    findings.firm |= leaking
     findings.suspect |= suspect
     rows = np.flatnonzero((leaking | suspect) & np.isfinite(votes.slope))
     findings.keep(

@@ -10,6 +10,7 @@ import numpy as np
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
 from controller.detection.growth import fill_gaps, window_floors
+from controller.detection.lives import levelled_off_before
 from controller.detection.sensitivity import DAY, Caution
 from controller.detection.timeline import Flags, Floats, Indices
 
@@ -18,6 +19,17 @@ MOST_DAYS = 10
 
 TRAILING_HOURS = (1, 6, 24)
 """How long the floors are that are compared: longer ones look through longer collection cycles."""
+
+SECOND_DAY = (34 * HOUR, 60 * HOUR)
+"""Ages of a run of which ten hours and more of the second day, but no two whole days are known."""
+
+EVEN, GOES_ON, STEP, RECORD, MATERIAL = 0.8, 0.8, 0.2, 0.5, 0.125
+"""
+What the hours of a second day must have gained on the first: nine in ten of them this share of the median;
+the newest third this share of the oldest; no three hours more than this share of the whole; the crest half
+of it; and the median this share of the threshold. A level that moved once gains alike, but not in both
+thirds and not for longer than a day: patience is a share of the hours compared.
+"""
 
 
 def judge_days(candidates: Candidates, caution: Caution, findings: Findings) -> None:
@@ -28,11 +40,7 @@ def judge_days(candidates: Candidates, caution: Caution, findings: Findings) -> 
     if not len(rows):
         return
     hours = int(min(candidates.runs.ages[rows].max() // HOUR, 24 * MOST_DAYS))
-    begins = np.full(len(rows), -hours * HOUR)
-    hourly = window_floors(
-        candidates.timeline, candidates.floor_extremes, rows, begins, np.zeros(len(rows)), hours
-    )
-    lived = np.arange(-hours, 0) * HOUR >= candidates.runs.begins[rows][:, None] - 1.0
+    hourly, lived = _hourly(candidates, rows, hours)
     known = np.mean(~np.isnan(hourly[:, -54:]), axis=1) >= caution.gates.coverage
     tops = _daily_tops(candidates, rows, hours, lived)
     rows, hourly, lived, tops = rows[known], hourly[known], lived[known], tops[known]
@@ -42,6 +50,78 @@ def judge_days(candidates: Candidates, caution: Caution, findings: Findings) -> 
     for trailing in TRAILING_HOURS:
         floors = _trailing_minimum(filled, trailing)
         _compare(candidates, caution, rows, floors, tops, trailing, findings)
+
+
+def judge_second_day(candidates: Candidates, caution: Caution, findings: Findings) -> None:
+    """
+    Compares the second day with the first while it goes on, where the run was seen from its start.
+
+    A leak under a rhythm gains the same at every hour; what fills up or warms up gains ever less.
+    """
+    ages, runs = candidates.runs.ages, candidates.runs
+    unseen = np.where(np.isfinite(runs.started), -runs.started - ages, 0.0)
+    able = candidates.judged & ~np.isnan(candidates.threshold) & ~candidates.only_working_set
+    rows = np.flatnonzero(able & (ages >= SECOND_DAY[0]) & (ages < SECOND_DAY[1]) & (unseen < 3 * HOUR))
+    if not len(rows):
+        return
+    hours = int(ages[rows].max() // HOUR)
+    hourly, lived = _hourly(candidates, rows, hours)
+    covered = np.sum(~np.isnan(hourly) & lived, axis=1) >= caution.gates.coverage * np.sum(lived, axis=1)
+    rows, hourly, lived = rows[covered], hourly[covered], lived[covered]
+    if not len(rows):
+        return
+    floors = np.where(lived, fill_gaps(np.where(lived, hourly, np.nan)), np.nan)
+    compared = np.sum(lived, axis=1) - 24.0
+    gain = _even_gain(candidates, rows, floors, compared)
+    kept = gain > 0
+    if kept.any():
+        rows, span, slope = rows[kept], (compared[kept] + 24) * HOUR, gain[kept] / DAY
+        allowed = caution.patience.second_day_compared * compared[kept] * HOUR
+        _weigh_days(
+            candidates, rows, span, slope, floors[kept, -1], allowed, np.zeros(len(rows), np.bool_), findings
+        )
+
+
+def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: Floats) -> Floats:
+    """What each row's hours gained on the same hours a day before, in bytes; 0 where not all of them did."""
+    daily = floors[:, 24:] - floors[:, :-24]
+    newest = np.minimum(compared, 24.0)[:, None]
+    ago = np.arange(daily.shape[1])[::-1]
+    gains = np.where(ago < newest, daily, np.nan)
+    gain = np.nanmedian(gains, axis=1)
+    third = np.floor(newest / 3)
+    late = np.nanmedian(np.where(ago < third, gains, np.nan), axis=1)
+    early = np.nanmedian(np.where(ago >= newest - third, gains, np.nan), axis=1)
+    rises = floors[:, 3:] - floors[:, :-3]
+    step = np.nanmax(np.where(np.arange(rises.shape[1])[::-1] < newest, rises, np.nan), axis=1)
+    first = floors[np.arange(len(rows)), np.argmax(~np.isnan(floors), axis=1)]
+    even = (np.nanquantile(gains, 0.1, axis=1) >= EVEN * gain) & (daily[:, -1] >= EVEN * gain)
+    kept = even & (late >= GOES_ON * early) & (gain >= MATERIAL * candidates.threshold[rows])
+    kept &= step <= STEP * np.maximum(gain, floors[:, -1] - first)
+    kept &= _record_over_first_day(candidates, rows, floors, newest) >= RECORD * gain
+    return np.asarray(np.where(kept, gain, 0.0))
+
+
+def _record_over_first_day(candidates: Candidates, rows: Indices, floors: Floats, newest: Floats) -> Floats:
+    """The second highest of the `newest` hourly tops above everything before them; shape (rows,)."""
+    hours = floors.shape[1]
+    begins = np.full(len(rows), -hours * HOUR)
+    tops = window_floors(
+        candidates.timeline, candidates.top_extremes, rows, begins, np.zeros(len(rows)), hours
+    )
+    tops = np.where(np.isnan(floors) | np.isnan(tops), -np.inf, tops)
+    ago = np.arange(hours)[::-1]
+    second = np.sort(np.where(ago < newest, tops, -np.inf), axis=1)[:, -2]
+    return np.asarray(second - np.max(np.where(ago < newest, -np.inf, tops), axis=1))
+
+
+def _hourly(candidates: Candidates, rows: Indices, hours: int) -> tuple[Floats, Flags]:
+    """The floor of each of the last `hours` hours, and where the present run lived; shapes (rows, hours)."""
+    begins = np.full(len(rows), -hours * HOUR)
+    hourly = window_floors(
+        candidates.timeline, candidates.floor_extremes, rows, begins, np.zeros(len(rows)), hours
+    )
+    return hourly, np.arange(-hours, 0) * HOUR >= candidates.runs.begins[rows][:, None] - 1.0
 
 
 def _trailing_minimum(values: Floats, hours: int) -> Floats:
@@ -94,7 +174,10 @@ def _compare(
     if kept.any():
         span = np.minimum((confirmed + 24) * HOUR, candidates.runs.ages[rows])
         slope = np.minimum(gain, np.nanmedian(newest, axis=1)) / DAY
-        _weigh_days(candidates, caution, rows[kept], span[kept], slope[kept], floors[kept], findings)
+        rows, span, slope, floors = rows[kept], span[kept], slope[kept], floors[kept]
+        patience = np.where(span >= 6.6 * DAY, caution.patience.week, caution.patience.same_hour)
+        with_level = ~candidates.load.known[rows] & _grows_with_level(floors)
+        _weigh_days(candidates, rows, span, slope, floors[:, -1], patience * span, with_level, findings)
 
 
 def _confirmed_hours(daily: Floats, least: Floats) -> Floats:
@@ -132,13 +215,15 @@ def _one_step(floors: Floats, confirmed: Floats, trailing: int) -> Flags:
 
 def _weigh_days(
     candidates: Candidates,
-    caution: Caution,
     rows: Indices,
     span: Floats,
     slope: Floats,
-    floors: Floats,
+    newest: Floats,
+    allowed: Floats,
+    grows_with_level: Flags,
     findings: Findings,
 ) -> None:
+    """Compares the time to the threshold with what is `allowed`, both in seconds."""
     day = np.zeros(len(rows))
     tops = window_floors(candidates.timeline, candidates.danger_extremes, rows, day - 24 * HOUR, day, 24)
     # The day's crest may be a day old: carried to now, it is where the next one will be.
@@ -148,14 +233,22 @@ def _weigh_days(
     explained = candidates.load.explained_share(
         candidates.timeline, candidates.floor_extremes, rows, candidates.runs.begins[rows], span
     )
-    follows = (explained > 0.5) | (~candidates.load.known[rows] & _grows_with_level(floors))
-    patience = np.where(span >= 6.6 * DAY, caution.patience.week, caution.patience.same_hour)
-    urgency = np.where(follows, np.inf, left / (patience * span))
-    began_below = floors[:, -1] - slope * span < candidates.threshold[rows]
+    before = levelled_off_before(
+        candidates.lives,
+        rows,
+        candidates.true_ages[rows],
+        crest,
+        slope,
+        np.nan_to_num(candidates.runs.limit[rows], nan=np.inf),
+    )
+    urgency = np.where((explained > 0.5) | grows_with_level | before, np.inf, left / allowed)
+    began_below = newest - slope * span < candidates.threshold[rows]
     leaking = (urgency <= 1) & began_below & (slope * span >= 0.1 * candidates.threshold[rows])
     findings.leaking_by_days[rows] |= leaking
+    findings.firm[rows] |= leaking
     findings.suspect[rows] |= left <= 3 * span
     findings.follows_load[rows] |= explained > 0.5
+    findings.levelled_before[rows] |= before
     findings.keep(
         rows,
         np.where(leaking, urgency, 1 + left / span),
@@ -163,6 +256,7 @@ def _weigh_days(
         slope=slope,
         gain=slope * span,
         crest=crest,
+        by_day=True,
     )
 
 

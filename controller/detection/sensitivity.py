@@ -34,6 +34,8 @@ class Patience:
     """The same on a lookback of less than a day, where no daily rhythm plays a part."""
     first_day_bent: float = 0.08
     """The same where it is not straight."""
+    unknown_start: float = 0.08
+    """The same where no start is known: a collector's tooth looks just so."""
     second_day: float = 0.6
     third_day: float = 1.2
     week: float = 4.0
@@ -48,6 +50,8 @@ class Patience:
     """Growth that is already over the threshold, against the limit."""
     same_hour: float = 0.5
     """Growth of the same hour of successive days."""
+    second_day_compared: float = 0.25
+    """The same while the second day goes on, as a multiple of the hours of it that were compared."""
     clear: float = 2.0
     """Times as patient where nothing bounded comes near."""
 
@@ -78,6 +82,11 @@ class Gates:
     nats_clear: float = 7.0
     """From here on nothing bounded comes near."""
     bent: float = 0.97
+    accelerates: float = 1.15
+    """From this ratio of the newest slope to the whole one, growth of less than a day may be a day's limb."""
+    newest_eighth: float = 0.5
+    newest_sixteenth: float = 0.25
+    """The pace of the newest stretch, as a share of the whole, below which growth has stalled."""
     record: float = 0.25
     coverage: float = 0.6
 
@@ -89,6 +98,10 @@ class Caution:
     lookback: float
     block_seconds: float
     minimum_age: float
+    firm_after_days: float = 28 / 24
+    """Younger growth may be a fill or a limb of the day: it is acted on when the critical line is near,"""
+    firm_gain: float = 1.5
+    """unless it has added so many times what was there before, or began in a run whose usual day is known."""
     patience: Patience = Patience()
     gates: Gates = Gates()
 
@@ -131,6 +144,14 @@ class Caution:
         """A changed limit moves caps that follow it; so long nothing is called a leak (12 h of 48 h)."""
         return self.share(1 / 4)
 
+    def firm(self, span: Floats, gain: Floats, first: Floats, since_start: Flags) -> Flags:
+        """Growth that is acted on at the threshold: all of it where no day plays a part; shape (rows,)."""
+        if self.lookback < DAY:
+            return np.ones(len(span), dtype=np.bool_)
+        return np.asarray(
+            (span >= self.firm_after_days * DAY) | (gain >= self.firm_gain * first) | ~since_start
+        )
+
     def persists(self, spans: Floats) -> Floats:
         """
         For how long growth must have passed every test: chance passes them for a look or two.
@@ -157,6 +178,8 @@ class Caution:
                 span >= 28 / 24 * DAY,
                 span < self.shortest_leak,
                 growing.since_start & (self.lookback < DAY),
+                growing.since_start & ~growing.start_known & (span < self.short_growth),
+                growing.since_start & ~growing.start_known,
                 growing.since_start & short,
                 growing.since_start & bent,
                 growing.since_start,
@@ -171,6 +194,8 @@ class Caution:
                 patience.unknown_second_day,
                 0.0,
                 patience.within_short_lookback,
+                0.0,
+                patience.unknown_start,
                 patience.short,
                 patience.first_day_bent,
                 patience.first_day,
@@ -188,10 +213,11 @@ class Growing:
     """Seconds it has grown for."""
     since_start: Flags
     """It grows since its start, as far as anybody can tell."""
+    start_known: Flags
+    """A start time or a restart says when it started."""
     known_before: Floats
     """Seconds of the same run that were seen before the growth began."""
     straight: Flags
-    late: Floats
 
 
 def caution_for(rules: DetectionRules, block_seconds: float) -> Caution:
@@ -205,9 +231,11 @@ def caution_for(rules: DetectionRules, block_seconds: float) -> Caution:
         case Sensitivity.BALANCED:
             return caution
         case Sensitivity.CONSERVATIVE:
-            return replace(caution, patience=scaled(caution.patience, 0.5))
+            return replace(
+                caution, patience=scaled(caution.patience, 0.5), firm_after_days=50 / 24, firm_gain=3.0
+            )
         case Sensitivity.EAGER:
-            return replace(caution, patience=scaled(caution.patience, 1.8))
+            return replace(caution, patience=scaled(caution.patience, 1.8), firm_after_days=0.0)
 
 
 def scaled(patience: Patience, factor: float) -> Patience:

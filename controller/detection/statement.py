@@ -26,9 +26,7 @@ def state(
 ) -> Iterator[Assessment]:
     """The assessment of every container of `candidates`, in order, each as of its own moment."""
     grown = np.flatnonzero(np.isfinite(findings.urgency) & findings.told)
-    projection = project(
-        candidates, grown, findings.span[grown], findings.slope[grown], findings.crest[grown]
-    )
+    projection = project(candidates, findings, grown)
     place = {int(row): index for index, row in enumerate(grown)}
     classes = name_classes(candidates, findings, grown)
     young = _young_floors(candidates)
@@ -49,6 +47,8 @@ def state(
             growth=growth,
             crossing=crossing,
             onset=now - timedelta(seconds=float(findings.span[row]) + candidates.lag) if told else None,
+            firm=bool(findings.firm[row]) or not doubtful,
+            critical_earliest=_moment(float(projection.critical[place[row]]), now) if told else None,
             used_bytes=_whole(candidates.used[row]),
             limit_bytes=_whole(candidates.runs.limit[row]),
             threshold_bytes=_whole(threshold),

@@ -195,7 +195,7 @@ class Sweeper:
         incidents: Sequence[Incident],
         turn: _Turn,
     ) -> Attended:
-        looks = self._looks.count(item, judgement)
+        looks = self._looks.count(item, judgement, incidents)
         ordered = next((one for one in incidents if one.open and one.ordered), None)
         if ordered is not None:
             return Attended(decision=None, incident=await self._finish_governed(ordered, item, turn))

@@ -69,6 +69,7 @@ def with_evidence(situation: Situation, incident: Incident) -> Situation:
     return replace(
         situation,
         captured=captured,
+        leaked_at=incident.leaking_since,
         kept_heap=incident.kept_heap,
         incident=incident.name,
         approval=incident.approval,

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controller.decision.decide import decide
-from controller.decision.outcome import Action, HoldReason, Reason
+from controller.decision.outcome import Action, Decision, HoldReason, Reason
 from controller.decision.situation import Captured, Fleet, Limits, Powers
 from controller.detection.assessment import Crossing, Verdict
+from controller.detection.reasons import AssessmentReason
 from controller.inventory.request import Request, RequestKind
 from controller.policy.memory_policy import (
     Day,
@@ -201,3 +202,59 @@ def test_windows_move_the_act_to_the_last_one_in_time(windows: tuple[Window, ...
 
     assert decision.action is action
     assert action is Action.REMEDIATE or decision.reason is HoldReason.NOT_YET_NEEDED
+
+
+YOUNG = {"firm": False, "critical_earliest": NOW + timedelta(hours=3)}
+DUE = {"firm": False, "critical_earliest": NOW + timedelta(minutes=30)}
+
+
+@pytest.mark.parametrize("memory", [pytest.param(NEAR, id="near"), pytest.param(CROSSED, id="crossed")])
+def test_young_growth_waits_until_the_critical_line_is_near(memory: dict[str, object]) -> None:
+    waits = a_leaking_situation(judgement=a_judgement(**memory, **YOUNG), captured=Captured.LATE)
+    due = a_leaking_situation(judgement=a_judgement(**memory, **DUE), captured=Captured.LATE)
+
+    held = decide(waits)
+
+    assert (held.action, held.reason) == (Action.HOLD, HoldReason.NOT_YET_NEEDED)
+    assert held.retry_at == NOW + timedelta(hours=2, minutes=30)
+    assert "critical line" in held.message
+    assert decide(due).action is Action.REMEDIATE
+
+
+def test_young_growth_above_the_critical_line_is_remediated() -> None:
+    situation = a_leaking_situation(judgement=a_judgement(**ABOVE, firm=False), captured=Captured.LATE)
+
+    assert decide(situation).reason is Reason.ABOVE_CRITICAL
+
+
+def test_waiting_young_growth_at_the_threshold_has_its_late_profiles() -> None:
+    situation = a_leaking_situation(judgement=a_judgement(**CROSSED, **YOUNG), captured=Captured.EARLY)
+
+    assert decide(situation).action is Action.CAPTURE
+
+
+def _doubted(leaked_ago: timedelta | None, reason: AssessmentReason, **memory: object) -> Decision:
+    judgement = a_judgement(
+        verdict=Verdict.SUSPECT, reason=reason, started_at=NOW - timedelta(hours=20), **memory
+    )
+    leaked_at = None if leaked_ago is None else NOW - leaked_ago
+    return decide(a_leaking_situation(judgement=judgement, leaked_at=leaked_at, captured=Captured.LATE))
+
+
+@pytest.mark.parametrize(
+    ("leaked_ago", "reason", "memory", "action"),
+    [
+        pytest.param(
+            timedelta(hours=5), "CouldBeBounded", CROSSED | DUE, Action.REMEDIATE, id="doubted since"
+        ),
+        pytest.param(timedelta(hours=5), "CouldBeBounded", ABOVE | YOUNG, Action.REMEDIATE, id="critical"),
+        pytest.param(timedelta(hours=5), "CouldBeBounded", CROSSED | YOUNG, Action.NONE, id="not due"),
+        pytest.param(timedelta(hours=21), "CouldBeBounded", CROSSED | DUE, Action.NONE, id="an earlier run"),
+        pytest.param(None, "CouldBeBounded", CROSSED | DUE, Action.NONE, id="never told"),
+        pytest.param(timedelta(hours=5), "FollowsLoad", CROSSED | DUE, Action.NONE, id="explained since"),
+    ],
+)
+def test_what_was_found_to_leak_is_acted_on_although_its_shape_became_doubtful(
+    leaked_ago: timedelta | None, reason: str, memory: dict[str, object], action: Action
+) -> None:
+    assert _doubted(leaked_ago, AssessmentReason(reason), **memory).action is action

@@ -1,5 +1,6 @@
 """What the detector says of shapes whose truth is known."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -95,6 +96,97 @@ def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
     (said,) = assess(recent, DetectionRules(), NOW, history=history)
 
     assert said.verdict is Verdict.LEAKING
+
+
+def _on_the_second_day(memory: np.ndarray, hours: int) -> Verdict:
+    recent = matrix([container(memory[max(hours - 48, 0) * 12 : hours * 12], started_hours_ago=hours + 0.1)])
+    whole = _hourly(memory[: hours * 12], started_hours_ago=hours + 0.1)
+    return assess(recent, DetectionRules(), NOW, history=whole)[0].verdict
+
+
+def test_leak_under_a_daily_rhythm_is_found_while_the_second_day_goes_on() -> None:
+    hours = hours_before(60)
+    memory = 100 + 4.8 * hours + 25 * np.sin(2 * np.pi * hours / 24)
+
+    said = [_on_the_second_day(memory, at) for at in range(34, 60)]
+
+    assert Verdict.LEAKING in said
+    assert max(memory[: (34 + said.index(Verdict.LEAKING)) * 12]) < 0.7 * LIMIT
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        pytest.param(lambda h: 0 * h, id="only the rhythm"),
+        pytest.param(lambda h: 110 * (1 - np.exp(-h / 9)), id="a warm-up"),
+        pytest.param(lambda h: 110 * (h > 20), id="a level that moved once"),
+        pytest.param(lambda h: 110 * np.minimum(h / 26, 1), id="a cache that filled"),
+    ],
+)
+def test_higher_second_day_that_gains_no_more_is_no_leak(grown: Callable[[np.ndarray], np.ndarray]) -> None:
+    hours = hours_before(60)
+    memory = 170 + grown(hours) + 45 * np.sin(2 * np.pi * hours / 24)
+
+    for at in range(34, 61, 2):
+        assert _on_the_second_day(memory, at) is not Verdict.LEAKING, f"after {at} h"
+
+
+def test_growth_that_just_stalled_is_waited_for_while_there_is_time() -> None:
+    grows = 100 + 14 * H[: 14 * 12]
+    stalls = np.minimum(grows, 100 + 14 * 12.8)
+
+    assert judged(container(grows, started_hours_ago=14.1))[0].verdict is Verdict.LEAKING
+    (said,) = judged(container(stalls, started_hours_ago=14.1))
+    assert (said.verdict, said.reason) == (Verdict.SUSPECT, AssessmentReason.COULD_BE_BOUNDED)
+
+
+def test_growth_of_less_than_a_day_is_no_leak_where_no_start_is_known() -> None:
+    known = container(100 + 14 * H[: 14 * 12], started_hours_ago=14.1)
+    unknown = {signal: values for signal, values in known.items() if signal is not Signal.START_TIME}
+
+    assert judged(known)[0].verdict is Verdict.LEAKING
+    assert judged(unknown)[0].verdict is Verdict.SUSPECT
+
+
+@pytest.mark.parametrize(
+    ("base", "hours", "sensitivity", "firm"),
+    [
+        pytest.param(200, 14, Sensitivity.BALANCED, False, id="young, and less than what was there"),
+        pytest.param(60, 14, Sensitivity.BALANCED, True, id="young, and far more than what was there"),
+        pytest.param(60, 14, Sensitivity.CONSERVATIVE, True, id="the same, cautiously"),
+        pytest.param(110, 14, Sensitivity.CONSERVATIVE, False, id="twice as much, cautiously"),
+        pytest.param(200, 30, Sensitivity.BALANCED, True, id="it has outlived a day"),
+        pytest.param(200, 30, Sensitivity.CONSERVATIVE, False, id="one day, cautiously"),
+        pytest.param(200, 14, Sensitivity.EAGER, True, id="eagerly"),
+    ],
+)
+def test_leak_is_firm_when_it_outgrew_or_outlived_what_stops_by_itself(
+    base: float, hours: int, sensitivity: Sensitivity, *, firm: bool
+) -> None:
+    slope = (0.68 * LIMIT - base) / hours
+    fleet = matrix([container(base + slope * H[: hours * 12], started_hours_ago=hours + 0.1)])
+
+    (said,) = assess(fleet, DetectionRules(sensitivity=sensitivity), NOW)
+
+    assert (said.verdict, said.firm) == (Verdict.LEAKING, firm)
+    assert said.critical_earliest is not None
+    assert said.crossing is not None
+    assert said.crossing.earliest < said.critical_earliest
+
+
+def test_crossing_of_growth_that_accelerates_is_not_told_too_late() -> None:
+    hours = hours_before(120)
+    memory = 60 + 20 * np.exp(hours / 30)
+    crosses = 30 * np.log((0.7 * LIMIT - 60) / 20)
+    at = 60
+    recent = matrix([container(memory[(at - 48) * 12 : at * 12], started_hours_ago=at + 0.1)])
+    (said,) = assess(
+        recent, DetectionRules(), NOW, history=_hourly(memory[: at * 12], started_hours_ago=at + 0.1)
+    )
+
+    assert said.crossing is not None
+    assert said.crossing.latest is not None
+    assert said.crossing.earliest <= NOW + timedelta(hours=crosses - at) <= said.crossing.latest
 
 
 def test_rhythm_that_the_request_rate_explains_hides_no_leak() -> None:
