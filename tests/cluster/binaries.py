@@ -12,6 +12,7 @@ and bindings by third parties), so it comes from its Go module as well.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Collection
@@ -117,6 +118,14 @@ MODULES = (
         cold_seconds=40,
     ),
     Module(name="helm", packages=("helm.sh/helm/v4/cmd/helm",), programs=("helm",), cold_seconds=100),
+    Module(
+        name="rollouts",
+        packages=("github.com/argoproj/argo-rollouts/cmd/rollouts-controller",),
+        programs=("rollouts-controller",),
+        static=True,
+        # Half of it is Kubernetes' own libraries, of another version than those of `kube`.
+        cold_seconds=300,
+    ),
     Module(name="hello", programs=("hello",), static=True, cold_seconds=10),
 )
 CONTROL_PLANE_MODULES = ("kube", "etcd")
@@ -159,6 +168,22 @@ def build(modules: Collection[str] = NODE_MODULES) -> Binaries:
         for module in missing:
             _build_module(module, go)
     return Binaries({program: module.folder() / program for module in chosen for program in module.programs})
+
+
+def source_folder(module: str, path: str) -> Path:
+    """Where Go keeps the sources of `path` in the version that `module` pins: manifests lie beside them.
+
+    Raises PrerequisiteError without Go, BuildError where it cannot be had.
+    """
+    finished = subprocess.run(
+        [require_go(), "mod", "download", "-json", path],
+        cwd=GO_MODULES / module,
+        capture_output=True,
+        text=True,
+    )
+    if finished.returncode != 0:
+        raise BuildError(f"{path} cannot be had:\n{finished.stdout}{finished.stderr}")
+    return Path(json.loads(finished.stdout)["Dir"])
 
 
 def _build_module(module: Module, go: str) -> None:
