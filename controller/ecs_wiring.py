@@ -273,8 +273,10 @@ def _world(
         parts.clients.reader(Account(region=settings.event_region), "events") if bus else None
     )
     diagnostician = EvidenceDiagnostician(store)
+    source = _memory(settings, parts)
     return World(
-        memory_sources={"default": _memory(settings, parts)},
+        memory_sources={"default": source},
+        service_sources={"default": source} if isinstance(source, PrometheusMemorySource) else {},
         inventory=parts.inventory,
         remediator=parts.restarts,
         profiler=PprofProfiler(pprof, store, telemetry, clock),

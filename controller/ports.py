@@ -22,8 +22,9 @@ from controller.evidence.kept import KeptFile
 from controller.evidence.replica_context import ContextPlan
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix
+from controller.metrics.service_level import ServiceLevel
 from controller.policy.book import PolicyBook
-from controller.policy.memory_policy import RequestRate
+from controller.policy.memory_policy import RequestRate, VerificationRules
 from controller.remediation.order import Leftover, Order, Receipt
 from controller.reporting.census import Census
 from controller.reporting.incident import DiagnosisRecord, Incident
@@ -88,6 +89,25 @@ class MemorySource(Protocol):
 
     async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
         """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRequest:
+    """Whose requests are looked at, and by which metrics: those of `rules` that are set."""
+
+    namespace: str
+    replicas: tuple[str, ...]
+    """Names, at least one."""
+    rules: VerificationRules
+    window: timedelta
+
+
+class ServiceSource(Protocol):
+    """A metrics source that tells how workloads serve their requests, too."""
+
+    async def service_level(self, request: ServiceRequest, now: datetime) -> ServiceLevel:
+        """How requests were served in the window up to `now`. Raises MetricsUnavailable."""
         ...
 
 
@@ -320,3 +340,4 @@ class World:
     clock: Callable[[], datetime]
     """Now, in UTC."""
     alert_sources: Mapping[str, AlertSource] = field(default_factory=dict)
+    service_sources: Mapping[str, ServiceSource] = field(default_factory=dict)

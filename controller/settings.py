@@ -30,12 +30,9 @@ from controller.decision.situation import Limits
 from controller.evidence.replica_context import LogLimits
 from controller.evidence.retention import EvidenceLimits
 from controller.policy.ecs_access import EcsAccess, EcsRole
-from controller.policy.syntax import AWS_REGION, ECS_NAME, ROLE_ARN
+from controller.policy.syntax import AWS_REGION, CLOUDWATCH, ECS_NAME, ROLE_ARN
 from controller.policy.units import parse_bytes, parse_duration
 from controller.sweep.alerts import BlockingAlerts
-
-CLOUDWATCH = "cloudwatch"
-"""The name under which policies ask for CloudWatch's memory of ECS tasks."""
 
 
 class ConfigurationError(Exception):

@@ -41,8 +41,9 @@ from controller.platforms.kubernetes.records import KubernetesRecords
 from controller.platforms.kubernetes.remediator import KubernetesRemediator
 from controller.platforms.kubernetes.reviewer import KubernetesReviewer
 from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.syntax import CLOUDWATCH
 from controller.ports import World
-from controller.settings import CLOUDWATCH, ConfigurationError, Settings, read_settings
+from controller.settings import ConfigurationError, Settings, read_settings
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
@@ -149,6 +150,7 @@ def _world(
     return World(
         memory_sources=sources,
         alert_sources=sources,
+        service_sources=sources,
         inventory=inventory,
         remediator=KubernetesRemediator(api, inventory, lease.confirm, namespaces=settings.watch_namespaces),
         profiler=PprofProfiler(pprof, store, telemetry, clock),

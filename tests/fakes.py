@@ -15,6 +15,7 @@ from controller.evidence.kept import FileKind, KeptFile
 from controller.evidence.replica_context import ContextPlan
 from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
+from controller.metrics.service_level import ServiceLevel
 from controller.policy.memory_policy import (
     EvidenceRules,
     LabelSelector,
@@ -23,7 +24,14 @@ from controller.policy.memory_policy import (
     PprofRule,
     Target,
 )
-from controller.ports import EvidenceUnavailable, FiringAlert, MemoryRequest, RemediationRefused, World
+from controller.ports import (
+    EvidenceUnavailable,
+    FiringAlert,
+    MemoryRequest,
+    RemediationRefused,
+    ServiceRequest,
+    World,
+)
 from controller.remediation.order import Leftover, Order, Receipt, ReceiptOutcome
 from controller.remediation.stepping import Act, begun, next_step, whole
 from controller.reporting.census import Census
@@ -346,6 +354,21 @@ class FakeReporter:
         return "" if self.fails else f"file:///{incident.folder}/report.html"
 
 
+class FakeService:
+    """Tells how requests are served: what stands in `levels`, the first one first, then the last for ever."""
+
+    def __init__(self) -> None:
+        self.levels: list[ServiceLevel | Exception] = []
+        self.asked: list[tuple[ServiceRequest, datetime]] = []
+
+    async def service_level(self, request: ServiceRequest, now: datetime) -> ServiceLevel:
+        self.asked.append((request, now))
+        level = self.levels.pop(0) if len(self.levels) > 1 else self.levels[0]
+        if isinstance(level, Exception):
+            raise level
+        return level
+
+
 class FakeRecords:
     """Incidents pass through their document form, as they do in a cluster."""
 
@@ -518,12 +541,14 @@ class FakeWorld:
         self.leadership = FakeLeadership()
         self.memory = FakeMemory(self.clock)
         self.alerts = FakeAlerts()
+        self.service = FakeService()
 
     @property
     def ports(self) -> World:
         return World(
             memory_sources={"default": self.memory},
             alert_sources={"default": self.alerts},
+            service_sources={"default": self.service},
             inventory=self.inventory,
             remediator=self.remediator,
             profiler=self.profiler,

@@ -122,7 +122,9 @@ def ecs(
     from controller.ecs_wiring import EcsSettings
     from controller.json_logs import configure_logging
 
-    book = _book(_read(files) | {"--policy-text": policy_text}, allow_short_lookback)
+    book = _book(
+        _read(files) | {"--policy-text": policy_text}, allow_short_lookback, compares_service=bool(prometheus)
+    )
     configure_logging(log_level)
     try:
         notifications = read_notifications(notifications_file)
@@ -196,8 +198,12 @@ def _read(files: tuple[TextIO, ...]) -> dict[str, str]:
     return texts
 
 
-def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
-    """The policies in the texts, by where each comes from. Ends the process where one cannot be used."""
+def _book(texts: Mapping[str, str], allow_short_lookback: bool, *, compares_service: bool) -> PolicyBook:
+    """
+    The policies in the texts, by where each comes from. Ends the process where one cannot be used.
+
+    `compares_service`: memory comes from a Prometheus, which can tell how requests are served, too.
+    """
     accepted: list[MemoryPolicy] = []
     problems: list[str] = []
     for name, text in texts.items():
@@ -213,6 +219,11 @@ def _book(texts: Mapping[str, str], allow_short_lookback: bool) -> PolicyBook:
             )
             if isinstance(policy, RejectedPolicy):
                 problems.append(f"{name}: {policy.namespace}/{policy.name}: {policy.problems}")
+            elif policy.verification.compares_service and not compares_service:
+                problems.append(
+                    f"{name}: {policy.key}: spec.verification: `errorRatio` and `latency` need --prometheus; "
+                    "CloudWatch does not tell them"
+                )
             else:
                 accepted.append(policy)
     keys = [policy.key for policy in accepted]

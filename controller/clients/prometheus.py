@@ -9,10 +9,10 @@ answer is a failure, because a tool that restarts things must not judge half of 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, TypeVar
 
 import requests
@@ -22,10 +22,18 @@ from urllib3.util.retry import Retry
 
 from controller.clients.prometheus_session import AnswerLate, AnswerRefused, PrometheusSettings, open_session
 from controller.metrics.floors import FloorRing
-from controller.metrics.queries import HISTORY_SIGNALS, SIGNALS, query, request_rate_query
+from controller.metrics.queries import (
+    HISTORY_SIGNALS,
+    SIGNALS,
+    increase_query,
+    quantile_query,
+    query,
+    request_rate_query,
+)
 from controller.metrics.series import BlockMatrix, Signal
-from controller.policy.memory_policy import RequestRate
-from controller.ports import FiringAlert, MemoryRequest, MetricsUnavailable
+from controller.metrics.service_level import ServiceLevel, with_errors, with_latency
+from controller.policy.memory_policy import RequestRate, Series
+from controller.ports import FiringAlert, MemoryRequest, MetricsUnavailable, ServiceRequest
 
 BLOCKS_PER_QUERY = 96
 """Blocks asked for at once while a ring is first filled: bounds the size of an answer."""
@@ -125,6 +133,39 @@ class PrometheusMemorySource:
     def _silent(self) -> MetricsUnavailable:
         seconds = self.settings.timeout_seconds
         return MetricsUnavailable(f"{self} gave no answer within {seconds:g} s, {MOST_LATE_ANSWERS} times")
+
+    async def service_level(self, request: ServiceRequest, now: datetime) -> ServiceLevel:
+        """How requests were served in the window up to `now`. Raises MetricsUnavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._service_level, request, int(now.timestamp()))
+
+    def _service_level(self, request: ServiceRequest, moment: int) -> ServiceLevel:
+        # Asked within a sweep, of another time than the sweep's own: it counts with what that waited for.
+        if self._late_answers >= MOST_LATE_ANSWERS:
+            raise self._silent()
+        level, rules = ServiceLevel(window=request.window), request.rules
+        if rules.error_ratio is not None:
+            requests = self._increase(rules.error_ratio.requests, request, moment)
+            errors = self._increase(rules.error_ratio.errors, request, moment)
+            level = with_errors(level, requests, errors)
+        if rules.latency is not None:
+            histogram = rules.latency.histogram
+            counter = replace(histogram, metric=f"{histogram.metric}_count")
+            seconds = self._number(quantile_query(rules.latency, *_asked(request)), moment)
+            level = with_latency(level, self._increase(counter, request, moment), seconds)
+        return level
+
+    def _increase(self, series: Series, request: ServiceRequest, moment: int) -> float | None:
+        return self._number(increase_query(series, *_asked(request)), moment)
+
+    def _number(self, text: str, moment: int) -> float | None:
+        """The one number that a query answers; None where it has no data."""
+        found = self._ask_whole(text, moment)
+        try:
+            value = float(found[0]["values"][-1][1]) if found else None
+        except (ValueError, TypeError, IndexError, KeyError) as error:
+            raise MetricsUnavailable(f"{self} answered something that is no number: {error}") from error
+        return value if value is not None and isfinite(value) else None
 
     def _ask_whole(self, text: str, moment: int) -> _Series:
         try:
@@ -266,6 +307,16 @@ class PrometheusMemorySource:
 
 HISTORY_BLOCKS = 240
 """Requests of so few blocks are for the time before the lookback, of which fewer signals are needed."""
+
+
+MOST_REPLICAS = 100
+"""So many are asked about in one query, which stands in a URL; of more, the first by name stand for all."""
+
+
+def _asked(request: ServiceRequest) -> tuple[str, list[str], int]:
+    """Namespace, replicas and window in seconds of a query."""
+    replicas = sorted(request.replicas)[:MOST_REPLICAS]
+    return request.namespace, replicas, int(request.window.total_seconds())
 
 
 def short(error: Exception) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from controller.metrics.series import Signal
-from controller.policy.memory_policy import RequestRate
+from controller.policy.memory_policy import LatencyRule, RequestRate, Series
 
 BY_CONTAINER = "max by (namespace, pod, container)"
 RESTARTS = "kube_pod_container_status_restarts_total"
@@ -63,9 +63,33 @@ def query(signal: Signal, namespaces: Iterable[str], block_seconds: int) -> str:
 
 def request_rate_query(rate: RequestRate, namespace: str, window_seconds: int) -> str:
     """PromQL for the requests per second of every pod of `namespace`, as `rate` names them."""
-    labels = [namespace_matcher([namespace])]
-    labels += [f"{key}={quoted(value)}" for key, value in rate.match_labels]
-    return f"sum by (namespace, pod) (rate({rate.metric}{{{','.join(labels)}}}[{window_seconds}s]))"
+    labels = ",".join([namespace_matcher([namespace]), *_label_matchers(rate.match_labels)])
+    return f"sum by (namespace, pod) (rate({rate.metric}{{{labels}}}[{window_seconds}s]))"
+
+
+def increase_query(series: Series, namespace: str, pods: Iterable[str], window_seconds: int) -> str:
+    """PromQL for how much the counters of `series` rose in the window, over all of these pods together."""
+    return f"sum(increase({series.metric}{_of_pods(series, namespace, pods)}[{window_seconds}s]))"
+
+
+def quantile_query(rule: LatencyRule, namespace: str, pods: Iterable[str], window_seconds: int) -> str:
+    """PromQL for the quantile of a classic histogram over the window, in seconds."""
+    buckets = f"{rule.histogram.metric}_bucket{_of_pods(rule.histogram, namespace, pods)}"
+    return f"histogram_quantile({rule.quantile:g}, sum by (le) (increase({buckets}[{window_seconds}s])))"
+
+
+def _of_pods(series: Series, namespace: str, pods: Iterable[str]) -> str:
+    matchers = [
+        namespace_matcher([namespace]),
+        f"pod=~{quoted('|'.join(re.escape(pod) for pod in sorted(pods)))}",
+        *_label_matchers(series.match_labels),
+        *(f"{key}=~{quoted(pattern)}" for key, pattern in series.match_patterns),
+    ]
+    return f"{{{','.join(matchers)}}}"
+
+
+def _label_matchers(labels: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{key}={quoted(value)}" for key, value in labels]
 
 
 def namespace_matcher(namespaces: Iterable[str]) -> str:

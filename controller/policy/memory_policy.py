@@ -257,12 +257,50 @@ class RemediationRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Series of one metric of the workload's replicas: namespace and pod are filled in by the controller."""
+
+    metric: str
+    match_labels: tuple[tuple[str, str], ...] = ()
+    match_patterns: tuple[tuple[str, str], ...] = ()
+    """Labels whose whole value must match a regular expression."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRatioRule:
+    """Failed requests of all requests, and how many more there may be after a remediation."""
+
+    requests: Series
+    errors: Series
+    maximum_increase: float = 0.01
+    """By how much the ratio (0..1) may be higher than before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyRule:
+    """How long requests take, and how much longer they may take after a remediation."""
+
+    histogram: Series
+    """In seconds; its name is without `_bucket`."""
+    quantile: float = 0.95
+    maximum_ratio: float = 1.50
+    """Of what it was before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationRules:
     """When a remediation counts as having helped."""
 
     progress_deadline: timedelta = timedelta(minutes=15)
     soak: timedelta = timedelta(minutes=10)
     maximum_memory_ratio: float = 1.20
+    error_ratio: ErrorRatioRule | None = None
+    latency: LatencyRule | None = None
+
+    @property
+    def compares_service(self) -> bool:
+        """How requests are served is compared, too: before the remediation and after it."""
+        return self.error_ratio is not None or self.latency is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

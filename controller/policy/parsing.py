@@ -19,14 +19,8 @@ from controller.policy.memory_policy import (
 from controller.policy.problem import PolicyProblem
 from controller.policy.remediation import parse_remediation
 from controller.policy.section import Section
-from controller.policy.syntax import (
-    DNS_LABEL,
-    DNS_NAME,
-    ECS_NAME,
-    METRIC_LABEL,
-    METRIC_NAME,
-    PPROF_PATH,
-)
+from controller.policy.service_level import parse_error_ratio, parse_latency, parse_series
+from controller.policy.syntax import CLOUDWATCH, DNS_LABEL, DNS_NAME, ECS_NAME, PPROF_PATH
 from controller.policy.target import parse_selector, parse_target
 from controller.policy.units import DAY, MINUTE, MONTH, QUANTITY, parse_bytes
 
@@ -122,6 +116,12 @@ def _check_across(policy: MemoryPolicy, spec: Section, allow_short_lookback: boo
             "must be at least 2h in mode Remediate; the controller's setting `allowShortLookback` lifts this",
             spec.section("detection").raw("lookback"),
         )
+    if policy.verification.compares_service and policy.target.ecs and policy.metrics.source == CLOUDWATCH:
+        spec.refuse(
+            "metrics.source",
+            "must be a Prometheus with `verification.errorRatio` or `latency`: CloudWatch does not tell them",
+            policy.metrics.source,
+        )
     judged = policy.target.containers
     for index, rule in enumerate(policy.evidence.pprof):
         if judged and rule.container and rule.container not in judged:
@@ -148,16 +148,8 @@ def _metrics(metrics: Section) -> MetricsRules:
 
 
 def _request_rate(rate: Section) -> RequestRate:
-    rate.require("metric")
-    parsed = RequestRate(
-        metric=rate.text("metric", METRIC_NAME, "the name of a counter, never a query", longest=200),
-        match_labels=rate.labels("matchLabels", METRIC_LABEL, r"(?s).{0,256}"),
-    )
-    for name, value in parsed.match_labels:
-        if name in {"namespace", "pod"}:
-            rate.refuse(f"matchLabels.{name}", "may not be given: the controller fills it in", value)
-    rate.refuse_unknown()
-    return parsed
+    series = parse_series(rate, "a counter", with_patterns=False)
+    return RequestRate(metric=series.metric, match_labels=series.match_labels)
 
 
 def _detection(detection: Section) -> DetectionRules:
@@ -221,6 +213,10 @@ def _pprof(entry: Section, container_name: str) -> PprofRule:
     return rule
 
 
+SHORTEST_COMPARED_SOAK = 2 * MINUTE
+"""Less has too few samples of a counter to say how fast it rises."""
+
+
 def _verification(verification: Section) -> VerificationRules:
     default = VerificationRules()
     rules = VerificationRules(
@@ -231,6 +227,14 @@ def _verification(verification: Section) -> VerificationRules:
         maximum_memory_ratio=verification.ratio(
             "maximumMemoryRatioPercent", default.maximum_memory_ratio, lowest=100, highest=500
         ),
+        error_ratio=parse_error_ratio(verification.section("errorRatio"))
+        if "errorRatio" in verification
+        else None,
+        latency=parse_latency(verification.section("latency")) if "latency" in verification else None,
     )
+    if rules.compares_service and rules.soak < SHORTEST_COMPARED_SOAK:
+        verification.refuse(
+            "soak", "must be at least 2m with `errorRatio` or `latency`", verification.raw("soak")
+        )
     verification.refuse_unknown()
     return rules

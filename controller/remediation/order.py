@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from controller.decision.mechanism import Choice, Mechanism
 from controller.inventory.workload import Platform, Replica, Workload, WorkloadRef
+from controller.metrics.service_level import ServiceLevel
 
 __all__ = ["Leftover", "Mechanism", "Order", "Receipt", "ReceiptOutcome", "order_remediation"]
 
@@ -35,6 +36,8 @@ class Order:
     """The template's revision that a restart changes, or that single replicas keep; empty where unknown."""
     expected_revision: str = ""
     """The template's revision that must come of it, where a restart does not change it; else empty."""
+    service_before: ServiceLevel | None = None
+    """How requests were served until then; None where the policy does not ask."""
 
     @property
     def repeatable(self) -> bool:
@@ -122,6 +125,7 @@ def order_remediation(
     memory_before_bytes: int | None,
     now: datetime,
     approved_by: str = "",
+    service_before: ServiceLevel | None = None,
 ) -> Order:
     """The order to carry out `choice` on `workload` as it is now."""
     on_ecs = workload.ref.platform is Platform.ECS
@@ -142,4 +146,5 @@ def order_remediation(
         replica_uids=() if on_ecs else tuple(uids[name] for name in replicas),
         revision_before="" if same_revision else workload.template_revision,
         expected_revision=workload.template_revision if on_ecs else "",
+        service_before=service_before,
     )

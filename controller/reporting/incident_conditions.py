@@ -6,7 +6,12 @@ from controller.reporting.incident import Incident, Phase
 
 
 def incident_conditions(incident: Incident) -> list[dict[str, Any]]:
-    """`Closed` and `Recovered`, derived from the rest of the status and never stored beside it."""
+    """
+    `Closed` and `Recovered`, derived from the rest of the status and never stored beside it.
+
+    And `ServiceCompared` where the policy asks how requests are served: False as long as part of it is not
+    known, so that nobody takes what was not measured for as good as before.
+    """
     status = incident.status
     since = (status.closed_at or incident.spec.opened_at).isoformat()
     reason = status.because or "Open"
@@ -20,10 +25,24 @@ def incident_conditions(incident: Incident) -> list[dict[str, Any]]:
             "lastTransitionTime": since,
         }
 
+    compared = _service_compared(incident)
     return [
         condition("Closed", "False" if incident.open else "True"),
         condition("Recovered", _recovered(incident)),
+        *([condition("ServiceCompared", compared)] if compared else []),
     ]
+
+
+def _service_compared(incident: Incident) -> str:
+    """Empty where nobody asks."""
+    before = incident.status.order.service_before if incident.status.order else None
+    after = incident.status.recovery.service_after if incident.status.recovery else None
+    if before is None and after is None:
+        return ""
+    if incident.open:
+        return "Unknown"
+    known = before and after and not before.unmeasured_because and not after.unmeasured_because
+    return "True" if known else "False"
 
 
 def _recovered(incident: Incident) -> str:

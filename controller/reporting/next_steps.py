@@ -46,6 +46,8 @@ def _look_on_kubernetes(incident: Incident, outcome: RecoveryOutcome) -> str:
                 "a restart does not cure this; what holds the memory: "
                 f"bilgepump report {incident.name} -n {incident.namespace}"
             )
+        case RecoveryOutcome.SERVICE_DEGRADED:
+            return f"see what they log with: kubectl -n {namespace} logs POD"
         case RecoveryOutcome.MEMORY_UNMEASURED:
             return (
                 f"see whether the pods are scraped with: bilgepump explain {target} -n {namespace}, and what "

@@ -132,7 +132,7 @@ EVENTS: dict[EventReason, CatalogueRow] = {
     EventReason.LEAK_RECOVERY_FAILED: CatalogueRow(
         Tone.WARNING,
         Regarding.WORKLOAD,
-        "The rollout got stuck, replicas did not become ready, or memory did not come down.",
+        "The rollout got stuck, replicas are not ready, memory did not come down, or requests fare worse.",
         "Run the command in the message. The workload is held until the incident is acknowledged.",
     ),
     EventReason.REQUEST_RECEIVED: CatalogueRow(

@@ -19,6 +19,7 @@ from controller.evidence.capture_plan import baseline_of, plan_captures
 from controller.evidence.replica_context import plan_context
 from controller.inventory.request import RequestKind
 from controller.inventory.workload import Workload
+from controller.metrics.service_level import ServiceLevel
 from controller.policy.memory_policy import ApprovalRule
 from controller.ports import World
 from controller.remediation.order import order_remediation
@@ -28,6 +29,7 @@ from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
 from controller.sweep.finishing import Finisher
 from controller.sweep.present import Moment, Present
+from controller.sweep.service import service_level
 from controller.sweep.situations import with_evidence
 
 GROWTH_ENDED_FRACTION = 1 / 48
@@ -95,12 +97,14 @@ class Attendant:
             situation = with_evidence(situation, incident)
             decision = decide(situation)
         incident = await self._keep_context(situation, incident, decision)
+        service_before = None
         if decision.action is Action.REMEDIATE:
+            service_before = await service_level(self._world, situation.policy, workload, situation.now)
             # Captures, and the workloads before this one, took their time: it is decided on what is now.
             situation = _as_it_is(situation, await present.look(workload.ref, workload.uid))
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
-            incident = await self._remediate(situation, incident, decision)
+            incident = await self._remediate(situation, incident, decision, service_before)
         elif decision.action is Action.HOLD:
             incident = await self._hold(situation, incident, decision)
         else:
@@ -184,7 +188,13 @@ class Attendant:
             await self._announce(notices.held(told, situation.workload, decision, situation.now))
         return await self._update(told, incident)
 
-    async def _remediate(self, situation: Situation, incident: Incident, decision: Decision) -> Incident:
+    async def _remediate(
+        self,
+        situation: Situation,
+        incident: Incident,
+        decision: Decision,
+        service_before: ServiceLevel | None,
+    ) -> Incident:
         choice = choose(situation)
         order = order_remediation(
             situation.workload,
@@ -193,6 +203,7 @@ class Attendant:
             memory_before_bytes=situation.judgement.worst.used_bytes,
             now=situation.now,
             approved_by=_approver(situation),
+            service_before=service_before,
         )
         if choice.replicas and not order.stepwise:
             # Those it was chosen for went away by themselves: the next judgement is about others.

@@ -7,6 +7,7 @@ more: after a crash at any line the next sweep goes on from there.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.decision.situation import Powers
@@ -27,6 +28,7 @@ from controller.reporting import notices
 from controller.reporting.incident import Incident
 from controller.reporting.notices import Notice
 from controller.sweep.recovery_facts import recovery_facts
+from controller.sweep.service import service_level
 from controller.verification.recovery import Recovery, RecoveryOutcome, check_recovery, rolled_out
 
 logger = logging.getLogger(__name__)
@@ -108,15 +110,30 @@ class Finisher:
             why_void = _why_void(incident, workload, policy, powers, now)
             return await self._resume(incident, why_void, workload, now)
         order = incident.status.order
-        recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
+        recovery = await self._check(incident, workload, policy, memory, now)
         too_late = recovery.outcome.final and not (order and workload and rolled_out(workload, order))
         if order and workload and not incident.status.rolled_out_at and not too_late:
             why_stop = _why_stop(workload, policy, powers)
             incident = await self._progress(incident, order, workload, why_stop, now)
-            recovery = check_recovery(recovery_facts(incident, workload, policy, memory), now)
+            recovery = await self._check(incident, workload, policy, memory, now)
         if not recovery.outcome.final:
             return incident
         return await self._close(incident, recovery, workload, now)
+
+    async def _check(
+        self,
+        incident: Incident,
+        workload: Workload | None,
+        policy: MemoryPolicy | None,
+        memory: BlockMatrix | None,
+        now: datetime,
+    ) -> Recovery:
+        """The recovery as far as it is known; how requests are served is asked when the soak is over."""
+        facts = recovery_facts(incident, workload, policy, memory)
+        if workload and policy and facts.soaked_at and now >= facts.soaked_at:
+            after = await service_level(self._world, policy, workload, facts.soaked_at)
+            facts = replace(facts, service_after=after)
+        return check_recovery(facts, now)
 
     async def lose_sight(self, incident: Incident, why: str, now: datetime) -> Incident:
         """

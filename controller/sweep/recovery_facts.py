@@ -27,6 +27,7 @@ def recovery_facts(
         expected_revision=status.order.expected_revision if status.order else "",
         steps=max(1, len(status.order.replicas)) if status.order else 1,
         cut_short_at=incident.cut_short_at,
+        service_before=status.order.service_before if status.order else None,
     )
 
 

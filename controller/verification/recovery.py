@@ -1,17 +1,19 @@
 """
 Did the remediation help? Facts in, an outcome out; asked again at every sweep until it is final.
 
-Not "the rollout finished" but: finished, ready through the soak, and memory at equal age no higher than
-`maximum_memory_ratio` times what it was before.
+Not "the rollout finished" but: finished, ready through the soak, memory at equal age no higher than
+`maximum_memory_ratio` times what it was before, and requests served as well as before where the policy asks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.inventory.workload import RolloutState, Workload
+from controller.metrics.service_level import ServiceLevel
 from controller.policy.memory_policy import VerificationRules
 from controller.remediation.order import Order
+from controller.verification.service_level import compare
 
 
 class RecoveryOutcome(StrEnum):
@@ -27,6 +29,7 @@ class RecoveryOutcome(StrEnum):
     CRASH_LOOPING = "CrashLooping"
     MEMORY_NOT_RECOVERED = "MemoryNotRecovered"
     MEMORY_UNMEASURED = "MemoryUnmeasured"
+    SERVICE_DEGRADED = "ServiceDegraded"
 
     @property
     def final(self) -> bool:
@@ -72,6 +75,16 @@ class RecoveryFacts:
             return over_at
         return max(over_at, self.cut_short_at + self.rules.progress_deadline)
 
+    service_before: ServiceLevel | None = None
+    """How requests were served before it was ordered; None where the policy did not ask."""
+    service_after: ServiceLevel | None = None
+    """The same over the soak; None before its end."""
+
+    @property
+    def soaked_at(self) -> datetime | None:
+        """When the soak is over; None while the rollout is not."""
+        return self.rolled_out_at + self.rules.soak if self.rolled_out_at else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
@@ -81,6 +94,8 @@ class Recovery:
     message: str
     memory_before_bytes: int | None = None
     memory_after_bytes: int | None = None
+    service_after: ServiceLevel | None = None
+    """How requests were served over the soak; None where nobody asks."""
 
     @property
     def ratio(self) -> float | None:
@@ -120,14 +135,14 @@ def check_recovery(facts: RecoveryFacts, now: datetime) -> Recovery:
                 "restarted: it was deployed or rolled back meanwhile"
             ),
         )
-    if facts.rolled_out_at is None:
+    soaked_at = facts.soaked_at
+    if soaked_at is None:
         return _while_rolling_out(facts, facts.workload, now)
     if facts.container_restarts > CRASHES_ALLOWED:
         return Recovery(
             outcome=RecoveryOutcome.CRASH_LOOPING,
             message=f"containers of the new replicas restarted {facts.container_restarts} times",
         )
-    soaked_at = facts.rolled_out_at + facts.rules.soak
     if now < soaked_at:
         return Recovery(
             outcome=RecoveryOutcome.SOAKING,
@@ -135,7 +150,31 @@ def check_recovery(facts: RecoveryFacts, now: datetime) -> Recovery:
         )
     if not facts.workload.all_ready:
         return _while_not_ready(facts, facts.workload, now, soaked_at)
-    return _memory(facts, now, soaked_at)
+    recovery = _memory(facts, now, soaked_at)
+    if recovery.outcome is RecoveryOutcome.RECOVERED and facts.rules.compares_service:
+        return _service(recovery, facts, now, soaked_at)
+    return recovery
+
+
+def _service(recovery: Recovery, facts: RecoveryFacts, now: datetime, soaked_at: datetime) -> Recovery:
+    """
+    Whether requests are served as well as before, once memory came down.
+
+    Where that is not known it counts as recovered, for lack of anything that speaks against it, and says so.
+    """
+    before, after = facts.service_before, facts.service_after
+    comparable = before is not None and not before.may_come and (after is None or after.may_come)
+    if comparable and now < soaked_at + facts.rules.progress_deadline:
+        return Recovery(outcome=RecoveryOutcome.SOAKING, message="waiting for how requests are served now")
+    compared = compare(facts.rules, before, after)
+    if not compared.worse:
+        return replace(recovery, message=f"{recovery.message}; {compared}", service_after=after)
+    return replace(
+        recovery,
+        outcome=RecoveryOutcome.SERVICE_DEGRADED,
+        message=f"requests are served worse than before: {compared}; {recovery.message}",
+        service_after=after,
+    )
 
 
 def _while_rolling_out(facts: RecoveryFacts, workload: Workload, now: datetime) -> Recovery:

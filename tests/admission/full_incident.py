@@ -6,6 +6,7 @@ from controller.decision.outcome import Hold, HoldReason
 from controller.detection.assessment import GrowthClass, Verdict
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.workload import Platform, WorkloadRef
+from controller.metrics.service_level import ServiceLevel
 from controller.remediation.order import Mechanism, Order, Receipt, ReceiptOutcome
 from controller.reporting.incident import (
     AssessmentRecord,
@@ -84,6 +85,9 @@ def a_full_incident() -> Incident:
         issued_at=minutes(4),
         memory_before_bytes=90 << 20,
         approved_by="ann@example.com",
+        service_before=ServiceLevel(
+            window=timedelta(minutes=10), requests=5000, error_ratio=0.001, latency_seconds=0.25
+        ),
     )
     status = IncidentStatus(
         phase=Phase.RESOLVED,
@@ -132,6 +136,9 @@ def a_full_incident() -> Incident:
             message="memory came down",
             memory_before_bytes=90 << 20,
             memory_after_bytes=20 << 20,
+            service_after=ServiceLevel(
+                window=timedelta(minutes=10), requests=7, unmeasured_because="only 7 requests in 10m"
+            ),
         ),
         timeline=(TimelineEntry(at=minutes(0), what="Opened", message="first seen"),),
         report_uri="file:///var/lib/bilgepump/evidence/shop/api-full/report.html",

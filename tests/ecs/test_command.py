@@ -319,3 +319,25 @@ def test_cluster_of_two_accounts_is_refused(stage: Stage) -> None:
 
     assert result.exit_code == 2
     assert "one namespace for each account" in result.output
+
+
+def test_error_ratio_without_a_prometheus_is_refused(stage: Stage) -> None:
+    policy = a_policy()
+    counter = {"metric": "http_requests_total"}
+    errors = {**counter, "matchPatterns": {"code": "5.."}}
+    policy["spec"]["verification"] = {"errorRatio": {"requests": counter, "errors": errors}}
+
+    result = CliRunner().invoke(
+        ecs_command,
+        [
+            "--policy-text",
+            yaml.safe_dump(policy),
+            "--state",
+            str(stage.state),
+            "--once",
+            "--allow-short-lookback",
+        ],
+    )
+
+    assert result.exit_code == 2
+    assert "`errorRatio` and `latency` need --prometheus" in result.output

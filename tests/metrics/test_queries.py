@@ -2,9 +2,16 @@
 
 import pytest
 
-from controller.metrics.queries import SIGNALS, namespace_matcher, query, request_rate_query
+from controller.metrics.queries import (
+    SIGNALS,
+    increase_query,
+    namespace_matcher,
+    quantile_query,
+    query,
+    request_rate_query,
+)
 from controller.metrics.series import Signal
-from controller.policy.memory_policy import RequestRate
+from controller.policy.memory_policy import LatencyRule, RequestRate, Series
 
 
 def test_floor_is_reduced_by_the_engine_and_never_summed() -> None:
@@ -42,4 +49,26 @@ def test_request_rate_is_summed_per_pod_of_its_namespace() -> None:
 
     assert request_rate_query(rate, "shop", 240) == (
         'sum by (namespace, pod) (rate(http_requests_total{namespace="shop",code="200"}[240s]))'
+    )
+
+
+ERRORS = Series(
+    metric="http_requests_total",
+    match_labels=(("route", 'a"} or vector(1)'),),
+    match_patterns=(("code", '5..|"} or up{'),),
+)
+
+
+def test_counters_are_summed_over_the_pods_of_one_namespace_whatever_the_labels_say() -> None:
+    assert increase_query(ERRORS, "shop", ["api-2", "api-1"], 600) == (
+        r'sum(increase(http_requests_total{namespace="shop",pod=~"api\\-1|api\\-2",'
+        r'route="a\"} or vector(1)",code=~"5..|\"} or up{"}[600s]))'
+    )
+
+
+def test_quantile_is_that_of_all_pods_together() -> None:
+    rule = LatencyRule(histogram=Series(metric="http_request_duration_seconds"), quantile=0.99)
+    assert quantile_query(rule, "shop", ["a"], 120) == (
+        "histogram_quantile(0.99, sum by (le) (increase("
+        'http_request_duration_seconds_bucket{namespace="shop",pod=~"a"}[120s])))'
     )

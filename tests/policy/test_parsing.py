@@ -11,9 +11,11 @@ from controller.policy.memory_policy import (
     Budget,
     Day,
     DetectionRules,
+    ErrorRatioRule,
     EvidenceRules,
     LabelExpression,
     LabelSelector,
+    LatencyRule,
     MemoryPolicy,
     MetricsRules,
     Mode,
@@ -24,6 +26,7 @@ from controller.policy.memory_policy import (
     RequestRate,
     Scheme,
     Sensitivity,
+    Series,
     Strategy,
     SuspectAboveCritical,
     Target,
@@ -127,6 +130,18 @@ def test_every_field_is_read() -> None:
             progress_deadline=timedelta(minutes=20),
             soak=timedelta(minutes=5, seconds=30),
             maximum_memory_ratio=1.3,
+            error_ratio=ErrorRatioRule(
+                requests=Series(metric="http_requests_total", match_labels=(("handler", "/orders"),)),
+                errors=Series(
+                    metric="http_requests_total",
+                    match_labels=(("handler", "/orders"),),
+                    match_patterns=(("code", "5.."),),
+                ),
+                maximum_increase=0.02,
+            ),
+            latency=LatencyRule(
+                histogram=Series(metric="http_request_duration_seconds"), quantile=0.99, maximum_ratio=2.0
+            ),
         ),
         labels=(("team", "checkout"),),
     )

@@ -89,18 +89,17 @@ async def test_every_pod_is_new_and_of_the_same_revision_after_one_order(rollout
     assert {one.uid for one in (await rollout.workload()).replicas} == {one.uid for one in after.replicas}
 
 
-async def test_restart_owns_one_field_and_one_annotation(rollout: Node) -> None:
-    await rollout.remediator.carry_out(await restart(rollout))
+async def test_restart_writes_one_field_and_one_annotation(rollout: Node) -> None:
+    order = await restart(rollout)
+    before = await rollout.api.get(paths.of_workload(rollout.ref))
 
-    metadata = (await rollout.api.get(paths.of_workload(rollout.ref)))["metadata"]
-    (mine,) = (one for one in metadata["managedFields"] if one["manager"] == "bilgepump")
-    assert mine["fieldsV1"] == {
-        "f:metadata": {"f:annotations": {".": {}, "f:bilgepump.dev/incident": {}}},
-        "f:spec": {"f:restartAt": {}},
-    } or mine["fieldsV1"] == {
-        "f:metadata": {"f:annotations": {"f:bilgepump.dev/incident": {}}},
-        "f:spec": {"f:restartAt": {}},
-    }
+    await rollout.remediator.carry_out(order)
+
+    after = await rollout.api.get(paths.of_workload(rollout.ref))
+    assert after["spec"] == {**before["spec"], "restartAt": order.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    annotations = before["metadata"]["annotations"]
+    assert after["metadata"]["annotations"] == {**annotations, "bilgepump.dev/incident": INCIDENT}
+    assert after["metadata"].get("labels") == before["metadata"].get("labels")
 
 
 async def change_template(node: Node, version: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from controller.decision.mechanism import Mechanism
 from controller.platforms.kubernetes import paths
 from controller.platforms.kubernetes.api import KubernetesApi
+from controller.platforms.kubernetes.remediator import KubernetesRemediator
 from controller.ports import RemediationRefused
 from controller.remediation.order import ReceiptOutcome
 from tests.platforms.kubernetes.played_node import Node
