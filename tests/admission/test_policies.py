@@ -46,6 +46,7 @@ def test_what_one_object_cannot_know_is_admitted_and_left_to_the_controller(
 
 def test_only_these_are_left_to_the_controller() -> None:
     assert {bad.path.stem for bad in BAD if bad.admitted} == {
+        "error-ratio-pattern-broken",
         "lookback-short-for-remediate",
         "window-time-zone-unknown",
     }

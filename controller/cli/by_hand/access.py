@@ -46,7 +46,7 @@ class Caller:
         """
         Sets annotations of the object at `path`, or removes those that are None.
 
-        Raises ApiRefusal; with `uid`, 409 where the object is another one.
+        Raises ApiRefusal; with `uid`, 409 or 422 where the object is another one.
         """
         same = {"uid": uid} if uid else {}
         patch = {"metadata": {**same, "annotations": dict(annotations)}}

@@ -61,8 +61,8 @@ async def _on_its_workload(caller: Caller, incident: Incident, marks: Mapping[st
     try:
         await caller.annotate(paths.of_workload(workload), marks, uid=incident.spec.workload_uid)
     except ApiRefusal as refusal:
-        # Gone, or another one bears its name by now.
-        if refusal.status in (404, 409):
+        another = refusal.status == 409 or (refusal.status == 422 and "metadata.uid" in str(refusal))
+        if refusal.status == 404 or another:
             return False
         raise
     return True
