@@ -6,13 +6,13 @@ it reads its first byte, is the kernel's first choice when memory runs out, and 
 checked (`evidence/document.py`). Run in a thread (`asyncio.to_thread(analyse_in_child, …)`).
 """
 
-import base64
 import contextlib
 import json
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -57,8 +57,7 @@ class AnalysisLimits:
 def analyse_in_child(evidence: Evidence, limits: AnalysisLimits | None = None) -> Diagnosis | AnalysisFailed:
     """The diagnosis of these files, or why there is none; returns within `limits.seconds` and a moment."""
     limits = limits or AnalysisLimits()
-    request = {**_encoded(evidence), "addressSpace": limits.address_space_bytes, "seconds": limits.seconds}
-    with _memory_file(json.dumps(request).encode()) as asked, _memory_file(b"") as answered:
+    with _memory_file(_request(evidence, limits)) as asked, _memory_file() as answered:
         try:
             finished = subprocess.run(
                 [sys.executable, "-m", "controller.clients.analysis_process"],
@@ -72,7 +71,8 @@ def analyse_in_child(evidence: Evidence, limits: AnalysisLimits | None = None) -
             )
         except subprocess.TimeoutExpired:
             return _failed(AnalysisFailure.TIMED_OUT, f"not done within {limits.seconds:g} s")
-        return _outcome(finished.returncode, os.pread(answered, _LARGEST_ANSWER_BYTES, 0))
+        size = min(os.fstat(answered).st_size, _LARGEST_ANSWER_BYTES)
+        return _outcome(finished.returncode, os.pread(answered, size, 0))
 
 
 def _outcome(code: int, answer: bytes) -> Diagnosis | AnalysisFailed:
@@ -101,39 +101,39 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _memory_file(content: bytes) -> Any:
+def _memory_file(parts: Iterable[bytes] = ()) -> Iterator[int]:
     """A file that is only in memory: the root file system may be read-only, and a pipe could block."""
     descriptor = os.memfd_create("bilgepump-analysis")
     try:
-        os.write(descriptor, content) if content else None
+        with open(descriptor, "wb", closefd=False) as file:
+            file.writelines(parts)
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _encoded(evidence: Evidence) -> dict[str, Any]:
+def _request(evidence: Evidence, limits: AnalysisLimits) -> Iterator[bytes]:
+    """A line that says what follows, and the files as they are: copies would multiply what they need."""
     values = {each.name: getattr(evidence, each.name) for each in fields(Evidence)}
-    return {
-        name: {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
-        for name, value in values.items()
+    files = {name: value for name, value in values.items() if isinstance(value, bytes)}
+    head = {
+        "addressSpace": limits.address_space_bytes,
+        "seconds": limits.seconds,
+        "values": {name: value for name, value in values.items() if name not in files},
+        "sizes": {name: len(content) for name, content in files.items()},
     }
-
-
-def _decoded(request: dict[str, Any]) -> Evidence:
-    values: dict[str, Any] = {}
-    for each in fields(Evidence):
-        value = request[each.name]
-        values[each.name] = base64.b64decode(value["base64"]) if isinstance(value, dict) else value
-    return Evidence(**values)
+    yield json.dumps(head).encode() + b"\n"
+    yield from files.values()
 
 
 def main() -> None:
-    """The child: reads a request from standard input, limits itself, and prints the answer."""
-    request = json.load(sys.stdin)
-    _limit(request["addressSpace"], request["seconds"])
+    """The child: reads its limits from standard input, and under these the files; prints the answer."""
+    head = json.loads(sys.stdin.buffer.readline())
+    _limit(head["addressSpace"], head["seconds"])
     try:
-        document = diagnosis_document(diagnose(_decoded(request)), with_flame=True)
+        files: dict[str, Any] = {name: sys.stdin.buffer.read(size) for name, size in head["sizes"].items()}
+        document = diagnosis_document(diagnose(Evidence(**head["values"], **files)), with_flame=True)
     except ProfileRejected as rejected:
         document = {"failure": AnalysisFailure.REJECTED, "message": f"{rejected.reason}: {rejected}"}
     except MemoryError:

@@ -76,8 +76,9 @@ Capture = CapturedProfile | CaptureFailed
 class CaptureLimits:
     """How much one snapshot may cost."""
 
-    body_bytes: int = 64 << 20
-    decompressed_bytes: int = 64 << 20
+    body_bytes: int = 16 << 20
+    """Go's own profiles are tens of kilobytes to a few megabytes; the controller holds some at once."""
+    decompressed_bytes: int = 16 << 20
     """Of a transport encoding; the profile's own compression stays on."""
     total_seconds: float = 30.0
     connect_seconds: float = 5.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.evidence.causes import CATALOGUE, NATIVE, PER_CALL, Blocked, Cause, Grown
+from controller.evidence.comparison import Numbers
 from controller.evidence.goroutines import GoroutineGroup, WaitState, has_leaked
 from controller.evidence.grown_heap import (
     LEAST_KEPT_RATIO,
@@ -189,17 +190,15 @@ class _Matcher:
     def _by_call(self, heap: GrownHeap, cause: Cause, signature: Grown) -> NamedCause | None:
         """The cause, where enough of the growth was allocated under the calls of its signature, and stays."""
         comparison = heap.comparison
-        delta = comparison.inuse_delta_bytes
-        hits = rows_through(comparison, largest_rows(comparison), signature)
-        if signature.beside is not None:
-            hits = rows_beside(heap, hits, signature.beside)
+        hits, sizes = _hits(heap, signature)
         if not hits:
             return None
-        heaviest = max(hits, key=lambda row: float(delta[row]))
+        heaviest = max(hits, key=lambda row: float(sizes[row]))
         place = caller_of(comparison, heaviest, signature)
         if self._is_explained(place) or self._is_explained(call_in(comparison, heaviest, signature)):
             return None
-        held, growth = float(delta[hits].sum()), float(np.maximum(delta, 0).sum())
+        growth = float(np.maximum(comparison.inuse_delta_bytes, 0).sum())
+        held = float(sizes[hits].sum())
         one_for_each = signature.one_for_each and self._is_one_for_each(heap, hits, place)
         if held < self._least_bytes(signature, place, growth, one_for_each=one_for_each):
             return None
@@ -211,9 +210,10 @@ class _Matcher:
         if signature.keeps_what_it_is_given:
             if caller is not None and is_filling(heap, caller):
                 return None
-            self._cached_entries = max(
-                self._cached_entries, float(comparison.inuse_delta_objects[hits].max())
-            )
+            if sizes is comparison.inuse_bytes and not _holds_much(caller):
+                return None
+            entries = sizes[hits] / np.maximum(comparison.block_bytes[hits], 1)
+            self._cached_entries = max(self._cached_entries, float(entries.max()))
         share = held / growth
         if caller is not None and (signature.keeps_what_it_is_given or one_for_each):
             share = max(share, caller.share)
@@ -234,7 +234,7 @@ class _Matcher:
     def _is_one_for_each(heap: GrownHeap, hits: list[int], place: Frame) -> bool:
         """Whether a function that holds much of the growth keeps about one of these for each block."""
         holder = retainer_named(heap, place.function)
-        if holder is None or holder.share < _LEAST_SHARE_OF_A_SHAPE:
+        if holder is None or not _holds_much(holder):
             return False
         objects = heap.comparison.inuse_delta_objects
         rows = rows_of(heap, holder)
@@ -309,7 +309,7 @@ class _Matcher:
             return
         named = {each.function for each in found}
         for retainer in self._heap.retainers:
-            if retainer.share < _LEAST_SHARE_OF_A_SHAPE or retainer.function in named:
+            if not _holds_much(retainer) or retainer.function in named:
                 continue
             if retainer.origin > Origin.DISPATCH and self._stays_unexplained(self._heap, retainer, found):
                 yield self._shape(self._heap, retainer)
@@ -380,6 +380,26 @@ def causes_outside_go(account: MemoryAccount, heap: GrownHeap) -> tuple[NamedCau
     return (*handles, _named(NATIVE, certain, place, told))
 
 
+def _hits(heap: GrownHeap, signature: Grown) -> tuple[list[int], Numbers]:
+    """
+    The rows under the calls of a signature, and of every row the bytes by which it counts: its growth.
+
+    A cache's own tables are few, and by the chance of sampling as many may be seen before as after. Where
+    none seems to have grown, those in use count, for what the cache is given grows beside them.
+    """
+    comparison = heap.comparison
+    hits = rows_through(comparison, largest_rows(comparison.inuse_delta_bytes), signature)
+    if signature.beside is not None:
+        hits = rows_beside(heap, hits, signature.beside)
+    if hits or not signature.keeps_what_it_is_given or not comparison.has_baseline:
+        return hits, comparison.inuse_delta_bytes
+    return rows_through(comparison, largest_rows(comparison.inuse_bytes), signature), comparison.inuse_bytes
+
+
+def _holds_much(retainer: Retainer | None) -> bool:
+    return retainer is not None and retainer.share >= _LEAST_SHARE_OF_A_SHAPE
+
+
 def _kept_beside(heap: GrownHeap) -> Retainer | None:
     if not heap.comparison.has_baseline:
         return None
@@ -403,7 +423,7 @@ def _keeper(heap: GrownHeap) -> Frame | None:
     while one is served, the one that itself keeps most. None where none does.
     """
     comparison = heap.comparison
-    for row in largest_rows(comparison):
+    for row in largest_rows(comparison.inuse_delta_bytes):
         stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
         place = owner(heap, row)
         if origin_of(place) < Origin.LIBRARY or kept_ratio(comparison, np.array([row])) < LEAST_KEPT_RATIO:

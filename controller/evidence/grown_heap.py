@@ -52,11 +52,10 @@ def is_made_once(heap: GrownHeap, rows: "np.ndarray[tuple[int], np.dtype[np.int6
     return bool(delta[np.array(under, dtype=np.bool_)].sum() > delta.sum() / 2)
 
 
-def largest_rows(comparison: Comparison) -> list[int]:
-    """Rows that grew, the largest first."""
-    delta = comparison.inuse_delta_bytes
-    order = np.argsort(-delta)[:_MOST_ROWS]
-    return [row for row in order.tolist() if delta[row] > 0]
+def largest_rows(sizes: Numbers) -> list[int]:
+    """Rows (of as many sizes, in bytes) that grew or are in use, the largest first."""
+    order = np.argsort(-sizes)[:_MOST_ROWS]
+    return [row for row in order.tolist() if sizes[row] > 0]
 
 
 def rows_through(comparison: Comparison, rows: list[int], signature: Grown) -> list[int]:
@@ -138,7 +137,8 @@ def owner(heap: GrownHeap, row: int) -> Frame:
 
 def rows_of(heap: GrownHeap, retainer: Retainer) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """The rows (indices) that grew and that this function answers for."""
-    rows = [row for row in largest_rows(heap.comparison) if owner(heap, row).function == retainer.function]
+    grown = largest_rows(heap.comparison.inuse_delta_bytes)
+    rows = [row for row in grown if owner(heap, row).function == retainer.function]
     return np.array(rows, dtype=np.int64)
 
 

@@ -2,7 +2,8 @@
 How long `bilgepump diagnose` takes beside `go tool pprof -top -diff_base` on the same files, in one run.
 
 Writes a hard pair of profiles (about 2 MB gzipped each: tens of thousands of stacks that share no prefix) and
-prints wall time, processor time and peak memory of both, and their ratio.
+prints wall time, processor time and peak memory of both, and the ratio of both times. Where the machine is
+busy with other things, processor time is the one to look at.
 
     python -m tests.benchmarks.diagnose [--samples 31000] [--rounds 3]
 """
@@ -84,7 +85,10 @@ def main() -> None:
         base, now = Path(folder) / "base.pb.gz", Path(folder) / "now.pb.gz"
         base.write_bytes(hard_profile(options.samples, 1, 0.5))
         now.write_bytes(hard_profile(options.samples, 1, 1.0))
-        print(f"files: {base.stat().st_size / 1e6:.2f} MB and {now.stat().st_size / 1e6:.2f} MB gzipped")
+        print(
+            f"files: {base.stat().st_size / 1e6:.2f} MB and {now.stat().st_size / 1e6:.2f} MB gzipped",
+            flush=True,
+        )
         ours = [sys.executable, "-m", "controller", "diagnose", f"{now}", "-o", "json"]
         print("one profile")
         _compare(ours, ["go", "tool", "pprof", "-top", f"{now}"], options.rounds)
@@ -98,14 +102,16 @@ def main() -> None:
 
 def _compare(ours: list[str], theirs: list[str], rounds: int) -> None:
     costs = [(cost_of(ours), cost_of(theirs)) for _ in range(rounds)]
-    medians = []
+    medians: list[tuple[float, float]] = []
     for index, name in enumerate(("bilgepump diagnose", "go tool pprof")):
         wall = statistics.median(pair[index].wall_seconds for pair in costs)
         used = statistics.median(pair[index].processor_seconds for pair in costs)
         peak = max(pair[index].peak_bytes for pair in costs)
-        medians.append(wall)
+        medians.append((wall, used))
         print(f"  {name:20} {wall:6.2f} s wall, {used:6.2f} s processor, {peak / 1e6:6.0f} MB peak")
-    print(f"  ratio {medians[0] / medians[1]:.2f}")
+    (our_wall, our_use), (their_wall, their_use) = medians
+    print(f"  ratio {our_wall / their_wall:.2f} wall, {our_use / their_use:.2f} processor")
+    print(f"  load of the machine {os.getloadavg()[0]:.1f}", flush=True)
 
 
 if __name__ == "__main__":

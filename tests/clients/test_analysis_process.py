@@ -2,6 +2,7 @@
 
 import gzip
 import time
+import tracemalloc
 
 import pytest
 
@@ -62,6 +63,19 @@ def test_memory_beyond_the_limit_is_the_childs_problem():
     large.message.string_table.append("x" * (100 * MEBIBYTE))  # allowed by size, too much for this limit
     answer = failed(Evidence(heap=large.gzipped()), AnalysisLimits(address_space_bytes=16 << 20))
     assert answer.reason in (AnalysisFailure.OUT_OF_MEMORY, AnalysisFailure.CRASHED)
+
+
+def test_files_are_handed_over_without_a_copy_of_each():
+    """A replica chooses how large they are: what they need is multiplied nowhere in the controller."""
+    large = bytes(32 * MEBIBYTE)
+    tracemalloc.start()
+    try:
+        answer = failed(Evidence(heap=large, heap_baseline=large, goroutines=large))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.reason is AnalysisFailure.REJECTED
+    assert peak < 8 * MEBIBYTE
 
 
 def test_time_beyond_the_limit_ends_the_child():

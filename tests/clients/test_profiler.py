@@ -1,6 +1,8 @@
 """What the controller keeps of a replica, from its endpoint to the incident."""
 
 import asyncio
+import os
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,6 +168,38 @@ async def test_baseline_whose_heap_profile_failed_is_left_for_another_time(contr
         kept = await controller.capture(endpoint, BASELINE, "baseline")
     assert [one.failure.partition(":")[0] for one in kept] == ["Refused"]
     assert controller.store.names(BASELINE) == ()
+
+
+async def test_whatever_a_replica_answers_the_controller_stays_small_and_goes_on(
+    controller: Controller,
+) -> None:
+    """As much as is taken of each file, and none of it a profile: 512 MiB are all the controller has."""
+    junk = b"\x1f\x8b" + os.urandom((16 << 20) - 2)
+
+    async def anything(_: web.Request) -> web.Response:
+        return web.Response(body=junk)
+
+    kept: tuple[KeptFile, ...] = ()
+    tracemalloc.start()
+    try:
+        async with serving(anything) as (endpoint, _):
+            await controller.capture(endpoint, BASELINE, "baseline")
+            for label in ("early", "late"):
+                kept += await controller.capture(endpoint, "shop/api-1", label)
+        diagnosis = await controller.diagnose(kept)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert diagnosis.summary.startswith("no diagnosis (Rejected): Damaged: ")
+    assert [one.kind.value for one in kept if one.uri] == ["heap", "goroutine", "goroutineleak"] * 2
+    assert peak < 200 * MEBIBYTE
+
+
+async def test_profile_larger_than_any_of_go_is_not_taken(controller: Controller) -> None:
+    async with serving(offering({"/debug/pprof/heap": b"\x1f\x8b" + bytes(17 << 20)})) as (endpoint, _):
+        heap, *_ = await controller.capture(endpoint, "shop/api-1", "early")
+    assert heap.failure.startswith("TooLarge: ")
 
 
 async def test_every_cause_that_fits_stands_in_the_incident(controller: Controller) -> None:

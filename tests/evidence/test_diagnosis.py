@@ -192,6 +192,23 @@ def test_a_bounded_cache_that_freed_nothing_is_named_and_one_that_frees_is_not()
     assert causes(filled(46)) == []
 
 
+@pytest.mark.parametrize(
+    ("caller", "named"),
+    [
+        pytest.param("main.load", "cache-without-expiry", id="what grows is given to the cache"),
+        pytest.param("main.other", "unbounded-map-or-cache", id="what grows is another's"),
+    ],
+)
+def test_a_cache_whose_few_sampled_tables_did_not_grow_is_named_all_the_same(caller: str, named: str):
+    """As many of them were seen before as after: seen in one run of twelve of a real program."""
+    table = ("github.com/patrickmn/go-cache.(*cache).Set", caller)
+    base = heap_profile().heap(*table, inuse=MEBIBYTE, block=49152)
+    now = heap_profile().heap(*table, inuse=MEBIBYTE, allocated=4 * MEBIBYTE, block=49152)
+    now.heap("main.load", inuse=40 * MEBIBYTE)
+    diagnosis = compared(now, base)
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [(named, "main.load")]
+
+
 def test_what_a_cache_is_given_is_not_a_second_cause():
     now = heap_profile().heap("main.render", "main.get", inuse=40 * MEBIBYTE)
     diagnosis = compared(now.heap(GROUPCACHE, "main.get", inuse=4 * MEBIBYTE, block=128))
