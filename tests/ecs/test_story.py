@@ -59,6 +59,9 @@ def test_gsa_datagov_3904_container_service_is_restarted_before_its_memory_fills
         assert incident is not None
         assert incident["status"]["phase"] == "Resolved", incident["status"]["timeline"]
         assert incident["status"]["order"]["mechanism"] == "Replace"
+        diagnosis = incident["status"]["diagnosis"]
+        assert diagnosis["causes"], diagnosis
+        assert any("GOMEMLIMIT=" in each and "(none is set)" in each for each in diagnosis["meanwhile"])
         assert (ecs.calls["StopTask"], ecs.calls["UpdateService"]) == (1, 0)
         assert set(healthy) < {task.id for task in ecs.service("api").tasks if task.serves}
         assert result.failed == 0
