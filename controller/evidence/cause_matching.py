@@ -25,6 +25,7 @@ from controller.evidence.grown_heap import (
     is_made_once,
     largest_rows,
     owner,
+    packages_below_dispatch,
     retainer_named,
     rows_beside,
     rows_of,
@@ -326,15 +327,18 @@ class _Matcher:
         objects = float(heap.comparison.inuse_delta_objects[heaviest])
         if _as_many(objects, self._cached_entries) or is_made_once(heap, rows):
             return False
-        return not self._is_held_by_goroutines(heap, retainer, objects, found)
+        return not self._is_held_by_goroutines(heap, retainer, heaviest, found)
 
     def _is_held_by_goroutines(
-        self, heap: GrownHeap, retainer: Retainer, objects: float, found: list[NamedCause]
+        self, heap: GrownHeap, retainer: Retainer, heaviest: int, found: list[NamedCause]
     ) -> bool:
         """
         Whether goroutines that leaked, or are at work in it, explain the function's memory: about a block for
         each of them, or allocated by the leaked ones' own package and in no collection that shows.
+
+        Those of Go's own packages hold nothing of the application's but what was made in calls of them.
         """
+        objects = float(heap.comparison.inuse_delta_objects[heaviest])
         leaked = [
             each
             for each in self._goroutines.groups
@@ -346,10 +350,13 @@ class _Matcher:
             for each in self._goroutines.groups
             if any(frame.function == retainer.function for frame in each.stack)
         ]
-        if objects <= _OBJECTS_PER_GOROUTINE * max((each.delta for each in (*leaked, *at_work)), default=0):
+        holders = [each for each in (*leaked, *at_work) if objects <= _OBJECTS_PER_GOROUTINE * each.delta]
+        if any(each.origin >= Origin.LIBRARY for each in holders):
             return True
         theirs = {package_of(each.function) for each in leaked}
         theirs |= {package_of(each.function) for each in found if each.by_goroutines}
+        if holders and not theirs.isdisjoint(packages_below_dispatch(heap.comparison, heaviest)):
+            return True
         shape = shape_of(heap.comparison, heap.owner_positions, rows_of(heap, retainer))
         return package_of(retainer.function) in theirs and not shape.function
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -133,6 +134,13 @@ def owner(heap: GrownHeap, row: int) -> Frame:
     """The frame that answers for a row."""
     stack = int(heap.comparison.stack_of[row])
     return heap.comparison.frames[int(heap.comparison.stacks[stack][heap.owner_positions[stack]])]
+
+
+def packages_below_dispatch(comparison: Comparison, row: int) -> frozenset[str]:
+    """The packages that took part in making the row's blocks, up to what only called a handler."""
+    stack = comparison.stacks[int(comparison.stack_of[row])].tolist()
+    inner = takewhile(lambda each: comparison.origins[each] is not Origin.DISPATCH, stack)
+    return frozenset(package_of(comparison.frames[each].function) for each in inner)
 
 
 def rows_of(heap: GrownHeap, retainer: Retainer) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -148,6 +148,29 @@ def test_goroutines_that_wait_for_bodies_beyond_those_in_flight_are_the_leak():
     assert diagnosis.causes[0].evidence.startswith("250 goroutines")
 
 
+SESSIONS = "shop/session.(*Store).Remember"
+
+
+@pytest.mark.parametrize(
+    ("stack", "named"),
+    [
+        pytest.param((SESSIONS, "shop/api.order", *SERVED), True, id="made while a request was served"),
+        pytest.param((SESSIONS, "net/http.(*Client).do", "shop/api.order"), False, id="made in the call"),
+    ],
+)
+def test_a_block_for_each_goroutine_of_gos_own_is_a_leak_of_its_own(stack: tuple[str, ...], named: bool):
+    """The demo's service: a session for every request, and every sixth response body left open."""
+    reading = ("runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).readLoop")
+    diagnosis = compared(
+        heap_profile().heap(*stack, inuse=1000 * 8192, block=8192),
+        goroutines=waiting(*reading, count=827),
+        goroutines_baseline=waiting(*reading, count=10),
+    )
+    expected = [("response-body-not-closed", reading[-1])]
+    expected += [("unbounded-map-or-cache", SESSIONS)] if named else []
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == expected
+
+
 def test_two_leaks_are_both_named():
     send = ("runtime.gopark", "runtime.chansend", "main.publish")
     heap = heap_profile().heap(
