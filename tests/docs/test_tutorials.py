@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_try import prometheus as prometheus
+from tests.backfill import prometheus_that_remembers
+from tests.cli.test_try import HOUR, STEP, WEEK, exposition
 from tests.docs.pages import REPOSITORY
 from tests.docs.test_commands import LINES, Line
 
@@ -18,6 +21,14 @@ SHOWN = [
     for line in LINES
     if line.words[0] == "bilgepump" and line.words[1] in READERS and "--prometheus" in line.words
 ]
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What it remembers goes on for an hour from now: commands ask for the present, however late they are."""
+    end = int(time.time()) // STEP * STEP + HOUR
+    with prometheus_that_remembers(exposition(end - WEEK, end), tmp_path_factory.mktemp("prometheus")) as url:
+        yield url
 
 
 @pytest.mark.parametrize("line", SHOWN, ids=str)
