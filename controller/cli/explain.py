@@ -255,6 +255,8 @@ def _governing(
         return item
     seen = ", ".join(policy.name for policy in good) or "none"
     refused = "".join(f"\n{one.name} is not in force: {one.problems}" for one in bad)
+    if "allowShortLookback" in refused:
+        refused += "\n--allow-short-lookback judges as a controller with that setting would"
     raise CannotExplain(
         f"no policy governs {workload.ref}; policies of namespace {question.namespace}: {seen}{refused}"
     )

@@ -27,7 +27,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 _CERTIFICATE_ONLY = (
     "your kubeconfig has a client certificate and no token, and the controller cannot see a certificate: "
-    'give a token, for example --token "$(kubectl create token ACCOUNT)"'
+    'give the token of an account that may get the incident: --token "$(kubectl create token ACCOUNT)" '
+    '(docs/start/kind.md, "Read the report", makes one)'
 )
 
 

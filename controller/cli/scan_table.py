@@ -12,6 +12,7 @@ from rich.text import Text
 from controller.cli.plain_cells import add_plain_row
 from controller.detection.assessment import Assessment, Verdict
 from controller.detection.reasons import AssessmentReason
+from controller.detection.statement import three_digits
 from controller.metrics.series import BlockMatrix, Signal
 
 GRAVITY = (Verdict.LEAKING, Verdict.SUSPECT, Verdict.INSUFFICIENT_DATA, Verdict.HEALTHY)
@@ -103,12 +104,7 @@ def growth_text(assessment: Assessment) -> str:
     if growth is None:
         return "–"
     low, high = growth.low_bytes_per_hour / MIB, growth.high_bytes_per_hour / MIB
-    return f"{_short(growth.bytes_per_hour / MIB)} MiB ({_short(low)} to {_short(high)})"
-
-
-def _short(number: float) -> str:
-    """Three digits, and never as a power of ten."""
-    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
+    return f"{three_digits(growth.bytes_per_hour / MIB)} MiB ({three_digits(low)} to {three_digits(high)})"
 
 
 def usage_text(assessment: Assessment) -> str:

@@ -135,9 +135,14 @@ def _message(
 ) -> str:
     if growth is None:
         return reason.sentence
-    pace = f"grows {growth.bytes_per_hour / MIB:.3g} MiB/h over {_duration(span_seconds)}"
+    pace = f"grows {three_digits(growth.bytes_per_hour / MIB)} MiB/h over {_duration(span_seconds)}"
     until = f"; meets the threshold at about {crossing.likely:%Y-%m-%d %H:%MZ}" if crossing else ""
     return f"{pace}{until}. {reason.sentence}"
+
+
+def three_digits(number: float) -> str:
+    """`0.45`, `4.27`, `87.3`, `1441`: at least three digits, and never as a power of ten."""
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def _duration(seconds: float) -> str:

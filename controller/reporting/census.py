@@ -136,6 +136,7 @@ def policy_facts(
         workloads=len(mine),
         leaking=sum(item.verdict is Verdict.LEAKING for item in mine),
         suspect=sum(item.verdict is Verdict.SUSPECT for item in mine),
+        unjudged=sum(item.verdict is Verdict.INSUFFICIENT_DATA for item in mine),
         held=sum(item.held for item in mine),
         growing=growing((item.workload.ref, item.judgement) for item in mine if item.judgement),
     )

@@ -21,6 +21,7 @@ class PolicyStatus:
     workloads: int = 0
     leaking: int = 0
     suspect: int = 0
+    unjudged: int = 0
     held: int = 0
     growing: tuple[Growing, ...] = ()
 
@@ -41,6 +42,7 @@ class PolicyFacts:
     workloads: int = 0
     leaking: int = 0
     suspect: int = 0
+    unjudged: int = 0
     held: int = 0
     growing: tuple[Growing, ...] = ()
 
@@ -86,6 +88,7 @@ def policy_status(facts: PolicyFacts, now: datetime) -> PolicyStatus:
         workloads=facts.workloads,
         leaking=facts.leaking,
         suspect=facts.suspect,
+        unjudged=facts.unjudged,
         held=facts.held,
         growing=facts.growing,
     )

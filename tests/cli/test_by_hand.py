@@ -141,7 +141,11 @@ BLIND = Condition(
 @pytest.mark.parametrize(
     ("stated", "said"),
     [
-        (Stated((("shop/all", a_status()),)), ["nothing leaks: 3 workloads are watched"]),
+        (Stated((("shop/all", a_status()),)), ["nothing leaks; workloads watched: 3"]),
+        (
+            Stated((("shop/all", a_status(unjudged=2)),)),
+            ["nothing leaks; workloads watched: 3, of which 2 could not be judged yet (`bilgepump explain`)"],
+        ),
         (Stated(()), ["no workload is watched: no policy governs one (docs/policy.md)"]),
         (
             Stated((("shop/all", a_status(conditions=(BLIND,))),)),
@@ -152,7 +156,7 @@ BLIND = Condition(
             ["40 more are counted in policies' status and not listed there"],
         ),
     ],
-    ids=["watched", "not watched", "blind", "too many"],
+    ids=["watched", "not judged", "not watched", "blind", "too many"],
 )
 def test_empty_list_is_good_news_only_where_somebody_looked(stated: Stated, said: list[str]) -> None:
     assert remarks([], stated) == said

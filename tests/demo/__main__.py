@@ -12,6 +12,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.cluster.__main__ import FAILURES
@@ -58,7 +59,7 @@ def main() -> int:
         with _cluster(keep=arguments.keep) as (cluster, prometheus):
             good = _story(cluster, prometheus)
             if arguments.keep:
-                _say_how_to_use(cluster)
+                _say_how_to_use(cluster, prometheus.url)
     except KeyboardInterrupt:
         PROGRESS.say("interrupted; everything was taken down")
         return 130
@@ -219,15 +220,19 @@ def _show(narrator: Narrator, title: str, text: str) -> None:
     narrator.say(text.rstrip())
 
 
-def _say_how_to_use(cluster: KubernetesClient) -> None:
+def _say_how_to_use(cluster: KubernetesClient, prometheus_url: str) -> None:
     environment = cluster.environment()
+    here = Path(sys.executable).parent
     to_end = f"{sys.executable} -m tests.cluster down --name {CLUSTER}"
     if not isinstance(cluster, Cluster):
         to_end = f"helm uninstall {RELEASE} -n {CONTROLLER_NAMESPACE}; kubectl delete ns {NAMESPACE}"
     PROGRESS.say(
         "everything still runs. To use it:\n"
-        f"  export KUBECONFIG={cluster.kubeconfig} PATH={environment['PATH'].split('/usr')[0]}$PATH\n"
+        f"  export KUBECONFIG={cluster.kubeconfig} PATH={here}:{environment['PATH'].split('/usr')[0]}$PATH\n"
         f"  kubectl -n {NAMESPACE} get memi,mempol,pods\n"
+        f"  kubectl bilgepump leaks -n {NAMESPACE} --closed\n"
+        f"  kubectl bilgepump explain deploy/api -n {NAMESPACE} --prometheus {prometheus_url} "
+        "--allow-short-lookback\n"
         f"To end it: {to_end}"
     )
 

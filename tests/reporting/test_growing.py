@@ -37,7 +37,9 @@ async def test_sweep_lists_what_leaks_in_the_policys_status() -> None:
 
     census = await a_sweeper(world).sweep(a_book(policy), world.clock.now)
 
-    (one,) = policy_facts(policy, census.decided, {}).growing
+    facts = policy_facts(policy, census.decided, {})
+    assert (facts.leaking, facts.unjudged) == (1, 0)
+    (one,) = facts.growing
     assert one.workload == ("shop", "Deployment", "api")
     assert one.verdict is Verdict.LEAKING
     assert one.used_bytes
@@ -76,6 +78,16 @@ async def test_status_is_written_again_only_when_a_number_moved_by_a_tenth() -> 
     assert written(replace(one, crosses_threshold_at=NOW + 12 * HOUR), before) != before
     assert written(replace(one, verdict=Verdict.LEAKING), before) != before
     assert written(replace(one, crosses_threshold_at=None), before) != before
+
+
+async def test_what_could_not_be_judged_is_counted_apart() -> None:
+    world, policy = a_leaking_world(), a_quick_policy(mode=Mode.OBSERVE)
+    world.memory.levels.clear()
+
+    census = await a_sweeper(world).sweep(a_book(policy), world.clock.now)
+
+    facts = policy_facts(policy, census.decided, {})
+    assert (facts.workloads, facts.leaking, facts.suspect, facts.unjudged) == (1, 0, 0, 1)
 
 
 def written(one: Growing, before: dict[str, object]) -> dict[str, object]:

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
-from controller.reporting.html.memory_plot import draw_memory
+from controller.reporting.html.memory_plot import LEFT, NARROW_WIDTH, RIGHT, draw_memory
+from controller.reporting.html.memory_plot import WIDTH as WIDE
+from controller.reporting.html.report import MemoryHistory, MemoryPoint
 from controller.reporting.incident import Incident
 from controller.reporting.memory_history import MOST_POINTS, memory_history
 from tests.fakes import MIB, NOW, a_replica, a_workload
@@ -106,3 +108,21 @@ def test_containers_own_restart_is_marked() -> None:
 )
 def test_without_memory_there_is_no_plot(matrix: BlockMatrix | None) -> None:
     assert memory_history(an_incident(), a_workload(), matrix) is None
+
+
+@pytest.mark.parametrize("minutes", [0.5, 4.7, 63, 1500, 40000])
+@pytest.mark.parametrize("width", [WIDE, NARROW_WIDTH])
+def test_times_at_the_axis_stand_where_they_say(minutes: float, width: float) -> None:
+    end = NOW + timedelta(minutes=minutes)
+    points = (MemoryPoint(at=NOW, used_bytes=MIB), MemoryPoint(at=end, used_bytes=2 * MIB))
+    plot = draw_memory(MemoryHistory(points=points, threshold_bytes=None, limit_bytes=None), width)
+    assert plot is not None
+    assert 1 <= len(plot.time_ticks) <= (6 if width == WIDE else 4)
+    for tick in plot.time_ticks:
+        share = (tick.place - LEFT) / (width - LEFT - RIGHT)
+        at = NOW + timedelta(minutes=minutes * share)
+        pixel = timedelta(minutes=minutes) / (width - LEFT - RIGHT)
+        around = {at + pixel * steps / 200 for steps in range(-200, 201)}
+        forms = ("%d %b %H:%M", "%H:%M", "%H:%M:%S")
+        assert tick.text in {f"{one:{form}}" for one in around for form in forms}
+        assert tick.text[-2:] in ("00", "15", "30", "45") or minutes < 60

@@ -117,7 +117,9 @@ def remarks(chosen: Sequence[Leak], stated: Stated) -> list[str]:
     elif not watched:
         said.append("no workload is watched: no policy governs one (docs/policy.md)")
     elif not chosen and not said:
-        said.append(f"nothing leaks: {watched} workloads are watched")
+        unjudged = sum(status.unjudged for _, status in stated.statuses)
+        waits = f", of which {unjudged} could not be judged yet (`bilgepump explain`)" if unjudged else ""
+        said.append(f"nothing leaks; workloads watched: {watched}{waits}")
     return [*said, stated.unread] if stated.unread else said
 
 

@@ -1,7 +1,8 @@
 """The memory plot as coordinates: the template only writes them out as SVG."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from controller.reporting.html.report import MemoryHistory, MemoryPoint
 
@@ -9,6 +10,10 @@ WIDTH, NARROW_WIDTH, HEIGHT = 720.0, 380.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 30.0
 _HEADROOM = 1.08
 _TICKS = 5
+_MINUTE = timedelta(minutes=1)
+_TIME_STEPS = tuple(timedelta(seconds=one) for one in (1, 2, 5, 10, 15, 30)) + tuple(
+    timedelta(minutes=one) for one in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080, 40320)
+)
 _NICE_STEPS = (1, 2, 2.5, 5, 10)
 _MEBIBYTE = 2**20
 
@@ -73,7 +78,7 @@ def draw_memory(history: MemoryHistory, width: float = WIDTH) -> MemoryPlot | No
         if projected and crossing is not None
         else None,
         bytes_ticks=tuple(Tick(place=y(size), text=f"{size / _MEBIBYTE:,.0f} MiB") for size in _steps(top)),
-        time_ticks=_time_ticks(start, end, x(start), x(end), _TICKS if width >= WIDTH else 3),
+        time_ticks=_time_ticks(start, end, x, _TICKS if width >= WIDTH else 3),
         description=_description(history),
     )
 
@@ -106,15 +111,15 @@ def _steps(top: float) -> list[float]:
     return [index * step for index in range(int(top / step) + 1)]
 
 
-def _time_ticks(start: datetime, end: datetime, first: float, last: float, number: int) -> tuple[Tick, ...]:
-    long = end - start > timedelta(days=1)
-    return tuple(
-        Tick(
-            place=round(first + (last - first) * index / (number - 1), 1),
-            text=f"{start + (end - start) * index / (number - 1):{'%d %b %H:%M' if long else '%H:%M'}}",
-        )
-        for index in range(number)
-    )
+def _time_ticks(
+    start: datetime, end: datetime, x: Callable[[datetime], float], most: int
+) -> tuple[Tick, ...]:
+    """At round times, so that what a tick says is where it stands."""
+    step = next((one for one in _TIME_STEPS if (end - start) / one <= most), _TIME_STEPS[-1])
+    text = "%d %b %H:%M" if end - start > timedelta(days=1) else "%H:%M" if step >= _MINUTE else "%H:%M:%S"
+    begins = datetime.fromtimestamp(-(-start.timestamp() // step.total_seconds()) * step.total_seconds(), UTC)
+    moments = [begins + step * index for index in range(int((end - begins) / step) + 1)]
+    return tuple(Tick(place=x(at), text=f"{at:{text}}") for at in moments)
 
 
 def _description(history: MemoryHistory) -> str:
