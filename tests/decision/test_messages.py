@@ -7,7 +7,7 @@ import pytest
 
 from controller.decision.decide import decide
 from controller.decision.situation import Captured, Situation
-from controller.decision.wording import clock_text, mebibytes_text, span_text
+from controller.decision.wording import clock_text, growth_text, mebibytes_text, span_text
 from tests.decision.test_gates import REFUSALS
 from tests.fakes import MIB, NOW, a_judgement, a_leaking_situation
 
@@ -412,6 +412,22 @@ def test_leak_that_may_wait_says_until_when() -> None:
 )
 def test_spans_are_written_short(span: timedelta, text: str) -> None:
     assert span_text(span) == text
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_hour", "text"),
+    [
+        (None, ""),
+        (10 * MIB, "10 MiB/h"),
+        (38.4 * MIB, "38 MiB/h"),
+        (9.96 * MIB, "10.0 MiB/h"),
+        (0.25 * MIB, "0.2 MiB/h"),
+    ],
+)
+def test_growth_is_written_with_as_many_digits_as_tell_something(
+    bytes_per_hour: float | None, text: str
+) -> None:
+    assert growth_text(bytes_per_hour) == text
 
 
 def test_moments_are_written_in_utc_and_sizes_in_mebibytes() -> None:
