@@ -286,6 +286,7 @@ def _as_it_is(situation: Situation, moment: Moment) -> Situation:
         workload=moment.workload,
         policy=policy,
         conflicting_policies=moment.covered.rivals,
+        requests=tuple(one for one in situation.requests if one in moment.workload.requests),
         overtaken_because="" if same else f"policy {before.name} was changed",
     )
 

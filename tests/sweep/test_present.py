@@ -15,6 +15,7 @@ from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
 from tests.fakes import NOW, FakeWorld
 from tests.sweep.test_flow import a_leaking_world, a_sweeper
+from tests.sweep.test_requests import RESTART, a_healthy_world
 from tests.sweep.worlds import MINUTE, QUICK, STATEFUL, a_quick_policy, a_world, new_replicas_are_small
 
 
@@ -95,6 +96,16 @@ async def test_workload_that_goes_away_while_profiles_are_taken_is_not_acted_on(
 
     assert "RestartOrdered" not in [entry.what for entry in world.records.only.status.timeline]
     assert "the workload went away" in world.records.only.status.message
+
+
+async def test_request_that_is_withdrawn_while_profiles_are_taken_restarts_nothing() -> None:
+    world = a_healthy_world(RESTART)
+    while_profiles_are_taken(world, lambda: stand(world, requests=()))
+
+    await a_sweeper(world).sweep(EditedPolicies(QUICK), NOW)
+
+    assert world.profiler.plans
+    assert world.remediator.carried_out == []
 
 
 async def test_judgement_that_grew_old_while_profiles_were_taken_is_not_acted_on() -> None:
