@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -254,20 +254,35 @@ async def gather_memory(
     owners = await source.labels(
         f"kube_pod_owner{inside}", ("namespace", "pod", "owner_kind", "owner_name"), now
     )
+    sets = await source.labels(
+        f"kube_replicaset_owner{inside}", ("namespace", "replicaset", "owner_kind", "owner_name"), now
+    )
+    above = {(one.get("namespace", ""), one.get("replicaset", "")): one for one in sets}
     request = MemoryRequest(namespaces=namespaces, lookback=rules.lookback)
     return Scanned(
         matrix=await source.memory(request, now),
         history=await history_of(source, request, now),
-        owners=dict(_owner(labels) for labels in owners),
+        owners=dict(owner_of(labels, above) for labels in owners),
         pods=pods,
     )
 
 
-def _owner(labels: dict[str, str]) -> tuple[tuple[str, str], str]:
-    kind, name = labels.get("owner_kind", ""), labels.get("owner_name", "")
+def owner_of(
+    pod: Mapping[str, str], sets: Mapping[tuple[str, str], Mapping[str, str]]
+) -> tuple[tuple[str, str], str]:
+    """
+    Namespace and name of a pod, and its workload as `Deployment api`; from kube-state-metrics' labels.
+
+    A ReplicaSet may be a Rollout's as well as a Deployment's; where its owner is not told, its name tells it.
+    """
+    namespace, kind, name = pod.get("namespace", ""), pod.get("owner_kind", ""), pod.get("owner_name", "")
     if kind == "ReplicaSet":
-        kind, name = "Deployment", name.rpartition("-")[0] or name
-    return (labels.get("namespace", ""), labels.get("pod", "")), f"{kind} {name}"
+        above = sets.get((namespace, name))
+        if above is None:
+            kind, name = "Deployment", name.rpartition("-")[0] or name
+        elif above.get("owner_name", "") not in ("", "<none>"):
+            kind, name = above.get("owner_kind", ""), above["owner_name"]
+    return (namespace, pod.get("pod", "")), f"{kind} {name}"
 
 
 def findings_of(scanned: Scanned, rules: DetectionRules, now: datetime) -> tuple[Finding, ...]:

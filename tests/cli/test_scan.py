@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from controller.cli.scan import scan, selector_matchers
+from controller.cli.scan import owner_of, scan, selector_matchers
 
 MIB = 2**20
 STARTED = int(time.time()) - 50 * 3600
@@ -39,7 +39,7 @@ class Prometheus(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _result(self, text: str, moments: range) -> list[dict[str, Any]]:
-        if "kube_pod_owner" in text:
+        if "kube_pod_owner" in text or "kube_replicaset_owner" in text:
             return []
         if "kube_pod_labels" in text:
             chosen = [pod for pod in self.pods if 'label_app="leaky"' not in text or pod.startswith("leaky")]
@@ -164,3 +164,20 @@ def test_selector_becomes_matchers_of_kube_state_metrics() -> None:
     )
     with pytest.raises(click.UsageError, match="name=value"):
         selector_matchers("app")
+
+
+POD = {"namespace": "shop", "pod": "api-5f6d-x2", "owner_kind": "ReplicaSet", "owner_name": "api-5f6d"}
+
+
+@pytest.mark.parametrize(
+    ("above", "owner"),
+    [
+        (None, "Deployment api"),
+        ({"owner_kind": "Deployment", "owner_name": "api"}, "Deployment api"),
+        ({"owner_kind": "Rollout", "owner_name": "api"}, "Rollout api"),
+        ({"owner_kind": "<none>", "owner_name": "<none>"}, "ReplicaSet api-5f6d"),
+    ],
+)
+def test_pod_of_a_replicaset_belongs_to_whom_that_belongs(above: dict[str, str] | None, owner: str) -> None:
+    sets = {("shop", "api-5f6d"): above} if above else {}
+    assert owner_of(POD, sets) == (("shop", "api-5f6d-x2"), owner)
