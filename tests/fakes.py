@@ -192,15 +192,16 @@ class FakeRemediator:
             raise RemediationRefused("changed since it was judged")
         self.carried_out.append(order)
         self.acts.append(("Restart", workload.ref.name))
+        # A Rollout's pods are made anew of the same revision.
+        same = workload.ref.kind == "Rollout"
+        revision = workload.template_revision if same else f"r{workload.generation + 1}"
         self._inventory.standing[order.workload] = replace(
             workload,
             generation=workload.generation + 1,
             remediated_at=order.issued_at,
-            template_revision=f"r{workload.generation + 1}",
+            template_revision=revision,
             replicas=tuple(
-                a_replica(
-                    f"{one.name}-new", created_at=self._clock.now, revision=f"r{workload.generation + 1}"
-                )
+                a_replica(f"{one.name}-new", created_at=self._clock.now, revision=revision)
                 for one in workload.replicas
             ),
         )

@@ -143,6 +143,7 @@ class Scene:
 
 
 STATEFUL = replace(REF, kind="StatefulSet")
+ROLLOUT = replace(REF, kind="Rollout")
 
 SHORT_SOAK = VerificationRules(progress_deadline=timedelta(minutes=15), soak=timedelta(minutes=2))
 QUICK, QUICK_ON_ECS = a_quick_policy(verification=SHORT_SOAK), an_ecs_policy(verification=SHORT_SOAK)
@@ -151,6 +152,18 @@ SCENES = (
     Scene(name="RollingRestart", world=lambda: a_world(leaking=2, of=2), policy=QUICK, acts=1),
     Scene(name="Replace", world=lambda: a_world(leaking=2, of=5), policy=QUICK, acts=4),
     Scene(name="Evict", world=lambda: a_world(STATEFUL, leaking=3, of=3), policy=QUICK, acts=3),
+    Scene(
+        name="Rollout-restartAt",
+        world=lambda: a_world(ROLLOUT, leaking=2, of=2, replaces_before_stopping=False),
+        policy=QUICK,
+        acts=1,
+    ),
+    Scene(
+        name="Rollout-Evict",
+        world=lambda: a_world(ROLLOUT, leaking=2, of=5, replaces_before_stopping=False),
+        policy=QUICK,
+        acts=2,
+    ),
     Scene(name="ECS-deployment", world=lambda: an_ecs_world(leaking=2, of=2), policy=QUICK_ON_ECS, acts=1),
     Scene(name="ECS-StopTask", world=lambda: an_ecs_world(leaking=2, of=5), policy=QUICK_ON_ECS, acts=2),
 )
