@@ -22,6 +22,9 @@ BLOCKS = (24, 14, 8)
 """How finely an episode is cut: fine for smooth memory, coarse to look through long collection cycles."""
 
 
+NO_LINE = 1e6
+"""The urgency of growth that has no threshold to meet: the least of all."""
+
 SUSPECT_WITHIN = 3.0
 """Beyond so many times the time it has lasted, a crossing is too far away to be told."""
 
@@ -172,7 +175,7 @@ def _weigh(
     findings.levelled_before[rows[before]] = True
     findings.keep(
         rows,
-        np.where(leaking, urgency, 1 + left / shapes.span),
+        np.where(leaking, urgency, np.nan_to_num(1 + left / shapes.span, nan=NO_LINE)),
         span=shapes.span,
         slope=slope,
         gain=shapes.gain,

@@ -28,13 +28,16 @@ def name_classes(candidates: Candidates, findings: Findings, rows: Indices) -> t
     spans = np.nan_to_num(findings.span[rows])
     heap = _ends(candidates, Signal.HEAP_FLOOR, rows, spans)
     goroutines = _ends(candidates, Signal.GOROUTINES_FLOOR, rows, spans)
+    memory = _ends_of(candidates, candidates.floor_extremes, rows, spans)
+    # What was added in that time: a pace that was learnt from days or lives may have begun later.
+    gain = np.where(np.isnan(memory).any(axis=1), findings.gain[rows], memory[:, 1] - memory[:, 0])
     named: list[GrowthClass] = []
     for index, row in enumerate(rows):
         beside = int(findings.beside[row])
         if beside:
             named.append(CLASSES[beside - 1])
         else:
-            named.append(_of_process(heap[index], goroutines[index], float(findings.gain[row])))
+            named.append(_of_process(heap[index], goroutines[index], float(gain[index])))
     return tuple(named)
 
 
@@ -65,10 +68,12 @@ def _ends(candidates: Candidates, signal: Signal, rows: Indices, spans: Floats) 
     matrix = candidates.timeline.signals.get(signal)
     if matrix is None or not len(rows):
         return np.full((len(rows), 2), np.nan)
-    extremes = RangeExtremes(matrix[rows])
-    values = window_floors(
-        candidates.timeline, extremes, np.arange(len(rows)), -spans, np.zeros(len(rows)), BLOCKS
-    )
+    return _ends_of(candidates, RangeExtremes(matrix[rows]), np.arange(len(rows)), spans)
+
+
+def _ends_of(candidates: Candidates, extremes: RangeExtremes, places: Indices, spans: Floats) -> Floats:
+    """The same where the rows stand at `places` in `extremes`."""
+    values = window_floors(candidates.timeline, extremes, places, -spans, np.zeros(len(spans)), BLOCKS)
     known = np.mean(~np.isnan(values), axis=1) >= 0.5
     filled = fill_gaps(values)
     ends = np.stack([filled[:, :3].mean(axis=1), filled[:, -3:].mean(axis=1)], axis=1)

@@ -189,6 +189,19 @@ def test_crossing_of_growth_that_accelerates_is_not_told_too_late() -> None:
     assert said.crossing.earliest <= NOW + timedelta(hours=crosses - at) <= said.crossing.latest
 
 
+def test_class_of_growth_found_by_days_is_named_from_what_was_added_since_it_began() -> None:
+    hours = hours_before(96)
+    added = 2.6 * np.maximum(hours - 44, 0)
+    memory = 180 + added + 30 * np.sin(2 * np.pi * hours / 24)
+    heap = (90 + 0.5 * added) * MIB
+    recent = matrix([container(memory[-576:], started_hours_ago=96, heap_floor=heap[-576:])])
+    older = matrix([container(memory[::12], started_hours_ago=96, heap_floor=heap[::12])])
+
+    (said,) = assess(recent, DetectionRules(), NOW, history=replace(older, block_seconds=3600.0))
+
+    assert (said.reason, said.growth_class) == (AssessmentReason.GROWS_DAY_OVER_DAY, GrowthClass.HEAP)
+
+
 def test_rhythm_that_the_request_rate_explains_hides_no_leak() -> None:
     load = 50 + 30 * np.sin(2 * np.pi * H / 24)
     leaking = container(60 + 5 * H + 1.2 * load, request_rate=load, started_hours_ago=48)
@@ -282,9 +295,13 @@ def test_growth_beside_the_process_is_told_and_never_leaking(
 
 
 def test_without_a_limit_nothing_is_more_than_suspect() -> None:
-    (said,) = judged(container(100 + 6 * H, limit=0, started_hours_ago=48))
+    heap = (80 + 5.5 * H) * MIB
+    (said,) = judged(container(100 + 6 * H, limit=0, started_hours_ago=48, heap_floor=heap))
 
     assert (said.verdict, said.reason) == (Verdict.SUSPECT, AssessmentReason.NO_LIMIT)
+    assert said.growth is not None
+    assert said.growth.bytes_per_hour == pytest.approx(6 * MIB, rel=0.05)
+    assert (said.growth_class, said.crossing) == (GrowthClass.HEAP, None)
 
 
 def test_threshold_in_bytes_needs_no_limit() -> None:
