@@ -97,7 +97,7 @@ def _table(situation: Situation, near: Danger) -> _Wanted:
 
 
 def _when_leaking(situation: Situation, near: Danger) -> _Wanted:
-    if near in (Danger.NEAR, Danger.CROSSED) and not _due(situation):
+    if near in (Danger.NEAR, Danger.CROSSED) and not _due(situation, near):
         return _Wanted(False, Captured.LATE, Reason.NOTHING_TO_DO)
     match near:
         case Danger.FAR:
@@ -110,16 +110,17 @@ def _when_leaking(situation: Situation, near: Danger) -> _Wanted:
             return _Wanted(True, Captured.LATE, Reason.ABOVE_CRITICAL)
 
 
-def _due(situation: Situation) -> bool:
+def _due(situation: Situation, near: Danger) -> bool:
     """
     Whether the line is near that the growth may not meet.
 
-    For growth that may still stop by itself that is the critical line: most healthy growth stops before.
+    For growth that may still stop by itself that is the critical line, once the threshold is crossed: most
+    healthy growth stops before.
     """
     worst = situation.judgement.worst
-    return worst.firm or (
-        worst.critical_earliest is not None and _act_now(situation, worst.critical_earliest)
-    )
+    if worst.firm or near is not Danger.CROSSED:
+        return worst.firm
+    return worst.critical_earliest is not None and _act_now(situation, worst.critical_earliest)
 
 
 def _leaked_before(situation: Situation) -> bool:
@@ -131,8 +132,8 @@ def _leaked_before(situation: Situation) -> bool:
 
 
 def _when_suspect(situation: Situation, near: Danger) -> _Wanted:
-    if _leaked_before(situation) and (near is Danger.CRITICAL or _due(situation)):
-        return _when_leaking(situation, Danger.CRITICAL if near is Danger.CRITICAL else Danger.CROSSED)
+    if _leaked_before(situation) and (near is Danger.CRITICAL or _due(situation, near)):
+        return _when_leaking(situation, near)
     if near is Danger.FAR:
         return _Wanted(False, Captured.EARLY, Reason.SUSPECTED)
     remediate = (
@@ -170,7 +171,7 @@ def _not_yet_needed(situation: Situation) -> Decision:
     line, earliest = "the growth is young and may stop; the critical line", worst.critical_earliest
     if worst.firm:
         line, earliest = "the threshold", worst.crossing.earliest if worst.crossing else None
-    retry_at = earliest - situation.lead if earliest else None
+    retry_at = max(earliest - situation.lead, situation.now) if earliest else None
     when = f"reached {earliest:%Y-%m-%d %H:%MZ} at the earliest" if earliest else "not in sight"
     hold = Hold(reason=HoldReason.NOT_YET_NEEDED, message=f"{line} is {when}", retry_at=retry_at)
     return _held(hold, (hold,))

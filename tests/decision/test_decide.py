@@ -211,14 +211,21 @@ DUE = {"firm": False, "critical_earliest": NOW + timedelta(minutes=30)}
 @pytest.mark.parametrize("memory", [pytest.param(NEAR, id="near"), pytest.param(CROSSED, id="crossed")])
 def test_young_growth_waits_until_the_critical_line_is_near(memory: dict[str, object]) -> None:
     waits = a_leaking_situation(judgement=a_judgement(**memory, **YOUNG), captured=Captured.LATE)
-    due = a_leaking_situation(judgement=a_judgement(**memory, **DUE), captured=Captured.LATE)
 
     held = decide(waits)
 
     assert (held.action, held.reason) == (Action.HOLD, HoldReason.NOT_YET_NEEDED)
     assert held.retry_at == NOW + timedelta(hours=2, minutes=30)
     assert "critical line" in held.message
-    assert decide(due).action is Action.REMEDIATE
+
+
+@pytest.mark.parametrize(("memory", "action"), [(NEAR, Action.HOLD), (CROSSED, Action.REMEDIATE)])
+def test_young_growth_near_the_critical_line_is_remediated_once_the_threshold_is_crossed(
+    memory: dict[str, object], action: Action
+) -> None:
+    due = a_leaking_situation(judgement=a_judgement(**memory, **DUE), captured=Captured.LATE)
+
+    assert decide(due).action is action
 
 
 def test_young_growth_above_the_critical_line_is_remediated() -> None:
@@ -249,6 +256,7 @@ def _doubted(leaked_ago: timedelta | None, reason: AssessmentReason, **memory: o
         ),
         pytest.param(timedelta(hours=5), "CouldBeBounded", ABOVE | YOUNG, Action.REMEDIATE, id="critical"),
         pytest.param(timedelta(hours=5), "CouldBeBounded", CROSSED | YOUNG, Action.NONE, id="not due"),
+        pytest.param(timedelta(hours=5), "CouldBeBounded", NEAR | DUE, Action.NONE, id="not crossed"),
         pytest.param(timedelta(hours=21), "CouldBeBounded", CROSSED | DUE, Action.NONE, id="an earlier run"),
         pytest.param(None, "CouldBeBounded", CROSSED | DUE, Action.NONE, id="never told"),
         pytest.param(timedelta(hours=5), "FollowsLoad", CROSSED | DUE, Action.NONE, id="explained since"),
