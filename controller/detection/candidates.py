@@ -14,6 +14,7 @@ from controller.detection.lives import Lives, find_lives
 from controller.detection.load import Load, load_of
 from controller.detection.runs import Runs, find_runs, last_known
 from controller.detection.sensitivity import Caution
+from controller.detection.siblings import without_shared_rhythm
 from controller.detection.timeline import Flags, Floats, RangeExtremes, Timeline
 from controller.metrics.series import Matrix, Signal
 from controller.policy.memory_policy import DetectionRules
@@ -72,6 +73,8 @@ def gather(
     load = load_of(timeline, floors)
     floors = load.without_rhythm(timeline, floors, runs.begins)
     tops = load.without_rhythm(timeline, tops, runs.begins)
+    shortest = caution.share(1 / 8, 14)
+    floors, tops = without_shared_rhythm(timeline, floors, tops, groups, runs.begins, shortest)
     floor_extremes = RangeExtremes(floors)
     measured = np.asarray(~np.isnan(floors).all(axis=1))
     threshold = (

@@ -59,7 +59,7 @@ def find_lives(
     caution: Caution,
 ) -> Lives:
     """All lives of all containers that lasted at least a few blocks."""
-    group_of_row = _group_numbers(groups, len(timeline.keys))
+    group_of_row = group_numbers(groups, len(timeline.keys))
     crowded = np.bincount(group_of_row, minlength=len(timeline.keys))[group_of_row] > 1
     rows: list[int] = []
     begins: list[float] = []
@@ -106,7 +106,7 @@ def _bounds(runs: Runs, row: int) -> list[tuple[float, float]]:
     return list(pairwise(marks))
 
 
-def _group_numbers(groups: Sequence[str | None], count: int) -> Indices:
+def group_numbers(groups: Sequence[str | None], count: int) -> Indices:
     """A number per container; alone where it has no group."""
     numbers = np.arange(count, dtype=np.intp)
     seen: dict[str, int] = {}

@@ -63,7 +63,7 @@ class Load:
         extremes = RangeExtremes(memory[rows])
         floors = fill_gaps(window_floors(timeline, extremes, np.arange(len(rows)), begins, ends, 2 * BLOCKS))
         rhythm = fill_gaps(_means(self.means, timeline, rows, begins, ends, 2 * BLOCKS))
-        own_floors, own_rhythm = _without_trend(floors), _without_trend(rhythm)
+        own_floors, own_rhythm = without_trend(floors), without_trend(rhythm)
         power = np.einsum("ij,ij->i", own_rhythm, own_rhythm)
         common = np.einsum("ij,ij->i", own_floors, own_rhythm)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -134,7 +134,7 @@ def _effect(memory: Floats, load: Floats) -> Floats:
     """Bytes per request per second, at least zero; shape (rows,)."""
     y = memory - memory.mean(axis=1, keepdims=True)
     q = load - load.mean(axis=1, keepdims=True)
-    own_y, own_q = _without_trend(y), _without_trend(q)
+    own_y, own_q = without_trend(y), without_trend(q)
     power, own_power = np.einsum("ij,ij->i", q, q), np.einsum("ij,ij->i", own_q, own_q)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_rhythm = np.einsum("ij,ij->i", own_y, own_q) / own_power
@@ -143,7 +143,7 @@ def _effect(memory: Floats, load: Floats) -> Floats:
     return np.asarray(np.nan_to_num(np.maximum(effect, 0.0)))
 
 
-def _without_trend(values: Floats) -> Floats:
+def without_trend(values: Floats) -> Floats:
     """What is left of each row when its mean and its linear trend are taken away."""
     u = np.arange(values.shape[1]) - (values.shape[1] - 1) / 2
     centred = values - values.mean(axis=1, keepdims=True)

@@ -231,6 +231,44 @@ def test_replica_that_fills_as_an_older_one_did_is_no_leak() -> None:
     assert (beside.verdict, beside.reason) == (Verdict.SUSPECT, AssessmentReason.LEVELLED_OFF_BEFORE)
 
 
+GROUP = ("Deployment shop/api/app",) * 3
+
+
+def _replicas(one: np.ndarray, other: np.ndarray) -> list[dict[Signal, np.ndarray]]:
+    memories = (one, other, 1.1 * other)
+    return [container(memory, started_hours_ago=30.1, seed=seed) for seed, memory in enumerate(memories)]
+
+
+def test_rhythm_that_all_replicas_share_hides_no_leak_of_one() -> None:
+    hours = hours_before(30)
+    shared = 130 + 40 * np.sin(2 * np.pi * hours / 24 - 2)
+    fleet = _replicas(shared + 6 * hours, shared)
+
+    alone = judged(fleet[0])[0]
+    among = judged(*fleet, peer_groups=GROUP)
+
+    assert alone.verdict is not Verdict.LEAKING
+    assert [said.verdict is Verdict.LEAKING for said in among] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(lambda h, s: 1.6 * s, lambda h, s: s, id="a larger shard with the same day"),
+        pytest.param(lambda h, s: s + 4 * h, lambda h, s: s + 3 * h, id="all of them grow with customers"),
+        pytest.param(lambda h, s: s + 120 * (h > 20), lambda h, s: s, id="one got a larger tenant"),
+    ],
+)
+def test_what_replicas_share_makes_no_leak_of_a_replica_that_stands_above(
+    one: Callable[[np.ndarray, np.ndarray], np.ndarray], other: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> None:
+    hours = hours_before(30)
+    shared = 130 + 40 * np.sin(2 * np.pi * hours / 24 - 2)
+    (said, *_) = judged(*_replicas(one(hours, shared), other(hours, shared)), peer_groups=GROUP)
+
+    assert said.verdict is not Verdict.LEAKING
+
+
 def test_leak_that_restarts_hide_is_found_by_its_lives() -> None:
     life = H % 8
     starts = (H - life - 48) * 3600
