@@ -8,6 +8,7 @@ memory that a blocked goroutine holds is not also an unbounded map. No growth, n
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from controller.evidence.grown_heap import (
 )
 from controller.evidence.growth_class import MemoryAccount
 from controller.evidence.heap_shape import HeapShape, shape_of
+from controller.evidence.held_elsewhere import made_by_workers
 from controller.evidence.origin import Origin, module_of, origin_of, package_of
 from controller.evidence.profile import Frame
 from controller.evidence.retainer import Retainer, kept_ratio
@@ -96,12 +98,7 @@ class _Matcher:
         self._goroutines = goroutines
         self._explained: set[tuple[WaitState, str]] = set()
         self._explained_rows: set[int] = set()
-        self._explained_modules = {
-            module_of(each.function)
-            for each in (*goroutines.leaked, *goroutines.groups)
-            if _is_librarys_own(each)
-            and (each in goroutines.leaked or has_leaked(each, has_baseline=goroutines.has_baseline))
-        }
+        self._explained_modules = set(leaked_libraries(goroutines))
         self._cached_entries = 0.0
 
     def specific(self) -> Iterator[NamedCause]:
@@ -126,12 +123,14 @@ class _Matcher:
             if not groups or (delta < signature.at_least and not known):
                 continue
             twins = self._twins(groups)
-            explained = [*self._with_same_root(groups), *twins, *self._other_ends(groups)]
+            companions = self._companions(groups)
+            explained = [*self._with_same_root(groups), *twins, *companions]
             self._explained.update((each.state, each.function) for each in explained)
             self._explained_modules.update(
                 module_of(each.function) for each in groups if each.origin is Origin.LIBRARY
             )
-            place = self._caller(signature.called_through) or _place(next(iter(twins), groups[0]))
+            place = self._caller(signature.called_through) or self._caller_of_any(companions)
+            place = place or _place(next(iter(twins), groups[0]))
             confidence = 0.97 if known else 0.92 if self._goroutines.has_baseline else 0.7
             evidence = f"{delta} goroutines more in {groups[0].function}"
             return _named(cause, confidence, place, evidence, by_goroutines=True)
@@ -159,13 +158,24 @@ class _Matcher:
             if each.origin is Origin.APPLICATION and _as_many_more(each, groups)
         ]
 
-    def _other_ends(self, groups: list[GoroutineGroup]) -> list[GoroutineGroup]:
-        """As many more in Go's own packages: where a program calls itself, the server's ends."""
+    def _companions(self, groups: list[GoroutineGroup]) -> list[GoroutineGroup]:
+        """
+        As many more of Go's own packages or of a library: a server's ends of a program's connections to
+        itself, or the workers of a library that has started these.
+        """
         return [
             each
             for each in self._goroutines.groups
-            if Origin.SUBSYSTEM <= each.origin < Origin.LIBRARY and _as_many_more(each, groups)
+            if Origin.SUBSYSTEM <= each.origin <= Origin.LIBRARY
+            and each not in groups
+            and _as_many_more(each, groups)
         ]
+
+    def _caller_of_any(self, groups: list[GoroutineGroup]) -> Frame | None:
+        """The application's function that calls one of the libraries that these belong to."""
+        libraries = (each for each in groups if each.origin is Origin.LIBRARY)
+        callers = (self._caller(_calls_of_module(each)) for each in libraries)
+        return next((each for each in callers if each is not None), None)
 
     def _healthy_counterpart(self, signature: Blocked) -> int:
         if signature.unless is None:
@@ -263,13 +273,14 @@ class _Matcher:
                 self._explained.add((group.state, group.function))
 
     def _caller(self, calls: re.Pattern[str] | None) -> Frame | None:
-        """The application's function that makes these calls: by growth, else by allocations."""
+        """Who makes these calls, the application before a library: by growth, else by allocations."""
         heap = self._any_heap
         if heap is None or calls is None:
             return None
         comparison = heap.comparison
-        for weights in (np.maximum(comparison.inuse_delta_bytes, 0), comparison.alloc_bytes):
-            place = heaviest_caller(heap, calls, weights)
+        grown = np.maximum(comparison.inuse_delta_bytes, 0)
+        for least, weights in product((Origin.ENTRY, Origin.LIBRARY), (grown, comparison.alloc_bytes)):
+            place = heaviest_caller(heap, calls, weights, least)
             if place is not None:
                 return place
         return None
@@ -301,8 +312,7 @@ class _Matcher:
         """Which function of the application starts a library's goroutines, by calls or by their number."""
         twins = self._twins([group])
         self._explained.update((each.state, each.function) for each in twins)
-        module = re.compile(rf"^{re.escape(module_of(group.function))}[./]")
-        return self._caller(module) or (_place(twins[0]) if twins else None)
+        return self._caller(_calls_of_module(group)) or (_place(twins[0]) if twins else None)
 
     def shapes(self, found: list[NamedCause]) -> Iterator[NamedCause]:
         """The collection that holds memory of the application for which nothing better is known."""
@@ -338,18 +348,12 @@ class _Matcher:
 
         Those of Go's own packages hold nothing of the application's but what was made in calls of them.
         """
+        if heaviest in made_by_workers(heap.comparison, self._explained_modules):
+            return True
         objects = float(heap.comparison.inuse_delta_objects[heaviest])
-        leaked = [
-            each
-            for each in self._goroutines.groups
-            if (each.state, each.function) in self._explained
-            or has_leaked(each, has_baseline=self._goroutines.has_baseline)
-        ]
-        at_work = [
-            each
-            for each in self._goroutines.groups
-            if any(frame.function == retainer.function for frame in each.stack)
-        ]
+        groups = self._goroutines.groups
+        leaked = [each for each in groups if self._is_known_to_leak(each)]
+        at_work = [each for each in groups if any(one.function == retainer.function for one in each.stack)]
         holders = [each for each in (*leaked, *at_work) if objects <= _OBJECTS_PER_GOROUTINE * each.delta]
         if any(each.origin >= Origin.LIBRARY for each in holders):
             return True
@@ -359,6 +363,10 @@ class _Matcher:
             return True
         shape = shape_of(heap.comparison, heap.owner_positions, rows_of(heap, retainer))
         return package_of(retainer.function) in theirs and not shape.function
+
+    def _is_known_to_leak(self, group: GoroutineGroup) -> bool:
+        explained = (group.state, group.function) in self._explained
+        return explained or has_leaked(group, has_baseline=self._goroutines.has_baseline)
 
     @staticmethod
     def _shape(heap: GrownHeap, retainer: Retainer) -> NamedCause:
@@ -477,6 +485,20 @@ def _as_many_more(group: GoroutineGroup, others: list[GoroutineGroup]) -> bool:
     return any(
         each.delta > 0 and abs(group.delta - each.delta) <= _SAME_NUMBER * each.delta for each in others
     )
+
+
+def leaked_libraries(goroutines: GrownGoroutines) -> frozenset[str]:
+    """The modules whose own goroutines were left running."""
+    return frozenset(
+        module_of(each.function)
+        for each in (*goroutines.leaked, *goroutines.groups)
+        if _is_librarys_own(each)
+        and (each in goroutines.leaked or has_leaked(each, has_baseline=goroutines.has_baseline))
+    )
+
+
+def _calls_of_module(group: GoroutineGroup) -> re.Pattern[str]:
+    return re.compile(rf"^{re.escape(module_of(group.function))}[./]")
 
 
 def _is_librarys_own(group: GoroutineGroup) -> bool:

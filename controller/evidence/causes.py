@@ -73,6 +73,8 @@ class Cause:
     """For the general causes: any memory of the application that grew and is held like this."""
     owns_native: bool = False
     """Its Go objects may be handles of something larger outside the Go heap, as those of a C database."""
+    starts_workers: bool = False
+    """Whoever is named for it had a library's goroutines run, and holds what these make."""
     without_baseline: bool = False
     """No healthy program holds a large part of its heap like this, so one profile is enough to suspect it."""
 
@@ -193,6 +195,7 @@ CATALOGUE: tuple[Cause, ...] = (
         "logger with rotation and the like inside a function that runs per request",
         linter="none; goleak in tests finds it",
         fix="make one client at start and share it (they are safe for concurrent use), or close it",
+        starts_workers=True,
         blocked=(
             Blocked(
                 function=_r(r"^database/sql\.\(\*DB\)\.connectionOpener$"),
@@ -234,6 +237,7 @@ CATALOGUE: tuple[Cause, ...] = (
         look_for="streaming calls on context.Background() that take a first message and return",
         linter="noctx, contextcheck; goleak in tests",
         fix="`ctx, cancel := context.WithCancel(ctx); defer cancel()` around every streaming call",
+        starts_workers=True,
         blocked=(
             Blocked(
                 function=_r(r"^google\.golang\.org/grpc\.newClientStream"),

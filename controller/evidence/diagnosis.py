@@ -15,6 +15,7 @@ from controller.evidence.cause_matching import (
     NamedCause,
     causes_outside_go,
     is_accused,
+    leaked_libraries,
     name_causes,
 )
 from controller.evidence.churn import Churn, find_churn
@@ -27,8 +28,16 @@ from controller.evidence.goroutines import (
     has_leaked,
     stack_retainers,
 )
-from controller.evidence.grown_heap import LEAST_KEPT_RATIO, GrownHeap, is_filling, is_made_once, rows_of
+from controller.evidence.grown_heap import (
+    LEAST_KEPT_RATIO,
+    GrownHeap,
+    is_filling,
+    is_made_once,
+    retainer_named,
+    rows_of,
+)
 from controller.evidence.growth_class import MemoryAccount, classify, stack_bytes_each
+from controller.evidence.held_elsewhere import made_by_workers
 from controller.evidence.memstats import read_memstats
 from controller.evidence.origin import Origin
 from controller.evidence.other_runtimes import judge_runtime
@@ -131,6 +140,7 @@ def diagnose(evidence: Evidence, limits: ProfileLimits | None = None) -> Diagnos
         halves=_halves(evidence, limits),
     )
     causes = name_causes(heap if grew else None, goroutines, any_heap=heap)
+    retainers = _with_workers(heap, goroutines, causes)
     goroutines_leak = any(each.by_goroutines for each in causes) or any(
         has_leaked(each, has_baseline=goroutines.has_baseline) for each in goroutines.groups
     )
@@ -285,6 +295,19 @@ def _with_stacks(
 
 def _runs_under(waiting: Retainer, function: str) -> bool:
     return waiting.function != function and any(frame.function == function for frame in waiting.stack)
+
+
+def _with_workers(
+    heap: GrownHeap, goroutines: GrownGoroutines, causes: tuple[NamedCause, ...]
+) -> tuple[Retainer, ...]:
+    """What a library's workers made by themselves counts for the function that is named for starting them."""
+    modules = leaked_libraries(goroutines)
+    named = (retainer_named(heap, each.function) for each in causes if each.cause.starts_workers)
+    starter = next((each for each in named if each is not None and each.origin >= Origin.ENTRY), None)
+    if not modules or starter is None:
+        return heap.retainers
+    made = made_by_workers(heap.comparison, modules)
+    return find_retainers(heap.comparison, heap.owner_positions, dict.fromkeys(made, starter.function))
 
 
 def _grew(comparison: Comparison, error: SamplingError) -> bool:

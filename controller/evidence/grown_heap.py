@@ -150,8 +150,8 @@ def rows_of(heap: GrownHeap, retainer: Retainer) -> "np.ndarray[tuple[int], np.d
     return np.array(rows, dtype=np.int64)
 
 
-def heaviest_caller(heap: GrownHeap, call: re.Pattern[str], weights: Numbers) -> Frame | None:
-    """The frame outside Go's own packages that makes the call in the heaviest row; None where none does."""
+def heaviest_caller(heap: GrownHeap, call: re.Pattern[str], weights: Numbers, least: Origin) -> Frame | None:
+    """The frame of at least that origin that makes the call in the heaviest row; None where none does."""
     comparison: Comparison = heap.comparison
     for row in np.argsort(-weights)[:_MOST_ROWS].tolist():
         if weights[row] <= 0:
@@ -160,7 +160,7 @@ def heaviest_caller(heap: GrownHeap, call: re.Pattern[str], weights: Numbers) ->
         position = int(heap.owner_positions[int(comparison.stack_of[row])])
         owner = stack[position]
         below = stack[:position]
-        if comparison.origins[owner] < Origin.LIBRARY:
+        if comparison.origins[owner] < least:
             continue
         if any(call.search(comparison.frames[each].function) for each in below):
             return comparison.frames[owner]

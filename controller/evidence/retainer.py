@@ -8,15 +8,15 @@ library or standard-library subsystem that holds on to things. Both ends are nam
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from controller.evidence.comparison import Comparison, Indices
+from controller.evidence.held_elsewhere import takers_of_pooled
 from controller.evidence.map_tables import MAP_TABLE_BYTES
 from controller.evidence.origin import Origin
-from controller.evidence.pooled_blocks import takers_of_pooled
 from controller.evidence.profile import Frame
 
 SMALLEST_SHARE = 0.01
@@ -80,10 +80,16 @@ def owners(comparison: Comparison) -> Indices:
     return np.array(positions, dtype=np.int32)
 
 
-def find_retainers(comparison: Comparison, owner_positions: Indices) -> tuple[Retainer, ...]:
-    """The functions that hold what grew, largest first; `owner_positions` is (stacks,)."""
+def find_retainers(
+    comparison: Comparison, owner_positions: Indices, held_elsewhere: Mapping[int, str] | None = None
+) -> tuple[Retainer, ...]:
+    """
+    The functions that hold what grew, largest first; `owner_positions` is (stacks,).
+
+    `held_elsewhere` names another holder than the stack's for some rows; it must answer for others itself.
+    """
     growth = _positive_growth(comparison)
-    taken = takers_of_pooled(comparison, owner_positions)
+    taken = {**takers_of_pooled(comparison, owner_positions), **(held_elsewhere or {})}
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row in np.flatnonzero((comparison.inuse_bytes != 0) | (comparison.inuse_delta_bytes != 0)).tolist():
         stack = int(comparison.stack_of[row])

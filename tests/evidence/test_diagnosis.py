@@ -463,6 +463,34 @@ def test_a_timer_for_each_thing_that_is_kept_is_the_cause_however_small_it_is():
     assert causes(compared(now)) == ["ticker-or-timer-not-stopped"]
 
 
+def test_what_a_librarys_workers_make_is_held_by_who_starts_them():
+    """As of a client of grpc for every call: nothing of the application is on most of its stacks."""
+    grpc = "google.golang.org/grpc"
+    reader = f"{grpc}/internal/transport.(*http2Client).reader"
+    now = heap_profile().heap(f"{grpc}.NewClient", "main.check", inuse=MEBIBYTE)
+    now.heap("golang.org/x/net/http2/hpack.addEntry", reader, inuse=6 * MEBIBYTE)
+    now.heap("net.newFD", "net.(*Dialer).DialContext", f"{grpc}/internal/transport.dial", inuse=3 * MEBIBYTE)
+    waits = ("runtime.gopark", "internal/poll.runtime_pollWait", reader)
+    diagnosis = compared(
+        now, goroutines=waiting(*waits, count=600), goroutines_baseline=waiting(*waits, count=2)
+    )
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("client-per-call", "main.check")
+    ]
+    assert [(each.function, each.share) for each in diagnosis.retainers] == [("main.check", 1.0)]
+
+
+def test_workers_that_a_library_has_another_start_are_one_cause_of_who_calls_the_first():
+    watching = ("syscall.Syscall6", "github.com/fsnotify/fsnotify.(*inotify).readEvents")
+    waits = ("runtime.gopark", "sync.runtime_SemacquireWaitGroup", "github.com/spf13/viper.watch.func1")
+    now = goroutine_profile().sample(watching, [60]).sample(waits, [60]).gzipped()
+    heap = heap_profile().heap("github.com/spf13/viper.New", "main.config", inuse=MEBIBYTE)
+    diagnosis = compared(heap, goroutines=now, goroutines_baseline=waiting("main.main", count=1))
+    assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
+        ("client-per-call", "main.config")
+    ]
+
+
 def test_a_librarys_worker_started_per_call_names_who_starts_it():
     ttl = "github.com/jellydator/ttlcache/v3.(*Cache[go.shape.string]).Start"
     waits = ("runtime.gopark", "runtime.selectgo", ttl)

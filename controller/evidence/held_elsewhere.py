@@ -1,13 +1,16 @@
 """
-Who holds the blocks that a library had made for a pool of its own.
+Who holds blocks that the stack of somebody else made.
 
 A block of a sync.Pool carries the stack of whoever found the pool empty, not of whoever took it later and
 kept it: a logger's buffer is made where a line is logged, and taken where the next logger is made. Where
 another function keeps about as many of that library's things, it is they that hold the blocks.
+
+What a library's own goroutines make has no function of the application on its stack. Where they were left
+running, whoever started them holds it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,3 +93,19 @@ def _taker(comparison: Comparison, others: list[_Row], module: str, blocks: list
 
 def _most_objects(comparison: Comparison, rows: list[_Row]) -> float:
     return float(comparison.inuse_delta_objects[[row.number for row in rows]].max())
+
+
+def made_by_workers(comparison: Comparison, modules: Collection[str]) -> frozenset[int]:
+    """The rows that goroutines of these libraries made by themselves."""
+    members = {
+        number
+        for number, frame in enumerate(comparison.frames)
+        if comparison.origins[number] is Origin.LIBRARY and module_of(frame.function) in modules
+    }
+    rows = np.flatnonzero((comparison.inuse_bytes != 0) | (comparison.inuse_delta_bytes != 0)).tolist()
+    stacks = ((row, comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows)
+    return frozenset(
+        row
+        for row, stack in stacks
+        if not members.isdisjoint(stack) and all(comparison.origins[frame] < Origin.ENTRY for frame in stack)
+    )
