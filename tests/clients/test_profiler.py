@@ -116,6 +116,9 @@ async def test_metrics_of_a_jvm_are_diagnosed_told_and_stand_on_the_page(control
     assert event.reason == "RuntimeMetricsKept"
     assert "JVM: the heap grew by 400 MiB; no heap profile (NotOffered: " in event.message
     assert "-Xmx384m" in page
+    assert "<code>jcmd PID GC.class_histogram</code>" in page
+    assert "grows: heap" in page
+    assert "alloc_space" not in page
     assert "profiles left out: JVM has no pprof" in page
     command = (
         "bilgepump diagnose --metrics late-api-1-app-metrics.txt "

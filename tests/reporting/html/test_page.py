@@ -165,6 +165,15 @@ def test_a_report_without_diagnosis_is_whole():
     assert "Three answers" not in page
 
 
+def test_memory_that_is_only_held_free_is_no_growth_of_nothing():
+    heap = heap_profile().gzipped()
+    free = b'{"HeapAlloc": 1048576, "HeapIdle": 4e8, "HeapReleased": 0, "Sys": 4.5e8}'
+    held = diagnose(Evidence(heap=heap, heap_baseline=heap, memstats=free, rss_bytes=430_000_000))
+    still = diagnose(Evidence(heap=heap, heap_baseline=heap))
+    assert "grows: fragmentation" in render_report(a_full_report(diagnosis=held))
+    assert "grows: nothing" in render_report(a_full_report(diagnosis=still))
+
+
 def test_names_from_a_profile_are_only_text():
     page = render_report(a_hostile_report())
     outline = Outline(page)
