@@ -35,6 +35,7 @@ from controller.evidence.grown_heap import (
 from controller.evidence.growth_class import MemoryAccount
 from controller.evidence.heap_shape import HeapShape, shape_of
 from controller.evidence.held_elsewhere import made_by_workers
+from controller.evidence.map_tables import entries_per_block
 from controller.evidence.origin import Origin, module_of, origin_of, package_of
 from controller.evidence.profile import Frame
 from controller.evidence.retainer import Retainer, kept_ratio
@@ -223,7 +224,8 @@ class _Matcher:
                 return None
             if sizes is comparison.inuse_bytes and not _holds_much(caller):
                 return None
-            entries = sizes[hits] / np.maximum(comparison.block_bytes[hits], 1)
+            blocks = comparison.block_bytes[hits]
+            entries = sizes[hits] / np.maximum(blocks, 1) * entries_per_block(blocks)
             self._cached_entries = max(self._cached_entries, float(entries.max()))
         share = held / growth
         if caller is not None and (signature.keeps_what_it_is_given or one_for_each):

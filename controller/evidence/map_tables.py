@@ -7,6 +7,8 @@ maxTableCapacity): 128 groups of 8 control bytes and 8 slots, so a full-size tab
 (`internal/runtime/gc/sizeclasses.go`), or above 32 KiB to whole pages.
 """
 
+from typing import Any
+
 import numpy as np
 
 _SLOTS = 1024
@@ -32,3 +34,13 @@ MAP_TABLE_BYTES = np.array(
     dtype=np.float64,
 )
 """One entry per size (sizes,)."""
+
+_ENTRIES_PER_TABLE = 650
+"""Of a map that grows: a table splits when 7/8 of its slots are full, and each half begins half as full."""
+
+
+def entries_per_block(
+    block_bytes: "np.ndarray[Any, np.dtype[np.float64]]",
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """How many entries a block (blocks,) stands for: those of a table, or itself as one."""
+    return np.where(np.isin(block_bytes, MAP_TABLE_BYTES), float(_ENTRIES_PER_TABLE), 1.0)

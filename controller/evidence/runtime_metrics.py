@@ -17,6 +17,8 @@ from controller.evidence.rejection import ProfileRejected, RejectionReason
 LARGEST_METRICS_BYTES = 64 << 20
 """A program whose label values have no bound tells much: all but a few lines are skipped unread."""
 LARGEST_KEPT_BYTES = 1 << 20
+LONGEST_LINE_BYTES = 4 << 10
+"""The parser of lines takes time with the square of their length."""
 _LARGEST_NUMBER = 2**63
 
 
@@ -151,19 +153,20 @@ def memory_metrics(content: bytes) -> bytes:
     The program's other metrics may name its users in their labels. Raises ProfileRejected.
     """
     if len(content) > LARGEST_METRICS_BYTES:
-        raise _too_large(len(content), LARGEST_METRICS_BYTES)
+        raise _too_large("the metrics are", len(content), LARGEST_METRICS_BYTES)
     kept = bytearray()
     for line in _KEPT_LINE.finditer(content):
+        size = line.end() - line.start()
+        if size > LONGEST_LINE_BYTES:
+            raise _too_large("a line of the metrics is", size, LONGEST_LINE_BYTES)
         kept += line[0] + b"\n"
         if len(kept) > LARGEST_KEPT_BYTES:
-            raise _too_large(len(kept), LARGEST_KEPT_BYTES)
+            raise _too_large("the metrics about memory are", len(kept), LARGEST_KEPT_BYTES)
     return bytes(kept)
 
 
-def _too_large(size: int, most: int) -> ProfileRejected:
-    return ProfileRejected(
-        RejectionReason.TOO_LARGE, f"the metrics are {size} bytes or more; at most {most} are read"
-    )
+def _too_large(what: str, size: int, most: int) -> ProfileRejected:
+    return ProfileRejected(RejectionReason.TOO_LARGE, f"{what} {size} bytes or more; at most {most} are read")
 
 
 def _samples(content: bytes) -> _Samples:

@@ -232,9 +232,16 @@ def test_a_cache_whose_few_sampled_tables_did_not_grow_is_named_all_the_same(cal
     assert [(each.cause.id, each.function) for each in diagnosis.causes] == [(named, "main.load")]
 
 
-def test_what_a_cache_is_given_is_not_a_second_cause():
+@pytest.mark.parametrize(
+    ("cached", "block"),
+    [
+        pytest.param(4 * MEBIBYTE, 128, id="its entries are seen"),
+        pytest.param(64 * 27264, 27264, id="only its tables are seen"),
+    ],
+)
+def test_what_a_cache_is_given_is_not_a_second_cause(cached: int, block: int):
     now = heap_profile().heap("main.render", "main.get", inuse=40 * MEBIBYTE)
-    diagnosis = compared(now.heap(GROUPCACHE, "main.get", inuse=4 * MEBIBYTE, block=128))
+    diagnosis = compared(now.heap(GROUPCACHE, "main.get", inuse=cached, block=block))
     assert diagnosis.retainers[0].function == "main.render"
     assert [(each.cause.id, each.function) for each in diagnosis.causes] == [
         ("cache-without-expiry", "main.get")

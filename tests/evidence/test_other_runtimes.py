@@ -272,6 +272,7 @@ def test_only_lines_about_memory_are_kept():
         ),
         pytest.param(b"#" * (65 << 20), RejectionReason.TOO_LARGE, id="too large"),
         pytest.param(b"go_threads 1\n" * (1 << 17), RejectionReason.TOO_LARGE, id="too much of a runtime"),
+        pytest.param(b"go_threads{%s} 1\n" % (b'a="b",' * 1000), RejectionReason.TOO_LARGE, id="a long line"),
     ],
 )
 def test_what_are_no_metrics_is_refused(content: bytes, reason: RejectionReason):
