@@ -190,7 +190,7 @@ def _write_png(path: Path, traces: Sequence[Trace]) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise click.ClickException(
-            "a PNG needs matplotlib: pip install 'bilgepump[plot]', or write .html, which needs nothing"
+            "a PNG needs matplotlib: pip install matplotlib, or write .html, which needs nothing"
         ) from error
     shown = traces[:40]
     figure = Figure(figsize=(12, 3 * max(len(shown), 1)), layout="constrained")

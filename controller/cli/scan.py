@@ -334,7 +334,9 @@ def _print(findings: Sequence[Finding], now: datetime, output: str) -> None:
     if told:
         console.print(table(told, now, wide=output == "wide"))
     leaking = sum(bool(one.leaking) for one in findings)
-    console.print(f"{leaking} of {len(findings)} containers leak.", highlight=False)
+    unjudged = sum(one.worst.verdict is Verdict.INSUFFICIENT_DATA for one in findings)
+    unknown = f" {unjudged} could not be judged: -o wide says why." if unjudged else ""
+    console.print(f"{leaking} of {len(findings)} containers leak.{unknown}", highlight=False)
 
 
 def _clock() -> float:

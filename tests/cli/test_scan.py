@@ -12,7 +12,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from controller.cli.scan import owner_of, scan, selector_matchers
+from controller.cli.scan import _print, owner_of, scan, selector_matchers
+from controller.cli.scan_table import Finding
+from controller.detection.assessment import Verdict
+from controller.detection.reasons import AssessmentReason
+from tests.fakes import NOW, an_assessment
 
 MIB = 2**20
 STARTED = int(time.time()) - 50 * 3600
@@ -181,3 +185,13 @@ POD = {"namespace": "shop", "pod": "api-5f6d-x2", "owner_kind": "ReplicaSet", "o
 def test_pod_of_a_replicaset_belongs_to_whom_that_belongs(above: dict[str, str] | None, owner: str) -> None:
     sets = {("shop", "api-5f6d"): above} if above else {}
     assert owner_of(POD, sets) == (("shop", "api-5f6d-x2"), owner)
+
+
+def test_what_could_not_be_judged_is_no_good_news(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = an_assessment(verdict=Verdict.INSUFFICIENT_DATA, reason=AssessmentReason.RUN_TOO_YOUNG)
+    findings = [
+        Finding(workload=name, worst=one, leaking=0, replicas=1, sparkline="")
+        for name, one in (("a", unknown), ("b", an_assessment(verdict=Verdict.HEALTHY)))
+    ]
+    _print(findings, NOW, "table")
+    assert "0 of 2 containers leak. 1 could not be judged: -o wide says why." in capsys.readouterr().out
