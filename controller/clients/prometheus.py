@@ -197,7 +197,7 @@ class PrometheusMemorySource:
             self._fetch_signal(holding, signal, request.namespaces)
         for namespace, rate in request.request_rates:
             self._fetch_rate(holding, namespace, rate)
-        self._check_fresh(holding.ring, request)
+        self._check_fresh(holding, request)
         holding.ring.forget_vanished()
         return holding.ring.matrix()
 
@@ -288,18 +288,21 @@ class PrometheusMemorySource:
             raise MetricsUnavailable(f"{self} answered a range query with something that is no matrix")
         return result
 
-    def _check_fresh(self, ring: FloorRing, request: MemoryRequest) -> None:
+    def _check_fresh(self, holding: _Holding, request: MemoryRequest) -> None:
+        ring = holding.ring
         newest = ring.newest(MEMORY_SIGNALS)
+        if newest is not None and ring.end - newest <= FRESH_BLOCKS * ring.block_seconds:
+            return
+        # What it could not say it may say later, and is asked for again: a hole would stay for a lookback.
+        holding.fetched = {mark: min(end, newest) for mark, end in holding.fetched.items()} if newest else {}
         names = ", ".join(sorted(request.namespaces))
         if newest is None:
             raise MetricsUnavailable(
                 f"{self} knows no container memory (container_memory_rss or "
                 f"container_memory_working_set_bytes) in {names}; is the kubelet's cAdvisor scraped?"
             )
-        behind = ring.end - newest
-        if behind > FRESH_BLOCKS * ring.block_seconds:
-            last = datetime.fromtimestamp(newest, UTC)
-            raise MetricsUnavailable(f"{self} has no memory of {names} newer than {last:%Y-%m-%dT%H:%M:%SZ}")
+        last = datetime.fromtimestamp(newest, UTC)
+        raise MetricsUnavailable(f"{self} has no memory of {names} newer than {last:%Y-%m-%dT%H:%M:%SZ}")
 
     def __str__(self) -> str:
         return f"metrics source '{self.settings.name}' at {self.settings.url}"

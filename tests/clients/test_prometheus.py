@@ -189,6 +189,24 @@ async def test_stale_memory_is_no_memory(engine: Engine) -> None:
         await source(engine).memory(SHOP, NOW)
 
 
+@pytest.mark.parametrize("known", [timedelta(), timedelta(hours=40)], ids=["nothing", "the past only"])
+async def test_what_was_missing_is_asked_for_again_when_the_source_is_well(
+    engine: Engine, known: timedelta
+) -> None:
+    """A Prometheus that begins empty, or takes in late what it missed, leaves no hole in the ring."""
+    until = int((NOW - SHOP.lookback + known).timestamp())
+    engine.answer = lambda query, start, stop, step: one_container(query, start, min(stop, until), step)
+    asked = source(engine)
+    for minutes in range(3):
+        with pytest.raises(MetricsUnavailable):
+            await asked.memory(SHOP, NOW + timedelta(minutes=minutes))
+
+    engine.answer = one_container
+    held = await asked.memory(SHOP, NOW + timedelta(minutes=5))
+
+    assert not np.isnan(held.signals[Signal.RSS_FLOOR]).any()
+
+
 async def test_small_compressed_answer_that_unfolds_to_a_huge_one_is_refused(engine: Engine) -> None:
     engine.answer = lambda *_: (200, gzip.compress(b" " * 3_000_000))
 
