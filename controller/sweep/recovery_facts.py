@@ -47,6 +47,7 @@ def _memory_before_and_after(
             if order is None or _is_new(replica, order)
         ],
         young_floor_bytes=assessment.young_floor_bytes,
+        started_since=(order.issued_at - CLOCKS_DIFFER).timestamp() if order else 0.0,
     )
     return pair or (None, None)
 

@@ -45,15 +45,22 @@ def _run(matrix: BlockMatrix, key: ContainerKey, runs_back: int = 0) -> tuple[Ma
 
 
 def compare_at_equal_age(
-    matrix: BlockMatrix, *, before: ContainerKey, after: Sequence[ContainerKey], young_floor_bytes: int | None
+    matrix: BlockMatrix,
+    *,
+    before: ContainerKey,
+    after: Sequence[ContainerKey],
+    young_floor_bytes: int | None,
+    started_since: float,
 ) -> tuple[int, int] | None:
     """
     Memory of `before` and of the fullest of `after`, in bytes, both at the age that one has now.
 
     Where `before` was not measured at that age its young floor stands in. None where either is unknown.
-    A StatefulSet's new replica bears the name of the one it replaces: that is then the run before.
+    A StatefulSet's new replica bears the name of the one it replaces: that is then the run before. A run is
+    new if it began at `started_since` (Unix seconds) or later: until the new one is measured, the newest that
+    is known is the old one.
     """
-    newest = [pair for key in after if (pair := _newest(matrix, key)) is not None]
+    newest = [pair for key in after if (pair := _newest(matrix, key, started_since)) is not None]
     if not newest:
         return None
     memory, age_seconds = max(newest)
@@ -61,12 +68,14 @@ def compare_at_equal_age(
     return (was, memory) if was else None
 
 
-def _newest(matrix: BlockMatrix, key: ContainerKey) -> tuple[int, float] | None:
+def _newest(matrix: BlockMatrix, key: ContainerKey, started_since: float) -> tuple[int, float] | None:
     """Newest floor of `key` in bytes, and how old it was then in seconds."""
     run = _run(matrix, key)
     if run is None:
         return None
     floors, ages = run
+    if matrix.end - ages[-1] < started_since:
+        return None
     measured = np.flatnonzero(np.isfinite(floors) & (ages >= matrix.block_seconds))
     if measured.size == 0:
         return None
