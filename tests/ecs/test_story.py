@@ -149,7 +149,7 @@ def test_leader_that_sleeps_over_its_look_at_the_service_does_not_deploy_again(t
     It has ordered, and is stopped (SIGSTOP) before it knows that the service is as it was judged.
 
     Another copy leads when the lease has run out, and finds and finishes what was ordered. Woken, the first
-    one has an answer in its hands that was true before.
+    one has an answer in its hands that was true before. The leak is slow enough to be there still by then.
     """
     with (
         moto_server() as moto,
@@ -172,26 +172,29 @@ def test_leader_that_sleeps_over_its_look_at_the_service_does_not_deploy_again(t
         first_environment = environment | {"AWS_ENDPOINT_URL_ECS": way.url}
         with (
             ContainerInsights(ecs, moto),
-            load(ecs, tmp_path / "load.jsonl"),
+            load(ecs, tmp_path / "load.jsonl", rps=25),
             controller(tmp_path / "first", first_environment, "--state", "s3://state") as first,
         ):
-            until(look.held.is_set, seconds=240, what="the look after the order")
+            until(look.held.is_set, seconds=600, what="the look after the order")
+            log = tmp_path / "first" / "controller.log"
             first.send_signal(signal.SIGSTOP)
-            with controller(tmp_path / "second", environment, "--state", "s3://state"):
-                until(
-                    lambda: any(one.status.closed_at for one in records.read_all()),
-                    seconds=400,
-                    what="the end of the incident",
-                )
-                acts = ecs.calls["UpdateService"] + ecs.calls["StopTask"]
-                look.let_go()
+            try:
+                with controller(tmp_path / "second", environment, "--state", "s3://state"):
+                    until(
+                        lambda: any(one.status.closed_at for one in records.read_all()),
+                        seconds=400,
+                        what="the end of the incident",
+                    )
+                    acts = ecs.calls["UpdateService"] + ecs.calls["StopTask"]
+                    look.let_go()
+                    first.send_signal(signal.SIGCONT)
+                    until(
+                        lambda: "another copy holds the lock" in log.read_text(),
+                        seconds=120,
+                        what="the first one's knowledge that it does not lead",
+                    )
+            finally:
                 first.send_signal(signal.SIGCONT)
-                log = tmp_path / "first" / "controller.log"
-                until(
-                    lambda: "another copy holds the lock" in log.read_text(),
-                    seconds=120,
-                    what="the first one's knowledge that it does not lead",
-                )
 
         (incident,) = records.read_all()
         assert incident.status.recovery is not None, incident.status.timeline

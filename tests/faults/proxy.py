@@ -1,6 +1,7 @@
 """A reverse proxy between the controller and a real server that breaks what it is told to break."""
 
 import contextlib
+import json
 import socket
 import ssl
 import threading
@@ -28,6 +29,9 @@ class Asked:
     operation: str = ""
     """Of an AWS API that speaks JSON, such as `AmazonEC2ContainerServiceV20141113.StopTask`."""
 
+    def __str__(self) -> str:
+        return f"{self.verb} {self.path.partition('?')[0]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -51,6 +55,8 @@ class Fault:
     """So often `body` is sent, one after the other: an answer that is too large to be kept here."""
     location: str = ""
     """Where `status` redirects to."""
+    echoes: bool = False
+    """The request's own headers are answered as an error of Prometheus, in place of `body`."""
     rewrites: Callable[[bytes], bytes] = bytes
     """What becomes of the server's answer."""
     asks_instead: Callable[[str], str] = str
@@ -190,6 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(answer.status, answer.headers.get("Content-Type", ""), content, fault=fault)
 
     def _answer(self, status: int, content_type: str, body: bytes, *, fault: Fault = _WHOLE) -> None:
+        if fault.echoes:
+            body = json.dumps({"status": "error", "error": str(dict(self.headers))}).encode()
         repeats = fault.repeats if body is fault.body else 1
         self.send_response(status)
         self.send_header("Content-Type", content_type)

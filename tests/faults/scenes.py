@@ -103,7 +103,7 @@ class Theatre:
             stack.callback(self.memory.forget, namespace)
             kubelet = nullcontext() if self.has_kubelet else Kubelet(cluster, namespace, self.address)
             stack.enter_context(kubelet)
-            cluster.apply(*_workload(scene, namespace))
+            cluster.apply(*self._objects(scene, namespace))
             cluster.wait_for_rollout(scene.kind, "api", namespace)
             leaking = sorted(pod["metadata"]["name"] for pod in cluster.pods(namespace))[: scene.leaking]
             self.memory.leak(namespace, lambda pod: pod["metadata"]["name"] in leaking)
@@ -117,6 +117,21 @@ class Theatre:
             stack.callback(cluster.kubectl, "delete", "memorypolicies", "--all", "-n", namespace)
             cluster.apply(self.policy(namespace, **spec))
             yield play
+
+    def _objects(self, scene: Scene, namespace: str) -> list[dict[str, Any]]:
+        """
+        The workload, and on a real node its budget.
+
+        Without a node a pod is gone at once, and a StatefulSet's next one has its name: budgets take it for
+        the evicted one, which has not gone yet, and allows nothing for two minutes.
+        """
+        workload = _workload(scene, namespace)
+        if scene.kind == "StatefulSet" and not self.has_kubelet:
+            return [workload]
+        budget = {"maxUnavailable": 1, "selector": workload["spec"]["selector"]}
+        metadata = workload["metadata"]
+        kind = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}
+        return [{**kind, "metadata": metadata, "spec": budget}, workload]
 
     def policy(self, namespace: str, **spec: Any) -> dict[str, Any]:
         """Acts on any leak at once and believes in it a moment after the rollout."""
@@ -284,7 +299,7 @@ def _uids(pods: list[Pod]) -> set[str]:
     return {one["metadata"]["uid"] for one in pods}
 
 
-def _workload(scene: Scene, namespace: str) -> list[dict[str, Any]]:
+def _workload(scene: Scene, namespace: str) -> dict[str, Any]:
     metadata = {"name": "api", "namespace": namespace, "labels": {"app": "api"}}
     container = {
         "name": "app",
@@ -304,8 +319,4 @@ def _workload(scene: Scene, namespace: str) -> list[dict[str, Any]]:
     }
     if scene.kind == "StatefulSet":
         spec |= {"serviceName": "api", "podManagementPolicy": "Parallel"}
-    budget = {"maxUnavailable": 1, "selector": spec["selector"]}
-    return [
-        {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": budget},
-        {"apiVersion": "apps/v1", "kind": scene.kind, "metadata": metadata, "spec": spec},
-    ]
+    return {"apiVersion": "apps/v1", "kind": scene.kind, "metadata": metadata, "spec": spec}

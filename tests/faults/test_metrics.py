@@ -8,13 +8,14 @@ is well again the same process goes on, and the restart happens once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlencode
 
 import pytest
 
 from tests.faults.proxy import Fault
-from tests.faults.scenes import ROLLING_RESTART, Candidate, Theatre
+from tests.faults.scenes import ROLLING_RESTART, Candidate, Play, Theatre
 
 pytestmark = pytest.mark.apiserver
 
@@ -39,23 +40,39 @@ def matrix(series: list[object], **more: object) -> bytes:
     ).encode()
 
 
-def moved(seconds: int) -> Fault:
-    """A Prometheus whose clock is wrong: what it stamps is so many seconds from when it was."""
+def asked_from(path: str, change: Callable[[float, float], tuple[float, float]]) -> str:
+    """The same query for another span of time."""
+    base, _, query = path.partition("?")
+    asked = {key: value[0] for key, value in parse_qs(query).items()}
+    asked["start"], asked["end"] = map(str, change(float(asked["start"]), float(asked["end"])))
+    return f"{base}?{urlencode(asked)}"
+
+
+def stale() -> Fault:
+    """A Prometheus that takes nothing in any more; what it missed is there when it is well again."""
+    since: list[float] = []
 
     def asks(path: str) -> str:
-        base, _, query = path.partition("?")
-        asked = {key: value[0] for key, value in parse_qs(query).items()}
-        for key in ("start", "end"):
-            asked[key] = str(float(asked[key]) - seconds)
-        return f"{base}?{urlencode(asked)}"
+        if not since:
+            since.append(time.time() - 60)
+        return asked_from(path, lambda start, end: (min(start, since[0]), min(end, since[0])))
+
+    return Fault(name="no news for a minute", asks_instead=asks)
+
+
+def late_clock() -> Fault:
+    """A Prometheus whose clock is five minutes late: what it stamps is younger than it says."""
+
+    def asks(path: str) -> str:
+        return asked_from(path, lambda start, end: (start + 300, end + 300))
 
     def rewrites(body: bytes) -> bytes:
         document = json.loads(body)
         for series in document["data"]["result"]:
-            series["values"] = [[at + seconds, value] for at, value in series["values"]]
+            series["values"] = [[at - 300, value] for at, value in series["values"]]
         return json.dumps(document).encode()
 
-    return Fault(name=f"its clock is {seconds} s ahead", asks_instead=asks, rewrites=rewrites)
+    return Fault(name="its clock is late", asks_instead=asks, rewrites=rewrites)
 
 
 def wrong_numbers(body: bytes) -> bytes:
@@ -90,7 +107,7 @@ FAULTS = [
     answer("a deep answer", b"[" * 200_000),
     PARTIAL,
     Fault(name="NaN everywhere", rewrites=wrong_numbers),
-    moved(-300),
+    stale(),
     REDIRECT,
 ]
 SHORT = (
@@ -126,21 +143,31 @@ def test_nothing_is_done_while_it_fails_and_it_goes_on_by_itself(
 ) -> None:
     metrics = theatre.metrics
     with metrics.broken(fault), theatre.play(ROLLING_RESTART) as play:
-        play.until("it is said", lambda: play.condition("MetricsAvailable").get("status") == "False")
-        sweeps, asked = blind.sweeps, len(metrics.asked)
-        play.until("three more sweeps", lambda: blind.sweeps >= sweeps + 3)
-        queries = (len(metrics.asked) - asked) / (blind.sweeps - sweeps)
-        said = play.condition("MetricsAvailable")
-        assert said["reason"] == "MetricsUnavailable"
-        assert "'default'" in said["message"]
-        assert len(said["message"]) < 1024
-        assert queries < MOST_QUERIES_IN_A_SWEEP, "retries are bounded"
-        assert play.incidents == []
-        assert play.workload["metadata"]["generation"] == 1
-
+        does_nothing_and_says_so(play, blind)
         metrics.well()
         play.until_closed()
         play.acted_once()
         assert play.condition("MetricsAvailable")["status"] == "True"
     assert blind.running.runs, blind.running.log[-3000:]
     assert "Traceback" not in blind.running.log
+
+
+def test_nothing_is_done_while_its_clock_is_late(theatre: Theatre, blind: Candidate) -> None:
+    """What it has stamped wrongly stays so: when it is right again, growth has to be seen anew."""
+    with theatre.metrics.broken(late_clock()), theatre.play(ROLLING_RESTART) as play:
+        does_nothing_and_says_so(play, blind)
+
+
+def does_nothing_and_says_so(play: Play, blind: Candidate) -> None:
+    metrics = play.theatre.metrics
+    play.until("it is said", lambda: play.condition("MetricsAvailable").get("status") == "False")
+    sweeps, asked = blind.sweeps, len(metrics.asked)
+    play.until("three more sweeps", lambda: blind.sweeps >= sweeps + 3)
+    queries = (len(metrics.asked) - asked) / (blind.sweeps - sweeps)
+    said = play.condition("MetricsAvailable")
+    assert said["reason"] == "MetricsUnavailable"
+    assert "'default'" in said["message"]
+    assert len(said["message"]) < 1024
+    assert queries < MOST_QUERIES_IN_A_SWEEP, "retries are bounded"
+    assert play.incidents == []
+    assert play.workload["metadata"]["generation"] == 1

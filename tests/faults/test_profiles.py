@@ -120,7 +120,8 @@ def test_profiles_of_the_real_program_are_kept_after_all_that(profiled: Theatre,
         incident = play.until_closed()
     kept = {one["kind"] for one in incident["status"]["evidence"] if one.get("uri")}
     assert {"heap", "goroutine"} <= kept
-    assert "mapcache" in incident["status"]["diagnosis"]["summary"], incident["status"]["diagnosis"]
+    diagnosis = incident["status"]["diagnosis"]
+    assert "renderCache" in diagnosis["summary"], diagnosis
 
 
 def test_required_profiles_that_cannot_be_had_hold_the_restart(
