@@ -371,6 +371,8 @@ def _restart_refusal(kind: str, spec: Document) -> str:
 
 def _replace_refusal(kind: str, spec: Document) -> str:
     """Why a pod cannot stand beside its replacement; empty where it can."""
+    if kind == rollouts.KIND:
+        return rollouts.REPLACE_REFUSAL
     if kind != "Deployment":
         return f"a {kind}'s pods cannot be released from it; only those of a Deployment can"
     if (spec.get("strategy") or {}).get("type") == "Recreate":

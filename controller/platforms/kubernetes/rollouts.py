@@ -18,6 +18,10 @@ KIND = "Rollout"
 RESTART_AT = "restartAt"
 POD_HASH = "rollouts-pod-template-hash"
 """The label by which a Rollout's ReplicaSets and Services know their pods."""
+REPLACE_REFUSAL = (
+    f"its Services select pods by the label `{POD_HASH}`, which a pod that is released loses: it would leave "
+    "the traffic before its replacement is there"
+)
 _WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
 """The generation of what `workloadRef` names, as the Rollout's controller has seen it last."""
 _PHASES = {

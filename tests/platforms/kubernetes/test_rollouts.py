@@ -67,7 +67,7 @@ def test_rollout_is_read_as_a_deployment_is() -> None:
     assert (found.rollout, found.restart_refusal) == (RolloutState.STEADY, "")
     # Its controller evicts a pod before there is another.
     assert not found.replaces_before_stopping
-    assert "cannot be released" in found.replace_refusal
+    assert "would leave the traffic" in found.replace_refusal
 
 
 PAUSED = {"pauseConditions": [{"reason": "CanaryPauseStep"}], "controllerPause": True}
