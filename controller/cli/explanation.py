@@ -23,6 +23,7 @@ from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Hold, HoldReason
 from controller.decision.situation import Situation
 from controller.detection.assessment import Assessment
+from controller.detection.judgement import Judgement
 from controller.metrics.series import BlockMatrix
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.units import format_duration
@@ -97,13 +98,7 @@ def _about(explanation: Explanation) -> list[tuple[str, str]]:
     facts = [
         ("policy", f"{policy.key}, {policy.mode.value}, {_how_governed(situation)}"),
         ("asks", _asks(policy)),
-        (
-            "judged",
-            (
-                f"{judgement.verdict.value}: {len(judgement.leaking_replicas)} of "
-                f"{judgement.replicas_of_age} replicas that could be judged leak"
-            ),
-        ),
+        ("judged", f"{judgement.verdict.value}: {_how_many(judgement)}"),
         (
             "rollout",
             (
@@ -121,6 +116,11 @@ def _about(explanation: Explanation) -> list[tuple[str, str]]:
             ("incident", f"{explanation.incident.name}, {state}, {status.phase.value}: {status.message}")
         )
     return facts
+
+
+def _how_many(judgement: Judgement) -> str:
+    of_age, leaking = judgement.replicas_of_age, len(judgement.leaking_replicas)
+    return f"of {of_age} replicas that could be judged, {leaking} leak" if of_age else "no replica could be"
 
 
 def _how_governed(situation: Situation) -> str:
@@ -149,7 +149,7 @@ def _container(explanation: Explanation, assessment: Assessment) -> list[tuple[s
             "memory",
             (
                 f"{usage_text(assessment)}, threshold {_mib(assessment.threshold_bytes)}, "
-                f"soon after its start {_mib(assessment.young_floor_bytes)}"
+                f"soon after its start: {_mib(assessment.young_floor_bytes)}"
             ),
         ),
         ("growth", f"{growth_text(assessment)} per hour, {assessment.growth_class.value}"),

@@ -144,3 +144,13 @@ def test_wrong_usage_is_told_as_such(arguments: tuple[str, ...], told: str) -> N
 
     assert result.exit_code == 2
     assert told in result.output
+
+
+async def test_where_nothing_could_be_judged_that_is_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    world = a_leaking_world()
+    for key, (_, levels) in world.memory.levels.items():
+        world.memory.levels[key] = (world.clock.now, levels)
+
+    print_explanation(await explain(world, a_quick_policy()))
+
+    assert "InsufficientData: no replica could be" in " ".join(capsys.readouterr().out.split())
