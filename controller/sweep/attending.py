@@ -28,6 +28,7 @@ from controller.reporting import notices
 from controller.reporting.incident import DiagnosisRecord, Incident
 from controller.reporting.notices import Notice
 from controller.sweep.finishing import Finisher
+from controller.sweep.fleet import FleetLedger
 from controller.sweep.present import Moment, Present
 from controller.sweep.service import service_level
 from controller.sweep.situations import with_evidence
@@ -59,12 +60,14 @@ class Attendant:
             for uid in set(remembered) - uids:
                 del remembered[uid]
 
-    async def attend(self, situation: Situation, incident: Incident | None, present: Present) -> Attended:
+    async def attend(
+        self, situation: Situation, incident: Incident | None, present: Present, fleet: FleetLedger
+    ) -> Attended:
         """
         One workload that is not being remediated.
 
         `incident` is the newest of the workload's incidents that is open or could be opened again. `present`
-        is asked just before an act.
+        is asked just before an act, and `fleet` told.
         """
         growing = situation.judgement.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
         decision = decide(situation)
@@ -76,7 +79,7 @@ class Attendant:
             return Attended(decision=decision, incident=None)
         incident = await self._judged(situation, incident)
         incident = await self._hear(situation, incident)
-        return await self._follow(situation, incident, present)
+        return await self._follow(situation, incident, present, fleet)
 
     async def _hear(self, situation: Situation, incident: Incident) -> Incident:
         """Writes down what people ask for by hand, and takes the profiles that they ask for."""
@@ -89,7 +92,9 @@ class Attendant:
                 incident = await self._keep(situation, incident, request.label)
         return incident
 
-    async def _follow(self, situation: Situation, incident: Incident, present: Present) -> Attended:
+    async def _follow(
+        self, situation: Situation, incident: Incident, present: Present, fleet: FleetLedger
+    ) -> Attended:
         situation, workload = with_evidence(situation, incident), situation.workload
         decision = decide(situation)
         if decision.action is Action.CAPTURE:
@@ -104,7 +109,7 @@ class Attendant:
             situation = _as_it_is(situation, await present.look(workload.ref, workload.uid))
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
-            incident = await self._remediate(situation, incident, decision, service_before)
+            incident = await self._remediate(situation, incident, decision, service_before, fleet)
         elif decision.action is Action.HOLD:
             incident = await self._hold(situation, incident, decision)
         else:
@@ -194,6 +199,7 @@ class Attendant:
         incident: Incident,
         decision: Decision,
         service_before: ServiceLevel | None,
+        fleet: FleetLedger,
     ) -> Incident:
         choice = choose(situation)
         order = order_remediation(
@@ -208,10 +214,10 @@ class Attendant:
         if choice.replicas and not order.stepwise:
             # Those it was chosen for went away by themselves: the next judgement is about others.
             return incident
-        written = await self._update(
-            steps.ordered(incident, order, decision.reason.value, choice.because, situation.now), incident
-        )
-        return await self._finisher.carry_out(written, situation.now)
+        ordered = steps.ordered(incident, order, decision.reason.value, choice.because, situation.now)
+        # Before it is written: whatever fails from here on may have been done, and counts for the others.
+        fleet.note(ordered, situation.workload)
+        return await self._finisher.carry_out(await self._update(ordered, incident), situation.now)
 
     async def _calm(
         self, situation: Situation, incident: Incident | None, decision: Decision

@@ -49,8 +49,8 @@ class Finisher:
         """
         Does what is ordered, or its next step, unless somebody else may be doing it.
 
-        `workload` as it was seen last: for an order that has begun, to say how far it is. Raises
-        PlatformUnavailable while nothing has begun; a later step that fails is tried again.
+        `workload` as it was seen last: for an order that has begun, to say how far it is. Where the platform
+        does not answer, the next sweep finds out what has become of it.
         """
         order = incident.status.order
         if order is None or not await self._world.leadership.confirm():
@@ -66,9 +66,8 @@ class Finisher:
         except OutcomeUnknown as unknown:
             return await self._unknown(incident, str(unknown), now)
         except PlatformUnavailable as error:
-            if incident.status.receipt is None:
-                raise
-            # The incident goes on without it: its deadline must not wait for a step that never succeeds.
+            # It may have been done all the same, so the incident goes on as ordered: it keeps its slot, and
+            # its deadline does not wait for a step that never succeeds.
             logger.warning("step failed", extra={"incident": incident.name, "why": str(error)})
             self._world.telemetry.failed("step")
             return incident

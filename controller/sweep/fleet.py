@@ -32,7 +32,8 @@ class FleetLedger:
         self._now = now
         self._alerts = alerts
         self._under_way: dict[str, UnderWay] = {}
-        self._remediated: set[tuple[str, datetime]] = {
+        self._ordered: dict[str, tuple[str, datetime]] = {}
+        self._marked: set[tuple[str, datetime]] = {
             (uid, at) for uid, one in living.items() if (at := one.remediated_before(now)) is not None
         }
         for incident in incidents:
@@ -47,16 +48,19 @@ class FleetLedger:
         elif incident.open:
             self._under_way.pop(uid, None)
         if order is not None:
-            self._remediated.add((uid, order.issued_at))
+            self._ordered[incident.folder] = (uid, order.issued_at)
+        else:
+            self._ordered.pop(incident.folder, None)
 
     def beside(self, workload: Workload, policy: MemoryPolicy) -> Fleet:
         """The fleet as `workload` sees it."""
         others = {uid: one for uid, one in self._under_way.items() if uid != workload.uid}
         since = self._now - REMEMBERED
+        remediated = self._marked.union(self._ordered.values())
         everywhere = self._outbreaks.get("", ())
         return Fleet(
             under_way=tuple(sorted(others.values(), key=lambda one: one.workload)),
-            remediated_at=tuple(sorted(at for _, at in self._remediated if at > since)),
+            remediated_at=tuple(sorted(at for _, at in remediated if at > since)),
             alerts=self._alerts.of(policy),
             outbreaks=(*self._outbreaks.get(policy.key, ()), *everywhere),
         )

@@ -206,7 +206,7 @@ class Sweeper:
         situation = situation_of(item, judgement, incidents, beside, turn.limits, turn.now, looks)
         await self._baselines.keep(situation)
         incident = current_incident(item.workload, incidents, situation.history)
-        return await self._attendant.attend(situation, incident, turn.present)
+        return await self._attendant.attend(situation, incident, turn.present, turn.fleet)
 
     async def _finish_governed(self, incident: Incident, item: Covered, turn: _Turn) -> Incident:
         """What may still act looks once more first; what is only watched goes by what the sweep has read."""

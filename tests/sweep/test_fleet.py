@@ -51,6 +51,17 @@ def test_what_is_under_way_is_told_to_others_with_nodes_and_budgets() -> None:
     assert ledger.beside(CART, a_policy()).under_way == ()
 
 
+def test_order_that_was_voided_no_longer_counts_towards_the_hour() -> None:
+    ledger = FleetLedger([], [], [CART, a_workload()], NOW, NO_ALERTS)
+    incident = remediated(CART, NOW)
+
+    ledger.note(incident, CART)
+    assert ledger.beside(a_workload(), a_policy()).remediated_at == (NOW,)
+
+    ledger.note(steps.order_voided(incident, "refused", NOW), CART)
+    assert ledger.beside(a_workload(), a_policy()).remediated_at == ()
+
+
 def test_slot_is_taken_and_given_back_within_a_sweep() -> None:
     ledger = FleetLedger([], [], [CART, a_workload()], NOW, NO_ALERTS)
     incident = remediated(CART, NOW)

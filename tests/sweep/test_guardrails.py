@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from controller.decision.situation import Limits, Powers
 from controller.metrics.series import ContainerKey
 from controller.policy.memory_policy import (
@@ -12,8 +14,9 @@ from controller.policy.memory_policy import (
     MemoryPolicy,
     RemediationRules,
 )
-from controller.ports import FiringAlert, MetricsUnavailable
-from controller.reporting.incident import Phase
+from controller.ports import FiringAlert, MetricsUnavailable, PlatformUnavailable
+from controller.remediation.order import Order, Receipt
+from controller.reporting.incident import Incident, Phase
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
@@ -99,6 +102,50 @@ async def test_hourly_limit_counts_what_the_same_sweep_has_done() -> None:
 
     assert [order.workload.name for order in world.remediator.carried_out] == ["a", "b"]
     assert "HeldTooManyPerHour" in world.announcer.reasons
+
+
+@pytest.mark.parametrize("lost", ["answer", "order's write", "receipt's write"])
+@pytest.mark.parametrize(
+    ("held", "limits"),
+    [
+        ("HeldTooManyAtOnce", {"concurrent": 1, "per_hour": 9}),
+        ("HeldTooManyPerHour", {"concurrent": 9, "per_hour": 1}),
+    ],
+)
+async def test_act_of_which_the_outcome_was_lost_counts_for_the_rest_of_the_sweep(
+    lost: str, held: str, limits: dict[str, int]
+) -> None:
+    world = a_leaking_fleet("a", "b", "c", "d")
+    loses(world, lost)
+
+    sweeper = a_limited_sweeper(world, concurrent_in_namespace=9, **limits)
+    await sweeper.sweep(a_book(a_quick_policy()), NOW)
+
+    orders = [one for one in await world.records.incidents() if one.ordered]
+    assert [one.spec.workload.name for one in orders] == ["a"]
+    assert len(world.remediator.carried_out) == (0 if lost == "order's write" else 1)
+    assert held in world.announcer.reasons
+
+
+def loses(world: FakeWorld, lost: str) -> None:
+    """From now on what is written, or done, has an effect and no answer."""
+    carry_out, update = world.remediator.carry_out, world.records.update
+
+    async def answerless(order: Order) -> Receipt:
+        await carry_out(order)
+        raise PlatformUnavailable("read timed out")
+
+    async def unwritten(incident: Incident) -> Incident:
+        status = incident.status
+        written = await update(incident)
+        if status.order is not None and (status.receipt is not None) is (lost == "receipt's write"):
+            raise PlatformUnavailable("read timed out")
+        return written
+
+    if lost == "answer":
+        world.remediator.carry_out = answerless
+    else:
+        world.records.update = unwritten  # type: ignore[method-assign]
 
 
 async def test_storm_restarts_nothing_until_it_is_over() -> None:
