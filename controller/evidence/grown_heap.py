@@ -91,12 +91,12 @@ def _caller_origin(stack: list[int], calls: set[int], origins: tuple[Origin, ...
 def rows_beside(heap: GrownHeap, rows: list[int], call: re.Pattern[str]) -> list[int]:
     """Those whose owner is in a package of the application that makes the call, too."""
     comparison = heap.comparison
-    calls = _frames_named(comparison, call)
+    calls = _frames_named(comparison, call) if rows else set()
+    stacks = (each.tolist() for each in comparison.stacks) if calls else ()
+    beside = {frame for stack in stacks if not calls.isdisjoint(stack) for frame in stack}
     callers = {
         package_of(comparison.frames[frame].function)
-        for stack in (each.tolist() for each in comparison.stacks)
-        if not calls.isdisjoint(stack)
-        for frame in stack
+        for frame in beside
         if comparison.origins[frame] >= Origin.ENTRY
     }
     return [row for row in rows if package_of(owner(heap, row).function) in callers]

@@ -23,6 +23,8 @@ _FEWEST_TABLES = 2
 _KEPT_BY_SPLITTING = 0.8
 """Of the tables a map allocated, fewer than this stay: a full one is freed when it is split in two."""
 _SMALLEST_SLICE_BYTES = 32 << 10
+_ONE_BLOCK = 1.5
+"""Of an estimate."""
 _WORD_BYTES = 8
 
 
@@ -62,7 +64,7 @@ def shape_of(
     delta = comparison.inuse_delta_bytes
     heaviest = int(rows[int(delta[rows].argmax())])
     elements = max(float(comparison.inuse_delta_objects[heaviest]), 1.0)
-    growing = np.flatnonzero(delta > 0)
+    growing = np.flatnonzero((delta > 0) & _may_hold_others(comparison))
     own = _owner_origin(comparison, owner_positions, heaviest) is Origin.APPLICATION
     for row in growing[np.argsort(-delta[growing])].tolist():
         # What the application keeps is kept where the application is on the stack, in a library or not.
@@ -77,6 +79,13 @@ def shape_of(
         shape = Shape.GROWN_BUFFERS if _grew_by_writing(comparison, heaviest) else Shape.LARGE_BLOCKS
         return _held_in(comparison, owner_positions, heaviest, shape)
     return HeapShape(shape=Shape.UNKNOWN)
+
+
+def _may_hold_others(comparison: Comparison) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Whether a row's blocks (rows,) have the size of a table, or may be a slice: asked of all at once."""
+    slices = comparison.block_bytes >= _SMALLEST_SLICE_BYTES
+    slices &= comparison.inuse_delta_objects <= _ONE_BLOCK
+    return slices | np.isin(comparison.block_bytes, MAP_TABLE_BYTES)
 
 
 def _can_be_cut(comparison: Comparison, row: int) -> bool:
@@ -97,7 +106,7 @@ def _is_growing_slice(comparison: Comparison, row: int, elements: float) -> bool
     size = comparison.block_bytes[row]
     if size < max(_SMALLEST_SLICE_BYTES, min(elements, 1e12) * _WORD_BYTES * (elements > 1)):
         return False
-    if comparison.inuse_delta_objects[row] > 1.5:
+    if comparison.inuse_delta_objects[row] > _ONE_BLOCK:
         return False
     same_place = np.flatnonzero(comparison.stack_of == comparison.stack_of[row])
     freed = (comparison.inuse_bytes[same_place] <= 0) & (comparison.block_bytes[same_place] < size)

@@ -11,7 +11,6 @@ running, whoever started them holds it.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,89 +18,90 @@ from controller.evidence.comparison import Comparison, Indices
 from controller.evidence.origin import Origin, module_of
 
 _GET = "sync.(*Pool).Get"
+_MOST_POOLS = 5
+"""So many are looked into, the largest: each costs a walk over all stacks."""
 _AS_MANY = 4
 """Times more or fewer: both numbers are estimates from a sample."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    number: int
-    owner: int
-    """The frame that answers by the stack."""
-    below: frozenset[int]
-    """The frames that it called."""
-    module: str
-    """The library that asked a pool for the block; empty where none did."""
-
-
 def takers_of_pooled(comparison: Comparison, owner_positions: Indices) -> dict[int, str]:
     """Of each row that is held elsewhere than its stack says, the function that holds it."""
-    if not any(frame.function == _GET for frame in comparison.frames):
-        return {}
-    rows = list(_grown_rows(comparison, owner_positions))
-    pooled: dict[tuple[str, str], list[_Row]] = defaultdict(list)
-    for row in rows:
-        if row.module:
-            pooled[comparison.frames[row.owner].function, row.module].append(row)
-    others = [row for row in rows if not row.module and comparison.origins[row.owner] >= Origin.ENTRY]
-    taken = {}
-    for (maker, module), blocks in pooled.items():
-        taker = _taker(comparison, others, module, blocks)
+    pooled = _pooled(comparison, owner_positions)
+    taken: dict[int, str] = {}
+    for maker, module in sorted(pooled, key=lambda each: -_bytes(comparison, pooled[each]))[:_MOST_POOLS]:
+        blocks = pooled[maker, module]
+        taker = _taker(comparison, owner_positions, module, blocks)
         if taker not in ("", maker):
-            taken.update(dict.fromkeys((row.number for row in blocks), taker))
+            taken.update(dict.fromkeys(blocks, taker))
     return taken
 
 
-def _grown_rows(comparison: Comparison, owner_positions: Indices) -> Iterator[_Row]:
-    for number in np.flatnonzero(comparison.inuse_delta_bytes > 0).tolist():
-        stack = int(comparison.stack_of[number])
+def _pooled(comparison: Comparison, owner_positions: Indices) -> dict[tuple[str, str], list[int]]:
+    """Rows that grew and that a library asked a pool for, by the function that answers and the library."""
+    gets = {number for number, frame in enumerate(comparison.frames) if frame.function == _GET}
+    pooled: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for row, owner, below in _grown(comparison, owner_positions) if gets else ():
+        module = _asked_by(comparison, below, gets)
+        if module:
+            pooled[comparison.frames[owner].function, module].append(row)
+    return pooled
+
+
+def _grown(comparison: Comparison, owner_positions: Indices) -> Iterator[tuple[int, int, list[int]]]:
+    """Of each row that grew its number, the frame that answers for it, and those below."""
+    for row in np.flatnonzero(comparison.inuse_delta_bytes > 0).tolist():
+        stack = int(comparison.stack_of[row])
         frames, position = comparison.stacks[stack].tolist(), int(owner_positions[stack])
-        below = frames[:position]
-        yield _Row(number, frames[position], frozenset(below), _asked_by(comparison, below))
+        yield row, frames[position], frames[:position]
 
 
-def _asked_by(comparison: Comparison, below: list[int]) -> str:
+def _asked_by(comparison: Comparison, below: list[int], gets: set[int]) -> str:
     """The library whose frame stands above `sync.(*Pool).Get`; empty where there is none."""
-    functions = [comparison.frames[each].function for each in below]
-    if _GET not in functions:
-        return ""
-    above = below[functions.index(_GET) + 1 :]
+    place = next((place for place, frame in enumerate(below) if frame in gets), None)
+    above = below[place + 1 : place + 2] if place is not None else []
     if not above or comparison.origins[above[0]] is not Origin.LIBRARY:
         return ""
     return module_of(comparison.frames[above[0]].function)
 
 
-def _taker(comparison: Comparison, others: list[_Row], module: str, blocks: list[_Row]) -> str:
+def _taker(comparison: Comparison, owner_positions: Indices, module: str, blocks: list[int]) -> str:
     """Whoever keeps most of the library's things, of those that keep as many as there are blocks."""
-    members = {
-        number
-        for number, frame in enumerate(comparison.frames)
-        if comparison.origins[number] is Origin.LIBRARY and module_of(frame.function) == module
-    }
+    members, made = _frames_of(comparison, {module}), frozenset(blocks)
     wanted = _most_objects(comparison, blocks)
-    kept: dict[str, list[_Row]] = defaultdict(list)
-    for row in others:
-        if not members.isdisjoint(row.below):
-            kept[comparison.frames[row.owner].function].append(row)
+    kept: dict[str, list[int]] = defaultdict(list)
+    for row, owner, below in _grown(comparison, owner_positions):
+        if row in made or comparison.origins[owner] < Origin.ENTRY or members.isdisjoint(below):
+            continue
+        kept[comparison.frames[owner].function].append(row)
     as_many = {
-        function: float(comparison.inuse_delta_bytes[[row.number for row in rows]].sum())
+        function: _bytes(comparison, rows)
         for function, rows in kept.items()
         if wanted / _AS_MANY <= _most_objects(comparison, rows) <= wanted * _AS_MANY
     }
     return max(as_many, key=lambda function: as_many[function], default="")
 
 
-def _most_objects(comparison: Comparison, rows: list[_Row]) -> float:
-    return float(comparison.inuse_delta_objects[[row.number for row in rows]].max())
+def _most_objects(comparison: Comparison, rows: list[int]) -> float:
+    return float(comparison.inuse_delta_objects[rows].max())
 
 
-def made_by_workers(comparison: Comparison, modules: Collection[str]) -> frozenset[int]:
-    """The rows that goroutines of these libraries made by themselves."""
-    members = {
+def _bytes(comparison: Comparison, rows: list[int]) -> float:
+    return float(comparison.inuse_delta_bytes[rows].sum())
+
+
+def _frames_of(comparison: Comparison, modules: Collection[str]) -> set[int]:
+    return {
         number
         for number, frame in enumerate(comparison.frames)
         if comparison.origins[number] is Origin.LIBRARY and module_of(frame.function) in modules
     }
+
+
+def made_by_workers(comparison: Comparison, modules: Collection[str]) -> frozenset[int]:
+    """The rows that goroutines of these libraries made by themselves."""
+    members = _frames_of(comparison, modules)
+    if not members:
+        return frozenset()
     rows = np.flatnonzero((comparison.inuse_bytes != 0) | (comparison.inuse_delta_bytes != 0)).tolist()
     stacks = ((row, comparison.stacks[int(comparison.stack_of[row])].tolist()) for row in rows)
     return frozenset(

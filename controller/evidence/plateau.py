@@ -59,12 +59,9 @@ def is_slowing(comparison: Comparison, rows: "np.ndarray[tuple[int], np.dtype[np
 
 def _requests(comparison: Comparison) -> Indices:
     """Rows allocated while a request was served and mostly freed since: what the work itself needs."""
+    dispatch = {number for number, origin in enumerate(comparison.origins) if origin is Origin.DISPATCH}
     served = np.array(
-        [
-            any(comparison.origins[frame] is Origin.DISPATCH for frame in stack.tolist())
-            for stack in comparison.stacks
-        ],
-        dtype=np.bool_,
+        [not dispatch.isdisjoint(stack.tolist()) for stack in comparison.stacks], dtype=np.bool_
     )
     freed = comparison.inuse_bytes < (comparison.alloc_bytes + comparison.alloc_before_bytes) / 2
     return np.flatnonzero(served[comparison.stack_of] & freed).astype(np.int32)
