@@ -56,16 +56,17 @@ func Serve(unit func(i int), retained func() int64) {
 	panic(http.Serve(listener, nil))
 }
 
-// settle waits until the number of goroutines stands still: started ones have reached where they block.
+// settle waits until the number of goroutines stands still for a tenth of a second: started ones have reached where
+// they block, also on a busy machine.
 func settle() {
 	last, same := -1, 0
-	for range 200 {
+	for range 4000 {
 		if now := runtime.NumGoroutine(); now == last {
 			same++
 		} else {
 			last, same = now, 0
 		}
-		if same == 3 {
+		if same == 20 {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
