@@ -1,8 +1,8 @@
 """
 Argo Rollouts (`argoproj.io/v1alpha1`), as far as they differ from Deployments. Pure.
 
-A Rollout is restarted by `spec.restartAt`: its controller evicts every pod that is older, at most
-`maxUnavailable` (but one) at a time, and its ReplicaSets make new ones of the same revision
+A Rollout is restarted by `spec.restartAt`: its controller evicts every pod that is older, one at a time or
+up to `maxUnavailable`, and its ReplicaSets make new ones of the same revision
 (https://argoproj.github.io/argo-rollouts/features/restart/). No new ReplicaSet, so no canary steps.
 """
 
@@ -40,7 +40,7 @@ def rollout_state(metadata: Document, spec: Document, status: Document) -> tuple
     """
     if spec.get("paused"):
         return RolloutState.PAUSED, "its rollout is paused (`spec.paused`)"
-    if lagging := _lagging(metadata, status):
+    if lagging := _lagging(metadata, spec, status):
         return RolloutState.PROGRESSING, lagging
     phase, message = str(status.get("phase") or ""), str(status.get("message") or "")
     state = _PHASES.get(phase, RolloutState.PROGRESSING)
@@ -50,13 +50,15 @@ def rollout_state(metadata: Document, spec: Document, status: Document) -> tuple
     return _between_revisions(spec, status)
 
 
-def _lagging(metadata: Document, status: Document) -> str:
+def _lagging(metadata: Document, spec: Document, status: Document) -> str:
     """What its controller has not taken up yet; empty where it has taken up everything."""
     # A string, since it was a hash once; such an old one is never seen as up to date.
     if str(status.get("observedGeneration") or "") != str(metadata.get("generation") or 0):
         return "its newest change has not been taken up yet"
-    referenced = (metadata.get("annotations") or {}).get(_WORKLOAD_GENERATION)
-    if referenced is not None and str(status.get("workloadObservedGeneration") or "") != str(referenced):
+    newest = (metadata.get("annotations") or {}).get(_WORKLOAD_GENERATION)
+    seen = status.get("workloadObservedGeneration")
+    # Both stay behind where a Rollout once referred to another object and has a template of its own now.
+    if referenced(spec) is not None and newest and seen and str(newest) != str(seen):
         return "the newest change of what its `workloadRef` names has not been taken up yet"
     return ""
 

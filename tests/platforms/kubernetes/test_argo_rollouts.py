@@ -139,3 +139,32 @@ async def test_budget_that_allows_nothing_is_seen_before_argo_meets_it(
     node = await Node.of_three(api, namespace, "Rollout", minAvailable=3)
     found = await steady(node)
     assert [one.disruptions_allowed for one in found.disruption_budgets] == [0]
+
+
+async def test_template_in_a_deployment_is_followed(
+    argo: Cluster, namespace: str, api: KubernetesApi
+) -> None:
+    deployment = await Node.of_three(api, namespace, "Deployment")
+    rollout = Node(api, namespace, "Rollout")
+    reference = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": deployment.app,
+        "scaleDown": "onsuccess",
+    }
+    spec = {"replicas": 3, "workloadRef": reference, "strategy": {"canary": {"maxUnavailable": 1}}}
+    document = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": rollout.app},
+        "spec": spec,
+    }
+    await api.create(paths.of_kind("Rollout", namespace), document)
+
+    found = await steady(rollout)
+
+    assert (found.desired_replicas, len(found.replicas), found.unread) == (3, 3, ())
+    assert all(replica.revision == found.template_revision for replica in found.replicas)
+    order = await restart(rollout)
+    await rollout.remediator.carry_out(order)
+    await until_rolled_out(rollout, order)

@@ -106,7 +106,11 @@ def test_only_a_rollout_that_stands_still_is_steady(
 )
 def test_change_of_the_deployment_that_it_refers_to_is_a_rollout_too(seen: str, state: RolloutState) -> None:
     annotations = {"rollout.argoproj.io/workload-generation": "8"}
-    assert read(a_rollout({"workloadObservedGeneration": seen}, annotations)).rollout is state
+    observed = {"workloadObservedGeneration": seen}
+    reference = {"kind": "Deployment", "name": "api"}
+    assert read(a_rollout(observed, annotations, workloadRef=reference)).rollout is state
+    # What it referred to once is of no account.
+    assert read(a_rollout(observed, annotations)).rollout is RolloutState.STEADY
 
 
 @pytest.mark.parametrize(
