@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import parse_policy
+from controller.policy.problem import PolicyProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +79,22 @@ def read_policy(
     document: Mapping[str, Any], *, allow_short_lookback: bool = False, on_ecs: bool = False
 ) -> MemoryPolicy | RejectedPolicy:
     """The policy in a document, or why there is none. Never raises."""
-    read = parse_policy(document, allow_short_lookback=allow_short_lookback, on_ecs=on_ecs)
+    try:
+        read = parse_policy(document, allow_short_lookback=allow_short_lookback, on_ecs=on_ecs)
+    except Exception as error:  # noqa: BLE001  (whatever it is, its document is told)
+        # What no check has foreseen puts this policy out of force, and not every other with it.
+        why = f"cannot be read: {type(error).__name__}: {error}"
+        read = (PolicyProblem(field="document", value="", message=why),)
     if isinstance(read, MemoryPolicy):
         return read
-    metadata = document.get("metadata") or {}
+    metadata = document.get("metadata")
+    if not isinstance(metadata, Mapping):
+        metadata = {}
+    generation = metadata.get("generation")
     return RejectedPolicy(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
         uid=str(metadata.get("uid", "")),
-        generation=int(metadata.get("generation") or 0),
+        generation=generation if isinstance(generation, int) else 0,
         problems="; ".join(str(problem) for problem in read),
     )

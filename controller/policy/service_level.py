@@ -30,7 +30,7 @@ def _patterns(series: Section) -> tuple[tuple[str, str], ...]:
     for name, pattern in patterns:
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             series.refuse(f"matchPatterns.{name}", f"must be a regular expression: {error}", pattern)
     return patterns
 
