@@ -130,11 +130,17 @@ def load(ecs: EcsStandIn, log: Path, *, rps: int = 60) -> Iterator[Load]:
 
 
 @contextmanager
-def controller(folder: Path, environment: dict[str, str], *more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`bilgepump ecs` as a process, until the end of the block; its state is `folder`/state."""
+def controller(
+    folder: Path, environment: dict[str, str], *more: str, **spec: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """
+    `bilgepump ecs` as a process, until the end of the block; its state is `folder`/state.
+
+    Keyword arguments replace whole fields of its policy's spec.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
-    policy.write_text(yaml.safe_dump(a_policy(), sort_keys=False))
+    policy.write_text(yaml.safe_dump(a_policy(**spec), sort_keys=False))
     command = [
         str(Path(sys.executable).parent / "bilgepump"),
         "ecs",

@@ -149,7 +149,8 @@ def test_leader_that_sleeps_over_its_look_at_the_service_does_not_deploy_again(t
     It has ordered, and is stopped (SIGSTOP) before it knows that the service is as it was judged.
 
     Another copy leads when the lease has run out, and finds and finishes what was ordered. Woken, the first
-    one has an answer in its hands that was true before. The leak is slow enough to be there still by then.
+    one has an answer in its hands that was true before. The leak is slow and its threshold low, so that it
+    is there still when the order was found void and decided anew.
     """
     with (
         moto_server() as moto,
@@ -169,20 +170,23 @@ def test_leader_that_sleeps_over_its_look_at_the_service_does_not_deploy_again(t
         look = way.after = Holder(ordered)
         a_leaking_service(a_client("ecs", ecs.url))
         until(lambda: ecs.settled("api"), seconds=60, what="the service's start")
+        early = {"threshold": {"value": "60Mi"}, "lookback": "10m", "minimumAge": "30s"}
         first_environment = environment | {"AWS_ENDPOINT_URL_ECS": way.url}
         with (
             ContainerInsights(ecs, moto),
-            load(ecs, tmp_path / "load.jsonl", rps=25),
-            controller(tmp_path / "first", first_environment, "--state", "s3://state") as first,
+            load(ecs, tmp_path / "load.jsonl", rps=15),
+            controller(
+                tmp_path / "first", first_environment, "--state", "s3://state", detection=early
+            ) as first,
         ):
             until(look.held.is_set, seconds=600, what="the look after the order")
             log = tmp_path / "first" / "controller.log"
             first.send_signal(signal.SIGSTOP)
             try:
-                with controller(tmp_path / "second", environment, "--state", "s3://state"):
+                with controller(tmp_path / "second", environment, "--state", "s3://state", detection=early):
                     until(
                         lambda: any(one.status.closed_at for one in records.read_all()),
-                        seconds=400,
+                        seconds=600,
                         what="the end of the incident",
                     )
                     acts = ecs.calls["UpdateService"] + ecs.calls["StopTask"]

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 import urllib3
 
-LONGEST_HOLD_SECONDS = 300.0
+LONGEST_HOLD_SECONDS = 900.0
 HOP_BY_HOP = frozenset({"connection", "host", "keep-alive", "transfer-encoding", "content-length"})
 
 
