@@ -279,6 +279,8 @@ class PrometheusMemorySource:
         except requests.ConnectTimeout as error:
             self._late_answers = MOST_LATE_ANSWERS
             raise self._silent() from error
+        except MetricsUnavailable as error:
+            raise MetricsUnavailable(f"{self} {error}") from error
         except PrometheusApiClientException as error:
             raise MetricsUnavailable(f"{self}: {short(error)}") from error
         except (requests.RequestException, OSError, ValueError, KeyError, TypeError) as error:
@@ -294,7 +296,12 @@ class PrometheusMemorySource:
         if newest is not None and ring.end - newest <= FRESH_BLOCKS * ring.block_seconds:
             return
         # What it could not say it may say later, and is asked for again: a hole would stay for a lookback.
-        holding.fetched = {mark: min(end, newest) for mark, end in holding.fetched.items()} if newest else {}
+        known = {key.namespace for key in ring.keys}
+        holding.fetched = {
+            (signal, namespace): min(end, newest)
+            for (signal, namespace), end in holding.fetched.items()
+            if newest is not None and namespace in known
+        }
         names = ", ".join(sorted(request.namespaces))
         if newest is None:
             raise MetricsUnavailable(

@@ -101,7 +101,9 @@ def _secret(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise MetricsUnavailable(f"the credential in {path} could not be read: {error.strerror}") from error
+        raise MetricsUnavailable(
+            f"cannot be asked: the credential in {path} could not be read: {error.strerror}"
+        ) from error
 
 
 def _whole_answer(settings: PrometheusSettings) -> Callable[..., requests.Response]:
@@ -111,7 +113,7 @@ def _whole_answer(settings: PrometheusSettings) -> Callable[..., requests.Respon
         if response.is_redirect:
             # Followed, it would take the source's headers to wherever the answer says.
             raise MetricsUnavailable(
-                f"the metrics source redirects (HTTP {response.status_code}), which is not followed; "
+                f"redirects (HTTP {response.status_code}), which is not followed; "
                 "`url` must be its final address"
             )
         body = _without_secrets(_read_bounded(response, settings), response, settings)
@@ -162,16 +164,16 @@ def _document(body: bytes) -> Any:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise MetricsUnavailable("the metrics source answered something that is not JSON") from error
+        raise MetricsUnavailable("answered something that is not JSON") from error
     if not isinstance(document, dict) or document.get("status") != "success":
-        raise MetricsUnavailable("the metrics source did not answer with `status: success`")
+        raise MetricsUnavailable("did not answer with `status: success`")
     warnings = document.get("warnings") or []
     if warnings:
-        raise MetricsUnavailable(f"the metrics source answered in part only: {str(warnings[0])[:200]}")
+        raise MetricsUnavailable(f"answered in part only: {str(warnings[0])[:200]}")
     if document.get("isPartial") is True:
-        raise MetricsUnavailable("the metrics source answered in part only (`isPartial`)")
+        raise MetricsUnavailable("answered in part only (`isPartial`)")
     if not isinstance(document.get("data"), dict) or not isinstance(document["data"].get("result"), list):
-        raise MetricsUnavailable("the metrics source answered without `data.result`")
+        raise MetricsUnavailable("answered without `data.result`")
     return document
 
 

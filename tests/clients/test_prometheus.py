@@ -178,6 +178,7 @@ async def test_untrustworthy_answer_is_no_answer(engine: Engine, answer: Answer,
     with pytest.raises(MetricsUnavailable, match=re.escape(says)) as raised:
         await source(engine).memory(SHOP, NOW)
 
+    assert "'default'" in str(raised.value)
     assert len(str(raised.value)) < 600
 
 
@@ -205,6 +206,25 @@ async def test_what_was_missing_is_asked_for_again_when_the_source_is_well(
     held = await asked.memory(SHOP, NOW + timedelta(minutes=5))
 
     assert not np.isnan(held.signals[Signal.RSS_FLOOR]).any()
+
+
+async def test_namespace_that_was_new_while_the_source_was_stale_is_asked_for_wholly_when_it_is_well(
+    engine: Engine,
+) -> None:
+    asked = source(engine)
+    await asked.memory(SHOP, NOW)
+    both = MemoryRequest(namespaces=frozenset({"shop", "till"}), lookback=SHOP.lookback)
+    engine.answer = lambda *_: matrix([])
+    await asked.memory(both, NOW + timedelta(minutes=5))
+    with pytest.raises(MetricsUnavailable):
+        await asked.memory(both, NOW + timedelta(minutes=25))
+    engine.queries.clear()
+
+    engine.answer = one_container
+    await asked.memory(both, NOW + timedelta(minutes=30))
+
+    first = min(start for text, start, _ in engine.queries if "till" in text and "rss" in text)
+    assert first < int((NOW - timedelta(hours=47)).timestamp())
 
 
 async def test_small_compressed_answer_that_unfolds_to_a_huge_one_is_refused(engine: Engine) -> None:
