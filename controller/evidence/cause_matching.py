@@ -332,6 +332,8 @@ class _Matcher:
         if retainer.kept_ratio < LEAST_KEPT_RATIO or is_filling(heap, retainer):
             return False
         delta, rows = heap.comparison.inuse_delta_bytes, rows_of(heap, retainer)
+        if retainer.delta_bytes <= growth_error(heap.comparison, rows).plus_minus_bytes:
+            return False  # a block or two that happened to be sampled are no collection
         explained = sum(float(delta[row]) for row in rows.tolist() if row in self._explained_rows)
         if explained > retainer.delta_bytes / 2:
             return False

@@ -148,6 +148,21 @@ def test_goroutines_that_wait_for_bodies_beyond_those_in_flight_are_the_leak():
     assert diagnosis.causes[0].evidence.startswith("250 goroutines")
 
 
+@pytest.mark.parametrize(
+    ("blocks", "named"),
+    [
+        pytest.param(2, [], id="by chance"),
+        pytest.param(8, ["unbounded-map-or-cache"], id="more than chance"),
+    ],
+)
+def test_a_block_or_two_that_were_sampled_are_no_collection(blocks: int, named: list[str]):
+    """A server that keeps nothing, at the moment when some readers of its clients are seen."""
+    rate = 512 << 10
+    now = heap_profile(period=rate).heap("bufio.NewReaderSize", *SERVED, inuse=4 * rate, block=4096)
+    now.heap("bufio.NewReaderSize", "main.read", inuse=blocks * rate, block=4096)
+    assert causes(compared(now, heap_profile(period=rate))) == named
+
+
 SESSIONS = "shop/session.(*Store).Remember"
 
 
