@@ -7,7 +7,8 @@ answer is a failure, because a tool that restarts things must not judge half of 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from controller.metrics.floors import FloorRing
 from controller.metrics.queries import (
     HISTORY_SIGNALS,
     SIGNALS,
+    fitting,
     increase_query,
     quantile_query,
     query,
@@ -38,25 +40,80 @@ from controller.ports import FiringAlert, MemoryRequest, MetricsUnavailable, Ser
 BLOCKS_PER_QUERY = 96
 """Blocks asked for at once while a ring is first filled: bounds the size of an answer."""
 
+NAMESPACES_PER_QUERY = 4096
+"""More than fit in one query by their names: only a source that refuses makes it fewer."""
+
 MEMORY_SIGNALS = (Signal.RSS_FLOOR, Signal.WORKING_SET_TOP)
 """At least one of these must be there and fresh."""
 
 FRESH_BLOCKS = 3
 """A source whose newest block is older than this many blocks is blind."""
 
-MOST_LATE_ANSWERS = 3
-"""In one sweep: enough to halve a query twice, and no longer does a sweep stand still for a silent source."""
+MOST_LATE_ANSWERS = 6
+"""
+In one sweep, which stands still no longer for a silent source. What is asked next may use up half of those
+that are left: one slow lookback must not take from all others the time in which they would be answered.
+"""
 
 _Series = list[dict[str, Any]]
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True, eq=False)
+class _Portion:
+    """
+    How many blocks or namespaces one query asks for, as the source bears it.
+
+    It is remembered from sweep to sweep: a slow source would else be late with the same large queries
+    each time. What was refused is not tried again in the same refresh.
+    """
+
+    most: int
+    size: int = field(init=False)
+    ceiling: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.ceiling = self.most
+
+    def begin(self) -> None:
+        """A refresh begins: the source may bear more by now."""
+        self.ceiling = self.most
+
+    def answered(self, asked: int) -> None:
+        """Grows where the whole portion was asked for and answered."""
+        if asked >= self.size:
+            self.size = min(2 * self.size, self.ceiling)
+
+    def refused(self, asked: int) -> bool:
+        """Halves; False where there is nothing to halve."""
+        if asked < 2:
+            return False
+        self.size = self.ceiling = asked // 2
+        return True
+
+
+@dataclass(slots=True, eq=False)
 class _Holding:
-    """A ring and how far each namespace's signals have been fetched into it."""
+    """A ring, how far each namespace's signals have been fetched into it, and in which portions."""
 
     ring: FloorRing
     fetched: dict[tuple[str, str], int] = field(default_factory=dict)
+    blocks: _Portion = field(default_factory=lambda: _Portion(BLOCKS_PER_QUERY))
+    namespaces: _Portion = field(default_factory=lambda: _Portion(NAMESPACES_PER_QUERY))
+    rate_blocks: dict[tuple[str, str], _Portion] = field(default_factory=dict)
+    """Of each request rate: it says nothing about memory how heavy somebody's counter is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What a ring is filled with."""
+
+    signal: Signal
+    mark: str
+    """Under which is noted how far it has been fetched."""
+    text: Callable[[Sequence[str]], str]
+    """PromQL for these namespaces."""
+    blocks: _Portion
 
 
 class PrometheusMemorySource:
@@ -89,15 +146,17 @@ class PrometheusMemorySource:
             timeout=settings.timeout_seconds,
         )
         self._asked_at: datetime | None = None
-        self._late_answers = 0
+        self._late_left = MOST_LATE_ANSWERS
         """Since `_asked_at`: every request of a sweep bears the sweep's own time."""
+        self._late_left_now = MOST_LATE_ANSWERS
+        """Of these, for what is asked now."""
         self._holdings: dict[tuple[int, int], _Holding] = {}
 
     async def memory(self, request: MemoryRequest, now: datetime) -> BlockMatrix:
         """Blocks up to `now` for every container of the request. Raises MetricsUnavailable."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._executor, self._in_time, now, partial(self._refresh, request, now)
+            self._executor, self._in_time, partial(self._refresh, request, now), now
         )
 
     async def labels(
@@ -112,7 +171,7 @@ class PrometheusMemorySource:
         loop = asyncio.get_running_loop()
         moment = int(now.timestamp())
         ask = partial(self._ask_whole, text, moment)
-        result = await loop.run_in_executor(self._executor, self._in_time, now, ask)
+        result = await loop.run_in_executor(self._executor, self._in_time, ask, now)
         return tuple({str(key): str(value) for key, value in one.get("metric", {}).items()} for one in result)
 
     async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
@@ -122,27 +181,25 @@ class PrometheusMemorySource:
             FiringAlert(name=one.get("alertname", ""), namespace=one.get("namespace", "")) for one in found
         )
 
-    def _in_time(self, now: datetime, ask: Callable[[], _Answer]) -> _Answer:
-        """What `ask` answers, unless this sweep has waited in vain already. Raises MetricsUnavailable."""
-        if now != self._asked_at:
-            self._asked_at, self._late_answers = now, 0
-        if self._late_answers >= MOST_LATE_ANSWERS:
-            raise self._silent()
+    def _in_time(self, ask: Callable[[], _Answer], now: datetime | None = None) -> _Answer:
+        """What `ask` answers, with its share of this sweep's late answers; `now` is the sweep's own time."""
+        if now is not None and now != self._asked_at:
+            self._asked_at, self._late_left = now, MOST_LATE_ANSWERS
+        self._late_left_now = ceil(self._late_left / 2)
         return ask()
 
     def _silent(self) -> MetricsUnavailable:
         seconds = self.settings.timeout_seconds
-        return MetricsUnavailable(f"{self} gave no answer within {seconds:g} s, {MOST_LATE_ANSWERS} times")
+        return MetricsUnavailable(f"{self} gave no answer within {seconds:g} s, several times")
 
     async def service_level(self, request: ServiceRequest, now: datetime) -> ServiceLevel:
         """How requests were served in the window up to `now`. Raises MetricsUnavailable."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._service_level, request, int(now.timestamp()))
+        # Asked within a sweep, of another time than the sweep's own: it counts with what that waited for.
+        ask = partial(self._service_level, request, int(now.timestamp()))
+        return await loop.run_in_executor(self._executor, self._in_time, ask)
 
     def _service_level(self, request: ServiceRequest, moment: int) -> ServiceLevel:
-        # Asked within a sweep, of another time than the sweep's own: it counts with what that waited for.
-        if self._late_answers >= MOST_LATE_ANSWERS:
-            raise self._silent()
         level, rules = ServiceLevel(window=request.window), request.rules
         if rules.error_ratio is not None:
             requests = self._increase(rules.error_ratio.requests, request, moment)
@@ -170,6 +227,8 @@ class PrometheusMemorySource:
     def _ask_whole(self, text: str, moment: int) -> _Series:
         try:
             return self._ask(text, moment, moment, 60)
+        except AnswerLate as late:
+            raise self._silent() from late
         except AnswerRefused as refused:
             raise MetricsUnavailable(f"{self} refused a query: {refused}") from refused
 
@@ -193,66 +252,87 @@ class PrometheusMemorySource:
         )
         end = int(now.timestamp()) // width * width
         holding.ring.advance(end)
+        holding.blocks.begin()
+        holding.namespaces.begin()
         for signal in SIGNALS if request.blocks > HISTORY_BLOCKS else HISTORY_SIGNALS:
             self._fetch_signal(holding, signal, request.namespaces)
-        for namespace, rate in request.request_rates:
-            self._fetch_rate(holding, namespace, rate)
+        rate_unknown = self._fetch_rates(holding, request)
         self._check_fresh(holding, request)
         holding.ring.forget_vanished()
-        return holding.ring.matrix()
+        return replace(holding.ring.matrix(), rate_unknown=rate_unknown)
 
     def _fetch_signal(self, holding: _Holding, signal: Signal, namespaces: Iterable[str]) -> None:
-        """Asks for all namespaces with the same gap at once."""
-        groups: dict[int, list[str]] = {}
-        for namespace in sorted(namespaces):
-            groups.setdefault(self._first_missing(holding, signal, namespace), []).append(namespace)
-        for first, names in groups.items():
-            self._fetch(holding.ring, signal, names, first)
-            for namespace in names:
-                holding.fetched[signal, namespace] = holding.ring.end
+        text = partial(query, signal, block_seconds=holding.ring.block_seconds)
+        wanted = _Wanted(signal=signal, mark=signal, text=text, blocks=holding.blocks)
+        self._fill(holding, wanted, namespaces)
 
-    def _fetch_rate(self, holding: _Holding, namespace: str, rate: RequestRate) -> None:
-        ring = holding.ring
+    def _fetch_rates(self, holding: _Holding, request: MemoryRequest) -> dict[str, str]:
+        """Why request rates are not known, by namespace: one that is not does not end the others."""
+        unknown: dict[str, str] = {}
+        wanted = [(one, self._wanted_rate(holding, one, rate)) for one, rate in request.request_rates]
+        # The slowest last: they use up the late answers.
+        for namespace, rate in sorted(wanted, key=lambda pair: -pair[1].blocks.size):
+            rate.blocks.begin()
+            try:
+                self._fill(holding, rate, [namespace])
+            except MetricsUnavailable as unavailable:
+                unknown[namespace] = f"the request rate of '{namespace}' is not known: {unavailable}"
+        return unknown
+
+    def _wanted_rate(self, holding: _Holding, namespace: str, rate: RequestRate) -> _Wanted:
         mark = f"{rate.metric}{rate.match_labels}"
-        first = self._first_missing(holding, mark, namespace)
-        window = max(ring.block_seconds, ceil(4 * self.settings.sample_interval_seconds))
-        text = request_rate_query(rate, namespace, window)
-        for start, stop in _spans(first, ring.end, ring.block_seconds):
-            self._fold(ring, Signal.REQUEST_RATE, self._ask(text, start, stop, ring.block_seconds))
-        holding.fetched[mark, namespace] = ring.end
+        window = max(holding.ring.block_seconds, ceil(4 * self.settings.sample_interval_seconds))
+        return _Wanted(
+            signal=Signal.REQUEST_RATE,
+            mark=mark,
+            text=lambda _: request_rate_query(rate, namespace, window),
+            blocks=holding.rate_blocks.setdefault((mark, namespace), _Portion(BLOCKS_PER_QUERY)),
+        )
+
+    def _fill(self, holding: _Holding, wanted: _Wanted, namespaces: Iterable[str]) -> None:
+        """
+        Asks for all that is missing, in portions that the source bears.
+
+        What was answered is noted at once: the next sweep goes on from there where this one is given up.
+        """
+        ring, waiting = holding.ring, deque(self._gaps(holding, wanted.mark, namespaces))
+        while waiting:
+            first, names = waiting.popleft()
+            asked = fitting(names)[: holding.namespaces.size]
+            if len(asked) < len(names):
+                waiting.append((first, names[len(asked) :]))
+            blocks = min(wanted.blocks.size, (ring.end - first) // ring.block_seconds + 1)
+            last = first + (blocks - 1) * ring.block_seconds
+            try:
+                series = self._ask(wanted.text(asked), first, last, ring.block_seconds)
+            except AnswerRefused as refused:
+                if not (wanted.blocks.refused(blocks) or holding.namespaces.refused(len(asked))):
+                    raise MetricsUnavailable(
+                        f"{self} refused even one block of namespace '{asked[0]}': {refused}"
+                    ) from refused
+                waiting.appendleft((first, asked))
+                continue
+            self._fold(ring, wanted.signal, series)
+            wanted.blocks.answered(blocks)
+            holding.namespaces.answered(len(asked))
+            holding.fetched.update({(wanted.mark, name): last for name in asked})
+            if last < ring.end:
+                waiting.appendleft((last + ring.block_seconds, asked))
+
+    def _gaps(
+        self, holding: _Holding, mark: str, namespaces: Iterable[str]
+    ) -> Iterable[tuple[int, Sequence[str]]]:
+        """The first missing block with the namespaces that miss it."""
+        gaps: dict[int, list[str]] = {}
+        for namespace in sorted(namespaces):
+            gaps.setdefault(self._first_missing(holding, mark, namespace), []).append(namespace)
+        return gaps.items()
 
     def _first_missing(self, holding: _Holding, mark: str, namespace: str) -> int:
         """The end of the first block to ask for: the newest one held is asked for again."""
         ring = holding.ring
         oldest = ring.end - (ring.blocks - 1) * ring.block_seconds
         return max(oldest, holding.fetched.get((mark, namespace), oldest))
-
-    def _fetch(self, ring: FloorRing, signal: Signal, namespaces: list[str], first: int) -> None:
-        for start, stop in _spans(first, ring.end, ring.block_seconds):
-            self._fetch_chunk(ring, signal, namespaces, start, stop)
-
-    def _fetch_chunk(
-        self, ring: FloorRing, signal: Signal, namespaces: list[str], start: int, stop: int
-    ) -> None:
-        """One query; halved by time, then by namespace, while the source refuses its size."""
-        width = ring.block_seconds
-        try:
-            series = self._ask(query(signal, namespaces, width), start, stop, width)
-        except AnswerRefused as refused:
-            if stop > start:
-                middle = start + (stop - start) // width // 2 * width
-                self._fetch_chunk(ring, signal, namespaces, start, middle)
-                self._fetch_chunk(ring, signal, namespaces, middle + width, stop)
-            elif len(namespaces) > 1:
-                half = len(namespaces) // 2
-                self._fetch_chunk(ring, signal, namespaces[:half], start, stop)
-                self._fetch_chunk(ring, signal, namespaces[half:], start, stop)
-            else:
-                raise MetricsUnavailable(
-                    f"{self} refused even one block of namespace '{namespaces[0]}': {refused}"
-                ) from refused
-            return
-        self._fold(ring, signal, series)
 
     def _fold(self, ring: FloorRing, signal: Signal, series: _Series) -> None:
         try:
@@ -264,6 +344,8 @@ class PrometheusMemorySource:
 
     def _ask(self, text: str, start: int, stop: int, step: int) -> _Series:
         """One range query. Raises AnswerRefused where a smaller one may succeed, else MetricsUnavailable."""
+        if self._late_left_now <= 0:
+            raise self._silent()
         try:
             result: Any = self._client.custom_query_range(
                 query=text,
@@ -272,12 +354,11 @@ class PrometheusMemorySource:
                 step=str(step),
             )
         except (requests.ReadTimeout, AnswerLate) as error:
-            self._late_answers += 1
-            if self._late_answers >= MOST_LATE_ANSWERS:
-                raise self._silent() from error
-            raise AnswerRefused(f"no answer within {self.settings.timeout_seconds:g} s") from error
+            self._late_left -= 1
+            self._late_left_now -= 1
+            raise AnswerLate(f"no answer within {self.settings.timeout_seconds:g} s") from error
         except requests.ConnectTimeout as error:
-            self._late_answers = MOST_LATE_ANSWERS
+            self._late_left = self._late_left_now = 0
             raise self._silent() from error
         except MetricsUnavailable as error:
             raise MetricsUnavailable(f"{self} {error}") from error
@@ -319,14 +400,9 @@ HISTORY_BLOCKS = 240
 """Requests of so few blocks are for the time before the lookback, of which fewer signals are needed."""
 
 
-MOST_REPLICAS = 100
-"""So many are asked about in one query, which stands in a URL; of more, the first by name stand for all."""
-
-
-def _asked(request: ServiceRequest) -> tuple[str, list[str], int]:
-    """Namespace, replicas and window in seconds of a query."""
-    replicas = sorted(request.replicas)[:MOST_REPLICAS]
-    return request.namespace, replicas, int(request.window.total_seconds())
+def _asked(request: ServiceRequest) -> tuple[str, Sequence[str], int]:
+    """Namespace, replicas and window in seconds of a query; of very many the first stand for all."""
+    return request.namespace, fitting(sorted(request.replicas)), int(request.window.total_seconds())
 
 
 def short(error: Exception) -> str:
@@ -342,12 +418,3 @@ def _cause(error: Exception) -> Exception:
     """
     cause = getattr(error.args[0], "reason", None) if error.args else None
     return cause if isinstance(cause, Exception) else error
-
-
-def _spans(first: int, last: int, width: int) -> Iterable[tuple[int, int]]:
-    """Cuts the block ends from `first` to `last` into spans that one query may ask for."""
-    start = first
-    while start <= last:
-        stop = min(start + (BLOCKS_PER_QUERY - 1) * width, last)
-        yield start, stop
-        start = stop + width

@@ -7,10 +7,17 @@ old container lingers for minutes, and a sum would double (cAdvisor issue 2844, 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from controller.metrics.series import Signal
 from controller.policy.memory_policy import LatencyRule, RequestRate, Series
+
+LONGEST_NAMES_BYTES = 3072
+"""
+How long the names in one query may be, as they stand in its URL. A query names them twice at most, and nginx
+(`large_client_header_buffers`) and Apache (`LimitRequestLine`) take 8 KiB by default.
+"""
 
 BY_CONTAINER = "max by (namespace, pod, container)"
 RESTARTS = "kube_pod_container_status_restarts_total"
@@ -81,7 +88,7 @@ def quantile_query(rule: LatencyRule, namespace: str, pods: Iterable[str], windo
 def _of_pods(series: Series, namespace: str, pods: Iterable[str]) -> str:
     matchers = [
         namespace_matcher([namespace]),
-        f"pod=~{quoted('|'.join(re.escape(pod) for pod in sorted(pods)))}",
+        f"pod=~{quoted(_any_of(sorted(pods)))}",
         *_label_matchers(series.match_labels),
         *(f"{key}=~{quoted(pattern)}" for key, pattern in series.match_patterns),
     ]
@@ -97,7 +104,22 @@ def namespace_matcher(namespaces: Iterable[str]) -> str:
     names = sorted(set(namespaces))
     if len(names) == 1:
         return f"namespace={quoted(names[0])}"
-    return f"namespace=~{quoted('|'.join(re.escape(name) for name in names))}"
+    return f"namespace=~{quoted(_any_of(names))}"
+
+
+def fitting(names: Sequence[str]) -> Sequence[str]:
+    """The first of `names` (at least one) that fit in one query together."""
+    left = LONGEST_NAMES_BYTES
+    for count, name in enumerate(names):
+        left -= len(quote(quoted(_any_of(["", name])), safe=""))
+        if left < 0:
+            return names[: max(count, 1)]
+    return names
+
+
+def _any_of(names: Iterable[str]) -> str:
+    """A regular expression for exactly these names; hyphens, of which they have many, need no escape."""
+    return "|".join(re.escape(name).replace("\\-", "-") for name in names)
 
 
 def quoted(text: str) -> str:

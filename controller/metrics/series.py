@@ -5,7 +5,7 @@ Everything that is judged together is held together, because detection works on 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -76,6 +76,8 @@ class BlockMatrix:
     end: float
     block_seconds: float
     signals: Mapping[Signal, Matrix]
+    rate_unknown: Mapping[str, str] = field(default_factory=dict)
+    """By namespace: why the request rate that was asked for could not be read."""
 
     @property
     def blocks(self) -> int:
@@ -85,9 +87,8 @@ class BlockMatrix:
     def of_rows(self, rows: Sequence[int]) -> "BlockMatrix":
         """The same blocks for only these rows, in this order."""
         chosen = np.asarray(rows, dtype=np.intp)
-        return BlockMatrix(
+        return replace(
+            self,
             keys=tuple(self.keys[row] for row in rows),
-            end=self.end,
-            block_seconds=self.block_seconds,
             signals={signal: matrix[chosen] for signal, matrix in self.signals.items()},
         )

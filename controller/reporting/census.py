@@ -91,9 +91,17 @@ def census(
         open_incidents=tuple(
             (one.spec.workload, one.name, one.status.phase.value) for one in incidents if one.open
         ),
-        sources={policy.metrics.source: policy.metrics.source not in missing for policy in book.accepted},
+        sources=_sources(book, missing),
         decided=tuple(seen),
     )
+
+
+def _sources(book: PolicyBook, missing: Mapping[str, str]) -> dict[str, bool]:
+    here: dict[str, bool] = {}
+    for policy in book.accepted:
+        name = policy.metrics.source
+        here[name] = here.get(name, True) and policy.key not in missing
+    return here
 
 
 def _unacknowledged(seen: Sequence[Seen], incidents: Sequence[Incident]) -> tuple[WorkloadRef, ...]:
@@ -123,13 +131,13 @@ def policy_facts(
     """
     What the sweep found out about `policy`.
 
-    `missing` says by metrics source why it cannot be read, `unread` by policy why its platform cannot.
+    `missing` says by policy why its metrics cannot be read, `unread` why its platform cannot.
     """
     mine = [item for item in seen if item.policy.key == policy.key]
     return PolicyFacts(
         generation=policy.generation,
         unread_because=unread.get(policy.key, ""),
-        metrics_missing_because=missing.get(policy.metrics.source, "") if mine else "",
+        metrics_missing_because=missing.get(policy.key, "") if mine else "",
         remediating=tuple(
             str(item.workload.ref) for item in mine if item.incident and item.incident.replaces_replicas
         ),

@@ -33,10 +33,10 @@ class Gathered:
     history: dict[tuple[str, timedelta], BlockMatrix] = field(default_factory=dict)
     """The same, of a longer time in wider blocks; where a source has it."""
     missing: dict[str, str] = field(default_factory=dict)
-    """By source: why it cannot be read."""
+    """By policy (its key): why what it is judged by could not be read."""
 
     def of(self, policy: MemoryPolicy) -> BlockMatrix | None:
-        """The memory that `policy` is judged by; None where it is missing."""
+        """The memory of what `policy` governs; None where it is missing."""
         return self.memory.get((policy.metrics.source, policy.detection.lookback))
 
 
@@ -66,27 +66,38 @@ def _covered(policies: Sequence[MemoryPolicy], workload: Workload) -> Covered | 
 
 
 async def gather(sources: Mapping[str, MemorySource], covered: Sequence[Covered], now: datetime) -> Gathered:
-    """One request per source and lookback, for all governed namespaces at once."""
+    """
+    One request per source and lookback, for all governed namespaces at once.
+
+    A request rate that is wanted and not known is missing like memory: without it load looks like a leak.
+    """
     wanted: dict[tuple[str, timedelta], list[MemoryPolicy]] = defaultdict(list)
     for policy in {(item.policy.key, item.policy.namespace): item.policy for item in covered}.values():
         wanted[policy.metrics.source, policy.detection.lookback].append(policy)
     gathered = Gathered()
-    for (name, lookback), policies in wanted.items():
-        source = sources.get(name)
-        if source is None:
-            known = ", ".join(sorted(sources)) or "none"
-            gathered.missing[name] = f"no metrics source is called '{name}'; configured are: {known}"
-            continue
-        request = _request(policies)
+    for key, policies in wanted.items():
         try:
-            gathered.memory[name, lookback] = await source.memory(request, now)
+            memory = await _source(sources, key[0]).memory(_request(policies), now)
         except MetricsUnavailable as unavailable:
-            gathered.missing[name] = str(unavailable)
+            gathered.missing.update({one.key: str(unavailable) for one in policies})
             continue
-        history = await history_of(source, request, now)
+        gathered.memory[key] = memory
+        for one in policies:
+            if one.metrics.request_rate is not None and one.namespace in memory.rate_unknown:
+                gathered.missing[one.key] = memory.rate_unknown[one.namespace]
+    # Only now: it must not use up the time in which a slow source would tell somebody's memory.
+    for key in gathered.memory:
+        history = await history_of(sources[key[0]], _request(wanted[key]), now)
         if history is not None:
-            gathered.history[name, lookback] = history
+            gathered.history[key] = history
     return gathered
+
+
+def _source(sources: Mapping[str, MemorySource], name: str) -> MemorySource:
+    if name not in sources:
+        known = ", ".join(sorted(sources)) or "none"
+        raise MetricsUnavailable(f"no metrics source is called '{name}'; configured are: {known}")
+    return sources[name]
 
 
 async def history_of(source: MemorySource, request: MemoryRequest, now: datetime) -> BlockMatrix | None:
@@ -125,6 +136,8 @@ def _assess(covered: Sequence[Covered], gathered: Gathered, now: datetime) -> di
     """Every governed container, in as few calls as there are different rules."""
     by_rules: dict[tuple[str, DetectionRules], dict[ContainerKey, str]] = defaultdict(dict)
     for item in covered:
+        if item.policy.key in gathered.missing:
+            continue
         keys = by_rules[item.policy.metrics.source, item.policy.detection]
         for replica in item.workload.replicas:
             for container in replica.containers:

@@ -61,7 +61,7 @@ ERRORS = Series(
 
 def test_counters_are_summed_over_the_pods_of_one_namespace_whatever_the_labels_say() -> None:
     assert increase_query(ERRORS, "shop", ["api-2", "api-1"], 600) == (
-        r'sum(increase(http_requests_total{namespace="shop",pod=~"api\\-1|api\\-2",'
+        r'sum(increase(http_requests_total{namespace="shop",pod=~"api-1|api-2",'
         r'route="a\"} or vector(1)",code=~"5..|\"} or up{"}[600s]))'
     )
 

@@ -12,8 +12,12 @@ from controller.policy.memory_policy import (
     EvidenceRules,
     MemoryPolicy,
     Mode,
+    NamedWorkload,
     PprofRule,
     RemediationRules,
+    RequestRate,
+    Target,
+    WorkloadKind,
 )
 from controller.ports import MemoryRequest, MetricsUnavailable
 from controller.reporting.incident import Phase
@@ -190,6 +194,64 @@ async def test_source_too_young_for_a_longer_history_is_judged_without() -> None
     await sweep_for(world, a_sweeper(world), a_quick_policy(), sweeps=1)
 
     assert len(world.remediator.carried_out) == 1
+
+
+async def test_unknown_request_rate_holds_only_those_whose_policy_wants_it() -> None:
+    """Without it, load that grows would be taken for a leak."""
+    world = a_leaking_world()
+    memory = world.memory.memory
+
+    async def without_rate(request: MemoryRequest, now: datetime) -> BlockMatrix:
+        return replace(await memory(request, now), rate_unknown={"shop": "the rate is not known"})
+
+    world.memory.memory = without_rate  # type: ignore[method-assign]
+    policy = a_quick_policy()
+    wants = replace(
+        policy, metrics=replace(policy.metrics, request_rate=RequestRate(metric="requests_total"))
+    )
+    await sweep_for(world, a_sweeper(world), wants, sweeps=1)
+
+    assert world.remediator.carried_out == []
+    assert world.records.statuses["shop/api"].metrics_missing_because == "the rate is not known"
+
+    await sweep_for(world, a_sweeper(world), policy, sweeps=1)
+
+    assert len(world.remediator.carried_out) == 1
+    assert world.records.statuses["shop/api"].metrics_missing_because == ""
+
+
+async def test_lookback_that_cannot_be_read_ends_no_other_and_history_is_asked_for_last() -> None:
+    world = a_leaking_world()
+    world.memory.keeps_history = True
+    memory, asked = world.memory.memory, []
+    quick = a_policy_for("api", DetectionRules().lookback)
+    slow, week = a_policy_for("db", timedelta(days=4)), a_policy_for("queue", timedelta(days=7))
+    for name in ("db", "queue"):
+        other = replace(a_workload(), ref=replace(a_workload().ref, name=name), uid=name)
+        world.inventory.standing[other.ref] = other
+
+    async def answers(request: MemoryRequest, now: datetime) -> BlockMatrix:
+        asked.append(request.blocks)
+        if request.lookback == slow.detection.lookback:
+            raise MetricsUnavailable("too slow")
+        return await memory(request, now)
+
+    world.memory.memory = answers  # type: ignore[method-assign]
+    await a_sweeper(world).sweep(a_book(slow, quick, week), world.clock.now)
+
+    told = {name: one.metrics_missing_because for name, one in world.records.statuses.items()}
+    assert told == {"shop/db": "too slow", "shop/api": "", "shop/queue": ""}
+    assert asked == [576, 576, 576, 240, 240]
+
+
+def a_policy_for(name: str, lookback: timedelta) -> MemoryPolicy:
+    """Of one Deployment."""
+    policy = a_quick_policy(name=name, uid=name)
+    return replace(
+        policy,
+        target=Target(workloads=(NamedWorkload(kind=WorkloadKind.DEPLOYMENT, name=name),)),
+        detection=replace(policy.detection, lookback=lookback),
+    )
 
 
 async def test_unknown_source_is_named_with_those_that_are_known() -> None:
