@@ -111,7 +111,7 @@ def fitting(names: Sequence[str]) -> Sequence[str]:
     """The first of `names` (at least one) that fit in one query together."""
     left = LONGEST_NAMES_BYTES
     for count, name in enumerate(names):
-        left -= len(quote(quoted(_any_of(["", name])), safe=""))
+        left -= len(quote(quoted(_any_of(["", name]))[1:-1], safe=""))
         if left < 0:
             return names[: max(count, 1)]
     return names

@@ -557,7 +557,7 @@ async def test_service_of_many_replicas_is_asked_for_in_a_url_that_proxies_take(
 
     await source(engine).service_level(request, NOW)
 
-    assert max(engine.path_bytes) < 6000
+    assert max(engine.path_bytes) < 7500
     assert all(pods[50] in text for text, _, _ in engine.queries)
 
 
@@ -566,7 +566,7 @@ async def test_many_namespaces_are_asked_for_in_urls_that_proxies_take(engine: E
 
     await source(engine).memory(MemoryRequest(namespaces=names, lookback=timedelta(hours=6)), NOW)
 
-    assert max(engine.path_bytes) < 6000
+    assert max(engine.path_bytes) < 7500
     for name in names:
         assert any(name in text for text, _, _ in engine.queries)
 
