@@ -1,8 +1,10 @@
 """Deployments, StatefulSets, DaemonSets and Argo Rollouts with their pods and budgets, as workloads."""
 
 import asyncio
+import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.platforms.kubernetes import paths, rollouts
@@ -14,6 +16,7 @@ from controller.platforms.kubernetes.reading import (
     owner_of,
     released,
     replica,
+    unreadable,
     workload,
 )
 from controller.platforms.kubernetes.surroundings import (
@@ -23,13 +26,20 @@ from controller.platforms.kubernetes.surroundings import (
     list_nodes,
     read_surroundings,
 )
+from controller.policy.syntax import DNS_NAME
 from controller.ports import PlatformUnavailable
+
+logger = logging.getLogger(__name__)
 
 NAMESPACES_AT_ONCE = 4
 """Read side by side: as many as the connection has threads. One list for all would hold every pod at once."""
 
 CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 """Namespaces of the cluster itself."""
+
+
+MALFORMED = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What reading a document raises that is not as its kind's documents are."""
 
 
 class KubernetesInventory:
@@ -91,7 +101,7 @@ class KubernetesInventory:
             self._nodes = await self._list_nodes()
         around = await read_surroundings(self._api, [ref.namespace], everywhere=False, nodes=self._nodes)
         read = await self._read(
-            ref.namespace, [(ref.kind, document)], around[ref.namespace], **own_pods(document)
+            ref.namespace, [(ref.kind, document)], around[ref.namespace], **_own_pods(document)
         )
         return next(iter(read), None)
 
@@ -131,30 +141,43 @@ class KubernetesInventory:
             paths.in_namespace(paths.POLICY_V1, namespace, "poddisruptionbudgets")
         )
         home = await self._api.find(f"{core}/namespaces/{namespace}")
-        annotations = home["metadata"].get("annotations") if home else None
-        by_owner = _pods_by_owner(pods, sets)
+        beside = _Beside(
+            pods=_pods_by_owner(pods, sets),
+            replica_sets=sets,
+            budgets=budgets,
+            annotations=(home["metadata"].get("annotations") or {}) if home else {},
+            around=around,
+        )
         known = {(kind, str(one["metadata"]["name"])): one for kind, one in documents}
         known |= {("ReplicaSet", str(one["metadata"]["name"])): one for one in sets}
         read = []
         for kind, found in documents:
-            document, unread = await self._with_template(namespace, found, known)
-            metadata = document["metadata"]
-            ref = WorkloadRef(Platform.KUBERNETES, namespace, kind, metadata["name"])
-            mine = by_owner.get(metadata["uid"], [])
-            read.append(
-                workload(
-                    ref,
-                    document,
-                    replicas=tuple(replica(pod) for pod in mine),
-                    budgets=budgets_of(mine, document, budgets),
-                    overlapping=overlapping_budgets(mine, document, budgets),
-                    namespace_annotations=annotations or {},
-                    replica_sets=sets,
-                    around=replace(around, unread=(*around.unread, *unread)),
-                    protected_because=self._protected_because(ref),
-                )
-            )
+            ref = WorkloadRef(Platform.KUBERNETES, namespace, kind, found["metadata"]["name"])
+            try:
+                document, unread = await self._with_template(namespace, found, known)
+                read.append(self._workload(ref, document, beside, unread))
+            except MALFORMED as error:
+                # Argo's definition leaves much unchecked, and one such document must not end the sweep.
+                logger.warning("document cannot be read", extra={"workload": str(ref), "why": repr(error)})
+                bare = self._workload(ref, {"metadata": found["metadata"]}, beside)
+                read.append(unreadable(bare, f"{type(error).__name__}: {error}"))
         return read
+
+    def _workload(
+        self, ref: WorkloadRef, document: Document, beside: "_Beside", unread: tuple[str, ...] = ()
+    ) -> Workload:
+        mine = beside.pods.get(document["metadata"]["uid"], [])
+        return workload(
+            ref,
+            document,
+            replicas=tuple(replica(pod) for pod in mine),
+            budgets=budgets_of(mine, document, beside.budgets),
+            overlapping=overlapping_budgets(mine, document, beside.budgets),
+            namespace_annotations=beside.annotations,
+            replica_sets=beside.replica_sets,
+            around=replace(beside.around, unread=(*beside.around.unread, *unread)),
+            protected_because=self._protected_because(ref),
+        )
 
     async def _with_template(
         self, namespace: str, document: Document, known: Mapping[tuple[str, str], Document]
@@ -162,7 +185,9 @@ class KubernetesInventory:
         """
         A Rollout whose pod template is another object's (`workloadRef`) with it; others as they are.
 
-        And the kind that it would have to be read from, where that is none that we may read.
+        And the kind that it would have to be read from, where that is none that we may read. Raises
+        ValueError where it is named by what cannot be a name: put into a path, that would ask for something
+        else.
         """
         spec = document.get("spec") or {}
         reference = rollouts.referenced(spec)
@@ -173,6 +198,8 @@ class KubernetesInventory:
             return document, (f"{kind.lower()}s",)
         found = known.get(reference)
         if found is None and kind == "Deployment":
+            if not re.fullmatch(DNS_NAME, name):
+                raise ValueError(f"workloadRef.name {name!r} must be the name of a Deployment")
             found = await self._api.find(paths.of_kind(kind, namespace, name))
         template = ((found or {}).get("spec") or {}).get("template")
         return {**document, "spec": {**spec, "template": template}}, ()
@@ -185,6 +212,27 @@ class KubernetesInventory:
         if ref.namespace in self._metrics_namespaces:
             return f"the metrics source is in {ref.namespace}, where nothing is acted on"
         return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beside:
+    """What a namespace's workloads are read together with."""
+
+    pods: Mapping[str, list[Document]]
+    """By the uid of their workload."""
+    replica_sets: Sequence[Document]
+    budgets: Sequence[Document]
+    annotations: Mapping[str, str]
+    """Of the namespace."""
+    around: Surroundings
+
+
+def _own_pods(document: Document) -> dict[str, str]:
+    """The query for a workload's own pods; for all pods where its selector cannot be read."""
+    try:
+        return own_pods(document)
+    except MALFORMED:
+        return {}
 
 
 def _pods_by_owner(pods: Iterable[Document], sets: Iterable[Document]) -> Mapping[str, list[Document]]:

@@ -1,7 +1,7 @@
 """From documents of the API server to values of ours. Pure: what is missing there is None or empty here."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -264,6 +264,24 @@ def workload(
         acknowledged=str(annotations.get(ACKNOWLEDGED) or ""),
         acknowledged_because=str(annotations.get(ACKNOWLEDGED_BECAUSE) or "")[:512],
         requests=_requests(annotations),
+    )
+
+
+def unreadable(known: Workload, why: str) -> Workload:
+    """
+    A workload of whose document only the metadata could be read: it is not gone, and nothing is done to it.
+
+    How many replicas it should have is not known; so many as it has are taken for that.
+    """
+    told = f"its document cannot be read: {why}"
+    return replace(
+        known,
+        desired_replicas=max(1, sum(not one.terminating for one in known.replicas)),
+        ready_replicas=sum(one.ready for one in known.replicas),
+        rollout=RolloutState.PROGRESSING,
+        rollout_message=told,
+        restart_refusal=told,
+        replace_refusal=told,
     )
 
 

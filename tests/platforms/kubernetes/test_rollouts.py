@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from controller.decision.gates.workload_state import hold_while_rolling_out
 from controller.decision.mechanism import Choice, Mechanism
 from controller.inventory.workload import Platform, RolloutState, Workload, WorkloadRef
 from controller.platforms.kubernetes.inventory import KubernetesInventory
 from controller.platforms.kubernetes.reading import workload
 from controller.ports import PlatformUnavailable
 from controller.remediation.order import order_remediation
-from tests.fakes import a_replica, a_workload
+from tests.fakes import a_leaking_situation, a_replica, a_workload
 from tests.platforms.kubernetes.served import ServedApi, metadata_of
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -197,6 +198,46 @@ async def test_template_that_cannot_be_read_is_told_as_unread() -> None:
     api = served(a_referring_rollout("PodTemplate"))
     (found,) = await KubernetesInventory(api, with_rollouts=True).workloads(frozenset({"shop"}))
     assert found.unread == ("podtemplates",)
+
+
+MALFORMED = {
+    "maxUnavailable": {"strategy": {"canary": {"maxUnavailable": "lots"}}},
+    "percentage": {"strategy": {"canary": {"maxUnavailable": "x%"}}},
+    "strategy": {"strategy": {"canary": "fast"}},
+    "volumes": {"template": {"spec": {"containers": [{"name": "app"}], "volumes": 5}}},
+    "limits": {"template": {"spec": {"containers": [{"name": "app", "resources": {"limits": "x"}}]}}},
+    "template": {"template": ["x"]},
+    "operator": {
+        "selector": {"matchExpressions": [{"key": "app", "operator": "Resembles"}]},
+        "replicas": "x",
+    },
+    "workloadRef": {"workloadRef": "api"},
+    "workloadRef.name": {"workloadRef": {"kind": "Deployment", "name": "api/scale"}},
+}
+
+
+@pytest.mark.parametrize("spec", MALFORMED.values(), ids=MALFORMED)
+async def test_document_that_cannot_be_read_ends_no_sweep_and_is_not_gone(spec: dict[str, Any]) -> None:
+    odd = a_rollout(annotations={"bilgepump.dev/paused": "by hand"}, **spec)
+    odd["metadata"] |= {"name": "odd", "uid": "uid-odd"}
+    api = served(a_rollout(), odd)
+    owner = {"ownerReferences": [{"controller": True, "uid": "uid-odd"}]}
+    api.lists["/api/v1/namespaces/shop/pods"] = [{"metadata": metadata_of("odd-1", **owner)}]
+    inventory = KubernetesInventory(api, with_rollouts=True)
+
+    listed = {one.ref.name: one for one in await inventory.workloads(frozenset({"shop"}))}
+
+    assert set(listed) == {"api", "odd"}
+    assert listed["api"].restart_refusal == ""
+    assert not any(path.endswith("/scale") for _, path in api.asked)
+    for found in (listed["odd"], await inventory.workload(replace(REF, name="odd"))):
+        assert found is not None
+        assert found.restart_refusal.startswith("its document cannot be read: ")
+        assert [one.name for one in found.replicas] == ["odd-1"]
+        assert found.paused_by == "by hand"
+        hold = hold_while_rolling_out(a_leaking_situation(workload=found))
+        assert hold is not None
+        assert "cannot be read" in hold.message
 
 
 def an_order(*replicas: str) -> Any:
