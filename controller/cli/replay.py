@@ -89,7 +89,8 @@ class _Episode:
 
     remediated_at: list[datetime] = field(default_factory=list)
     captured: Captured = Captured.NOTHING
-    leaked_at: datetime | None = None
+    leaked_at: dict[ContainerKey, datetime] = field(default_factory=dict)
+    """When each container was last found to."""
 
 
 def block_seconds_for(policy: MemoryPolicy, sample_interval_seconds: float) -> int:
@@ -249,15 +250,14 @@ class _Replay:
                 history=RemediationHistory(remediated_at=tuple(episode.remediated_at)),
                 powers=Powers(),
                 captured=episode.captured,
-                leaked_at=episode.leaked_at,
+                leaked_at=episode.leaked_at.get(judgement.worst.key),
                 kept_heap=episode.captured is not Captured.NOTHING,
             )
         )
-        if judgement.verdict is Verdict.LEAKING:
-            episode.leaked_at = now
+        episode.leaked_at |= {one.key: now for one in governed if one.verdict is Verdict.LEAKING}
         if decision.action is Action.REMEDIATE:
             episode.remediated_at.append(now)
-            episode.captured, episode.leaked_at = Captured.NOTHING, None
+            episode.captured, episode.leaked_at = Captured.NOTHING, {}
         elif decision.action is Action.CAPTURE:
             episode.captured = Captured(min(episode.captured + 1, Captured.LATE))
         worst = judgement.worst

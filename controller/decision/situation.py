@@ -118,7 +118,7 @@ class Situation:
     """In how many sweeps in a row, this one included, a remediation was wanted."""
     captured: Captured = Captured.NOTHING
     leaked_at: datetime | None = None
-    """When this episode was last found to leak, after not being known to."""
+    """When the worst container was found to leak, in whichever run of it; None where it never was."""
     kept_heap: bool = False
     """At least one heap profile of this episode is kept."""
     incident: str = ""

@@ -15,9 +15,10 @@ from enum import StrEnum
 from controller.decision.approval import Approval
 from controller.decision.outcome import Hold, HoldReason
 from controller.decision.situation import Captured, VoidedOrder
-from controller.detection.assessment import GrowthClass, Verdict
+from controller.detection.assessment import Assessment, GrowthClass, Verdict
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.workload import Workload, WorkloadRef
+from controller.metrics.series import ContainerKey
 from controller.remediation.order import Order, Receipt
 from controller.verification.recovery import Recovery
 
@@ -92,6 +93,16 @@ class AssessmentRecord:
     crosses_threshold_earliest: datetime | None = None
     crosses_threshold_at: datetime | None = None
     crosses_threshold_latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakingRun:
+    """One run of a container that was found to leak."""
+
+    replica: str
+    container: str
+    found_at: datetime
+    """When it was first found to, in this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +188,7 @@ class IncidentStatus:
     workload_text: str = ""
     growth_text: str = ""
     assessment: AssessmentRecord | None = None
+    leaking_runs: tuple[LeakingRun, ...] = ()
     evidence: tuple[KeptFile, ...] = ()
     diagnosis: DiagnosisRecord | None = None
     gates: tuple[Hold, ...] = ()
@@ -230,6 +242,22 @@ class Incident:
     def leaking_since(self) -> datetime | None:
         """When it was last found to leak, after not being known to."""
         return self._newest(Verdict.LEAKING.value)
+
+    def found_leaking_at(self, key: ContainerKey) -> datetime | None:
+        """When a container was first found to leak, in the newest run in which it was; None: it never was."""
+        return next(
+            (
+                one.found_at
+                for one in self.status.leaking_runs
+                if (one.replica, one.container) == (key.pod, key.container)
+            ),
+            None,
+        )
+
+    def found_leaking(self, assessment: Assessment) -> bool:
+        """Whether the container was found to leak in the run that `assessment` is about."""
+        found_at, started_at = self.found_leaking_at(assessment.key), assessment.started_at
+        return found_at is not None and started_at is not None and found_at >= started_at
 
     @property
     def cut_short_at(self) -> datetime | None:

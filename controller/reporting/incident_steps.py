@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controller.decision.outcome import Action, Decision, Hold, HoldReason
 from controller.decision.wording import growth_text
+from controller.detection.assessment import Verdict
 from controller.detection.judgement import Judgement
 from controller.evidence.kept import FileKind, KeptFile
 from controller.inventory.request import Request
@@ -20,6 +21,7 @@ from controller.reporting.incident import (
     Incident,
     IncidentSpec,
     IncidentStatus,
+    LeakingRun,
     Notified,
     Phase,
     PolicyRef,
@@ -33,6 +35,9 @@ from controller.verification.recovery import Recovery, RecoveryOutcome
 
 TIMELINE_LENGTH = 64
 """Entries kept: the first, and the newest after it."""
+
+LEAKING_RUNS = 256
+"""Runs kept that were found to leak. One that is not remembered is only suspected when it is doubtful."""
 
 ESCALATES = frozenset({HoldReason.BUDGET_SPENT, HoldReason.RESTART_INEFFECTIVE})
 """Holds that time does not end: a person is told, and acknowledges the incident."""
@@ -71,6 +76,7 @@ def detected(incident: Incident, judgement: Judgement, now: datetime) -> Inciden
         because=worst.verdict.value,
         message=worst.message,
         assessment=_record(judgement),
+        leaking_runs=_leaking_runs(incident, judgement, now),
         growth_text=_growth_text(judgement),
         gates=(),
         escalated_because=None,
@@ -82,11 +88,11 @@ def detected(incident: Incident, judgement: Judgement, now: datetime) -> Inciden
 def judged(incident: Incident, judgement: Judgement, now: datetime) -> Incident:
     """The newest judgement, where it tells something new; the same incident otherwise."""
     old, new = incident.status.assessment, _record(judgement)
-    if old is not None and not _differs(old, new):
+    runs = _leaking_runs(incident, judgement, now)
+    if old is not None and not _differs(old, new) and runs == incident.status.leaking_runs:
         return incident
-    told = replace(
-        incident, status=replace(incident.status, assessment=new, growth_text=_growth_text(judgement))
-    )
+    status = replace(incident.status, assessment=new, leaking_runs=runs, growth_text=_growth_text(judgement))
+    told = replace(incident, status=status)
     if old is not None and old.verdict is new.verdict:
         return told
     return _noted(told, now, new.verdict.value, new.message)
@@ -322,6 +328,27 @@ def notified(incident: Incident, told: Notified) -> Incident:
     """A receiver of notifications has been told, or could not be."""
     others = tuple(one for one in incident.status.notifications if one.receiver != told.receiver)
     return replace(incident, status=replace(incident.status, notifications=(*others, told)))
+
+
+def _leaking_runs(incident: Incident, judgement: Judgement, now: datetime) -> tuple[LeakingRun, ...]:
+    """
+    Those known before, and what is newly found to leak: a container's next run takes its last one's place.
+
+    Where they are too many, those of replicas that are gone are dropped.
+    """
+    new = {
+        (one.key.pod, one.key.container): LeakingRun(
+            replica=one.key.pod, container=one.key.container, found_at=now
+        )
+        for one in judgement.assessments
+        if one.verdict is Verdict.LEAKING and one.started_at is not None and not incident.found_leaking(one)
+    }
+    old = [one for one in incident.status.leaking_runs if (one.replica, one.container) not in new]
+    runs = (*old, *new.values())
+    if len(runs) > LEAKING_RUNS:
+        standing = {(one.key.pod, one.key.container) for one in judgement.assessments}
+        runs = tuple(one for one in runs if (one.replica, one.container) in standing)
+    return runs[:LEAKING_RUNS]
 
 
 def _growth_text(judgement: Judgement) -> str:

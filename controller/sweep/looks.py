@@ -30,5 +30,7 @@ class Looks:
 def _condemns(item: Covered, judgement: Judgement, incidents: Sequence[Incident]) -> bool:
     """Whether this look could lead to a remediation, by itself or after what was found before."""
     suspects = item.policy.remediation.suspect_above_critical is SuspectAboveCritical.REMEDIATE
-    suspects = suspects or any(incident.open and incident.known_to_leak for incident in incidents)
+    suspects = suspects or any(
+        incident.open and incident.found_leaking(judgement.worst) for incident in incidents
+    )
     return judgement.verdict is Verdict.LEAKING or (suspects and judgement.verdict is Verdict.SUSPECT)

@@ -69,7 +69,7 @@ def with_evidence(situation: Situation, incident: Incident) -> Situation:
     return replace(
         situation,
         captured=captured,
-        leaked_at=incident.leaking_since,
+        leaked_at=incident.found_leaking_at(situation.judgement.worst.key),
         kept_heap=incident.kept_heap,
         incident=incident.name,
         approval=incident.approval,
