@@ -1,12 +1,16 @@
 """Who may write which policy: RBAC and the ValidatingAdmissionPolicy together."""
 
 import json
+import time
+from collections.abc import Iterator
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
+from tests.chart.rendering import CHART, URL
 from tests.cluster.cluster import Cluster
+from tests.faults.controller_process import helm_on
 
 pytestmark = pytest.mark.apiserver
 
@@ -68,6 +72,47 @@ def test_right_to_patch_argo_rollouts_is_asked_for_like_the_others(authors: Clus
     answer = write(authors, "deployer", "Remediate", target=rollout)
     assert "must have the right to patch rollouts in namespace shop" in answer.stderr
     assert write(authors, "remediator", "Remediate", target=rollout).returncode == 0
+
+
+@pytest.fixture
+def nobody_looks_at_rollouts(authors: Cluster) -> Iterator[Cluster]:
+    """`rollouts.enabled` is false until the end of the test; `builder` patches all other kinds."""
+    kinds = "--resource=deployments.apps,statefulsets.apps,daemonsets.apps"
+    authors.kubectl("create", "clusterrole", "builds", "--verb=patch", kinds)
+    for role in ("bilgepump-edit", "builds"):
+        authors.kubectl(
+            "create",
+            "rolebinding",
+            f"builder-{role}",
+            "-n",
+            "shop",
+            f"--clusterrole={role}",
+            "--user=builder",
+        )
+
+    def look_at_rollouts(enabled: bool) -> None:
+        values = f"{URL},rollouts.enabled={str(enabled).lower()}"
+        helm_on(authors, "upgrade", "--set", values, "bilgepump", str(CHART))
+
+        def in_force() -> bool:
+            # Never the same twice: what a policy asks for already is not asked about again.
+            target = {"selector": {"matchLabels": {"app": f"at-{time.monotonic_ns()}"}}}
+            return ("rollouts" in write(authors, "builder", "Remediate", target=target).stderr) is enabled
+
+        authors.wait_until(f"rollouts.enabled={enabled} is in force", in_force, timeout_seconds=30)
+
+    look_at_rollouts(False)
+    yield authors
+    look_at_rollouts(True)
+
+
+def test_right_to_patch_rollouts_is_asked_for_before_anybody_looks_at_them(
+    nobody_looks_at_rollouts: Cluster,
+) -> None:
+    rollout = {"workloads": [{"kind": "Rollout", "name": "api"}]}
+    answer = write(nobody_looks_at_rollouts, "builder", "Remediate", target=rollout)
+    assert "must have the right to patch rollouts in namespace shop" in answer.stderr
+    assert write(nobody_looks_at_rollouts, "builder", "Remediate", target=BY_LABEL).returncode == 0
 
 
 def test_remediator_may_write_any_policy_in_his_namespace_only(authors: Cluster) -> None:

@@ -164,17 +164,20 @@ def test_argo_rollouts_are_a_right_of_their_own() -> None:
     ]
 
 
-def test_author_of_a_policy_is_asked_for_rollouts_where_they_are_looked_at() -> None:
-    def asked(*values: str) -> int:
+def test_author_is_asked_for_rollouts_that_are_named_or_looked_at() -> None:
+    def asked(*values: str) -> list[bool]:
+        """Whether each question about Rollouts is for policies that select by labels, too."""
         (policy,) = (
             one
             for one in of_kind(render(URL, *values), "ValidatingAdmissionPolicy")
             if one["metadata"]["name"] == "bilgepump-remediate-policies"
         )
         texts = [one["expression"] for one in policy["spec"]["validations"]]
-        return sum("authorizer.group('argoproj.io').resource('rollouts')" in text for text in texts)
+        rollouts = [text for text in texts if "authorizer.group('argoproj.io').resource('rollouts')" in text]
+        assert all("workload.kind == 'Rollout'" in text for text in rollouts)
+        return ["!has(object.spec.target.workloads)" not in text for text in rollouts]
 
-    assert (asked(), asked("rollouts.enabled=true")) == (0, 1)
+    assert (asked(), asked("rollouts.enabled=true")) == ([False], [True])
 
 
 def test_controller_never_gets_secrets_commands_or_wildcards() -> None:
