@@ -14,6 +14,8 @@ class ServiceLevel:
     """How requests were served in a window, by all replicas together; None is not known."""
 
     window: timedelta
+    rules: str = ""
+    """Digest of the rules it was measured for; empty where that was not noted."""
     requests: int | None = None
     """How many there were: by the counter of the error ratio, else by the histogram."""
     error_ratio: float | None = None
@@ -27,6 +29,10 @@ class ServiceLevel:
     def may_come(self) -> bool:
         """It was not measured at all: the metrics source may only be late."""
         return bool(self.unmeasured_because) and self.requests is None
+
+    def comparable(self, after: "ServiceLevel") -> bool:
+        """Whether `after` was measured for the same rules, as far as that was noted."""
+        return not self.rules or self.rules == after.rules
 
 
 def with_errors(level: ServiceLevel, requests: float | None, errors: float | None) -> ServiceLevel:

@@ -41,8 +41,9 @@ def _service_compared(incident: Incident) -> str:
         return ""
     if incident.open:
         return "Unknown"
-    known = before and after and not before.unmeasured_because and not after.unmeasured_because
-    return "True" if known else "False"
+    if before is None or after is None or not before.comparable(after):
+        return "False"
+    return "False" if before.unmeasured_because or after.unmeasured_because else "True"
 
 
 def _recovered(incident: Incident) -> str:

@@ -1,5 +1,7 @@
 """How a workload serves its requests, asked where its policy wants that compared."""
 
+import hashlib
+from dataclasses import replace
 from datetime import datetime
 
 from controller.inventory.workload import Workload
@@ -16,9 +18,14 @@ async def service_level(
 
     Never raises: what cannot be asked is told as not measured.
     """
-    rules = policy.verification
-    if not rules.compares_service:
+    if not policy.verification.compares_service:
         return None
+    level = await _measured(world, policy, workload, at)
+    return replace(level, rules=_digest(policy))
+
+
+async def _measured(world: World, policy: MemoryPolicy, workload: Workload, at: datetime) -> ServiceLevel:
+    rules = policy.verification
     source = world.service_sources.get(policy.metrics.source)
     replicas = tuple(one.name for one in workload.replicas if not one.terminating)
     if source is None or not replicas:
@@ -31,3 +38,10 @@ async def service_level(
         return await source.service_level(request, at)
     except MetricsUnavailable as error:
         return ServiceLevel(window=rules.soak, unmeasured_because=str(error)[:512])
+
+
+def _digest(policy: MemoryPolicy) -> str:
+    """Of what is measured, where, for how long, and of what is allowed."""
+    rules = policy.verification
+    parts = (policy.metrics.source, rules.soak, rules.error_ratio, rules.latency)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -25,9 +25,17 @@ class Comparison:
 
 
 def compare(rules: VerificationRules, before: ServiceLevel | None, after: ServiceLevel | None) -> Comparison:
-    """Whether requests were served worse `after` than `before`, by `rules`; None was not measured."""
+    """
+    Whether requests were served worse `after` than `before`, by `rules`; None was not measured.
+
+    Numbers of two different rules say nothing about each other, and are not compared.
+    """
     worse, as_good, unknown = [], [], []
+    changed = before is not None and after is not None and not before.comparable(after)
     for what, was, now, most in _compared(rules, before, after):
+        if changed:
+            unknown.append(f"{what} not compared: the policy's rules for it were changed since the order")
+            continue
         if was is None or now is None:
             unknown.append(f"{what} not compared: {_why_unknown(before, after, was is None)}")
             continue

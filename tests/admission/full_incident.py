@@ -14,6 +14,7 @@ from controller.reporting.incident import (
     Incident,
     IncidentSpec,
     IncidentStatus,
+    LeakingRun,
     LikelyCause,
     Notified,
     Phase,
@@ -86,7 +87,11 @@ def a_full_incident() -> Incident:
         memory_before_bytes=90 << 20,
         approved_by="ann@example.com",
         service_before=ServiceLevel(
-            window=timedelta(minutes=10), requests=5000, error_ratio=0.001, latency_seconds=0.25
+            window=timedelta(minutes=10),
+            rules="0f3c9a",
+            requests=5000,
+            error_ratio=0.001,
+            latency_seconds=0.25,
         ),
     )
     status = IncidentStatus(
@@ -96,6 +101,7 @@ def a_full_incident() -> Incident:
         workload_text="Deployment/api",
         growth_text="38 MiB/h",
         assessment=assessment,
+        leaking_runs=(LeakingRun(replica="api-7d9f-x2k", container="app", found_at=minutes(1)),),
         evidence=(evidence,),
         diagnosis=DiagnosisRecord(
             summary="response bodies are not closed",
@@ -137,7 +143,10 @@ def a_full_incident() -> Incident:
             memory_before_bytes=90 << 20,
             memory_after_bytes=20 << 20,
             service_after=ServiceLevel(
-                window=timedelta(minutes=10), requests=7, unmeasured_because="only 7 requests in 10m"
+                window=timedelta(minutes=10),
+                rules="0f3c9a",
+                requests=7,
+                unmeasured_because="only 7 requests in 10m",
             ),
         ),
         timeline=(TimelineEntry(at=minutes(0), what="Opened", message="first seen"),),

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from controller.metrics.service_level import ServiceLevel
 from controller.policy.memory_policy import ErrorRatioRule, MemoryPolicy, Series
 from controller.ports import MetricsUnavailable
@@ -85,7 +87,35 @@ async def test_what_was_before_is_written_down_before_the_act() -> None:
     world.remediator.carry_out = watched
     await sweep_for(world, a_sweeper(world), a_comparing_policy(), sweeps=3)
 
-    assert [order.service_before for order in written] == [served(0.001)]
+    (before,) = [order.service_before for order in written]
+    assert before == replace(served(0.001), rules=before.rules)
+    assert before.rules
+
+
+@pytest.mark.parametrize(
+    ("edit", "compares"),
+    [
+        pytest.param({"error_ratio": replace(RULE, errors=Series(metric="other_total"))}, False, id="metric"),
+        pytest.param({"error_ratio": replace(RULE, maximum_increase=0.0)}, False, id="bound"),
+        pytest.param({"soak": SOAK / 2}, False, id="soak"),
+        pytest.param({"maximum_memory_ratio": 1.3}, True, id="something else"),
+    ],
+)
+async def test_numbers_of_rules_that_were_edited_meanwhile_are_not_compared(
+    edit: dict[str, Any], compares: bool
+) -> None:
+    world = a_serving_world(served(0.001), served(0.05))
+    sweeper, policy = a_sweeper(world), a_comparing_policy()
+    await sweep_for(world, sweeper, policy, sweeps=3)
+    assert world.records.only.status.phase is Phase.VERIFYING
+
+    edited = replace(policy, generation=2, verification=replace(policy.verification, **edit))
+    await sweep_for(world, sweeper, edited, sweeps=15)
+
+    status = world.records.only.status
+    assert (status.because == "ServiceDegraded") is compares
+    assert ("not compared: the policy's rules for it were changed" in status.message) is not compares
+    assert compared(world) == ("True" if compares else "False")
 
 
 async def test_metrics_that_stay_away_fail_nothing_and_are_told() -> None:
