@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from controller.decision.decide import decide, may_capture, may_keep_evidence
 from controller.decision.mechanism import choose
 from controller.decision.outcome import Action, Decision, Reason
-from controller.decision.situation import Captured, Situation
+from controller.decision.situation import Alerts, Captured, Situation
 from controller.decision.wording import span_text
 from controller.detection.assessment import Verdict
 from controller.evidence.capture_plan import baseline_of, plan_captures
@@ -106,7 +106,8 @@ class Attendant:
         if decision.action is Action.REMEDIATE:
             service_before = await service_level(self._world, situation.policy, workload, situation.now)
             # Captures, and the workloads before this one, took their time: it is decided on what is now.
-            situation = _as_it_is(situation, await present.look(workload.ref, workload.uid))
+            alerts = await present.alerts(situation.policy)
+            situation = _as_it_is(situation, await present.look(workload.ref, workload.uid), alerts)
             decision = decide(situation)
         if decision.action is Action.REMEDIATE:
             incident = await self._remediate(situation, incident, decision, service_before, fleet)
@@ -278,9 +279,10 @@ _NOT_ALLOWED = (
 _WARNINGS = frozenset({Reason.MEMORY_HIGH, Reason.MEMORY_HIGH_UNJUDGED, Reason.MEMORY_HIGH_CAUSE_UNCLEAR})
 
 
-def _as_it_is(situation: Situation, moment: Moment) -> Situation:
+def _as_it_is(situation: Situation, moment: Moment, alerts: Alerts) -> Situation:
     """The same judgement with everything around it as it is now; overtaken where nothing of it would hold."""
-    situation = replace(situation, powers=moment.powers, now=moment.now)
+    fleet = replace(situation.fleet, alerts=alerts)
+    situation = replace(situation, powers=moment.powers, now=moment.now, fleet=fleet)
     if moment.workload is None:
         return replace(situation, overtaken_because="the workload went away")
     if moment.covered is None:

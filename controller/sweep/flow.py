@@ -124,9 +124,7 @@ class Sweeper:
         return self.following
 
     def _present(self, policies: Policies, now: datetime) -> Present:
-        return Present(
-            world=self._world, policies=policies, powers=lambda: self._limits().powers, began_at=now
-        )
+        return Present(world=self._world, policies=policies, limits=self._limits, began_at=now)
 
     @contextmanager
     def _alone(self, incident: Incident) -> Iterator[None]:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.decision.situation import Powers
+from controller.decision.situation import Alerts, Powers
 from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import Policies, World
+from controller.sweep.alerts import read_alerts
 from controller.sweep.judging import Covered, cover
+from controller.sweep.situations import SweepLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +36,27 @@ class Present:
 
     world: World
     policies: Policies
-    powers: Callable[[], Powers]
+    limits: Callable[[], SweepLimits]
     began_at: datetime
 
     async def look(self, ref: WorkloadRef, uid: str) -> Moment:
         """One workload, its policy, the kill switch and the time. Raises PlatformUnavailable."""
         return await self.around(await self.world.inventory.workload(ref), uid)
 
-    async def around(self, workload: Workload | None, uid: str) -> Moment:
-        """
-        The same for a workload that was read just now. Raises PlatformUnavailable.
+    async def alerts(self, policy: MemoryPolicy) -> Alerts:
+        """What fires that holds remediations under `policy`; nobody is asked where no rule names an alert."""
+        rule = self.limits().blocking_alerts
+        board = await read_alerts(self.world.alert_sources, rule, [policy], self._now)
+        return board.of(policy)
 
-        The time is never before the sweep began: a clock that was put back meanwhile makes nothing younger.
-        """
+    @property
+    def _now(self) -> datetime:
+        """Never before the sweep began: a clock that was put back meanwhile makes nothing younger."""
+        return max(self.began_at, self.world.clock())
+
+    async def around(self, workload: Workload | None, uid: str) -> Moment:
+        """The same for a workload that was read just now. Raises PlatformUnavailable."""
         same = workload if workload is not None and workload.uid == uid else None
         book = await self.policies.book()
         covered = next(iter(cover(book.accepted, [same])), None) if same is not None else None
-        now = max(self.began_at, self.world.clock())
-        return Moment(workload=same, covered=covered, powers=self.powers(), now=now)
+        return Moment(workload=same, covered=covered, powers=self.limits().powers, now=self._now)

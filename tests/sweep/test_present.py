@@ -1,5 +1,6 @@
 """A sweep takes its time: what changes while profiles are taken counts for the act that follows them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import time, timedelta
@@ -10,6 +11,8 @@ import pytest
 
 from controller.policy.book import PolicyBook
 from controller.policy.memory_policy import Day, MemoryPolicy, Mode, RemediationRules, Window
+from controller.ports import FiringAlert, MetricsUnavailable
+from controller.sweep.alerts import BlockingAlerts
 from controller.sweep.flow import Sweeper
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
@@ -142,6 +145,44 @@ async def test_order_is_dated_when_it_is_given_and_never_before_the_sweep() -> N
 
         (order,) = world.remediator.carried_out
         assert order.issued_at == dated
+
+
+NAMING = a_quick_policy(remediation=replace(QUICK.remediation, blocking_alerts=("HighErrorRate",)))
+
+
+def alert_fires(world: FakeWorld) -> None:
+    world.alerts.firing_now = (FiringAlert(name="HighErrorRate"),)
+
+
+def alerts_stay_away(world: FakeWorld) -> None:
+    world.alerts.failure = MetricsUnavailable("nobody answers")
+
+
+@pytest.mark.parametrize("settings", [None, re.compile("High.*")], ids=["policy", "settings"])
+@pytest.mark.parametrize(
+    ("happens", "reason"), [(alert_fires, "AlertFiring"), (alerts_stay_away, "AlertsUnknown")]
+)
+async def test_alert_that_begins_while_profiles_are_taken_holds_the_act(
+    settings: re.Pattern[str] | None, happens: Callable[[FakeWorld], None], reason: str
+) -> None:
+    world = a_leaking_world()
+    while_profiles_are_taken(world, lambda: happens(world))
+    limits = SweepLimits(blocking_alerts=BlockingAlerts(pattern=settings))
+    policy = NAMING if settings is None else QUICK
+
+    await Sweeper(world.ports, lambda: limits, Retention()).sweep(EditedPolicies(policy), NOW)
+
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == reason
+
+
+async def test_nobody_is_asked_for_alerts_before_an_act_that_no_rule_names() -> None:
+    world = a_leaking_world()
+    world.alerts.failure = AssertionError("was asked")
+
+    await a_sweeper(world).sweep(EditedPolicies(QUICK), NOW)
+
+    assert len(world.remediator.carried_out) == 1
 
 
 async def begun_to_evict(policies: EditedPolicies) -> tuple[FakeWorld, Sweeper]:
