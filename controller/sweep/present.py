@@ -1,16 +1,19 @@
 """What an act rests on, looked at once more just before it: a sweep may take minutes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.decision.situation import Alerts, Powers
-from controller.inventory.workload import Workload, WorkloadRef
+from controller.inventory.workload import Platform, Workload, WorkloadRef
 from controller.policy.memory_policy import MemoryPolicy
-from controller.ports import Policies, World
+from controller.ports import PlatformUnavailable, Policies, World
 from controller.sweep.alerts import read_alerts
 from controller.sweep.judging import Covered, cover
 from controller.sweep.situations import SweepLimits
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,31 @@ class Present:
         board = await read_alerts(self.world.alert_sources, rule, [policy], self._now)
         return board.of(policy)
 
+    async def _covered(self, workload: Workload, policies: Sequence[MemoryPolicy]) -> Covered | None:
+        found = [workload, *await self._as_others_see_it(workload, policies)]
+        return next((one for one in cover(policies, found) if one.workload is workload), None)
+
+    async def _as_others_see_it(
+        self, workload: Workload, policies: Sequence[MemoryPolicy]
+    ) -> Sequence[Workload]:
+        """
+        An ECS service as the policies of other namespaces reach it.
+
+        They may look at another account, where a service of the same name is another one: so it is asked. Who
+        cannot reach it claims nothing, as in a sweep.
+        """
+        if workload.ref.platform is not Platform.ECS:
+            return ()
+        others = {one.namespace for one in policies} - {workload.ref.namespace}
+        there = [replace(workload, ref=replace(workload.ref, namespace=one)) for one in sorted(others)]
+        seen = []
+        for claim in cover(policies, there):
+            try:
+                seen.append(await self.world.inventory.workload(claim.workload.ref))
+            except PlatformUnavailable as error:
+                logger.warning("claim not looked at", extra={"policy": claim.policy.key, "why": str(error)})
+        return [one for one in seen if one is not None and one.uid == workload.uid]
+
     @property
     def _now(self) -> datetime:
         """Never before the sweep began: a clock that was put back meanwhile makes nothing younger."""
@@ -58,5 +86,5 @@ class Present:
         """The same for a workload that was read just now. Raises PlatformUnavailable."""
         same = workload if workload is not None and workload.uid == uid else None
         book = await self.policies.book()
-        covered = next(iter(cover(book.accepted, [same])), None) if same is not None else None
+        covered = await self._covered(same, book.accepted) if same is not None else None
         return Moment(workload=same, covered=covered, powers=self.limits().powers, now=self._now)

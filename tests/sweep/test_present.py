@@ -9,17 +9,36 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from controller.inventory.workload import Workload, WorkloadRef
 from controller.policy.book import PolicyBook
-from controller.policy.memory_policy import Day, MemoryPolicy, Mode, RemediationRules, Window
-from controller.ports import FiringAlert, MetricsUnavailable
+from controller.policy.memory_policy import (
+    Day,
+    EcsTarget,
+    MemoryPolicy,
+    Mode,
+    RemediationRules,
+    Target,
+    Window,
+)
+from controller.ports import FiringAlert, MetricsUnavailable, PlatformUnavailable
 from controller.sweep.alerts import BlockingAlerts
 from controller.sweep.flow import Sweeper
+from controller.sweep.present import Present
 from controller.sweep.retention import Retention
 from controller.sweep.situations import SweepLimits
 from tests.fakes import NOW, FakeWorld
 from tests.sweep.test_flow import a_leaking_world, a_sweeper
 from tests.sweep.test_requests import RESTART, a_healthy_world
-from tests.sweep.worlds import MINUTE, QUICK, STATEFUL, a_quick_policy, a_world, new_replicas_are_small
+from tests.sweep.worlds import (
+    ECS_REF,
+    MINUTE,
+    QUICK,
+    STATEFUL,
+    a_quick_policy,
+    a_world,
+    an_ecs_policy,
+    new_replicas_are_small,
+)
 
 
 class EditedPolicies:
@@ -183,6 +202,73 @@ async def test_nobody_is_asked_for_alerts_before_an_act_that_no_rule_names() -> 
     await a_sweeper(world).sweep(EditedPolicies(QUICK), NOW)
 
     assert len(world.remediator.carried_out) == 1
+
+
+OURS = an_ecs_policy(name="ours")
+THEIRS = an_ecs_policy(namespace="bank", name="theirs", uid="theirs")
+BANK = replace(ECS_REF, namespace="bank")
+
+
+def present(world: FakeWorld, *policies: MemoryPolicy) -> Present:
+    return Present(world=world.ports, policies=EditedPolicies(*policies), limits=SweepLimits, began_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("uid", "rivals"),
+    [("workload-uid", ("bank/theirs",)), ("another-account's", ())],
+    ids=["same", "another"],
+)
+async def test_ecs_service_that_another_namespace_claims_meanwhile_is_contested(
+    uid: str, rivals: tuple[str, ...]
+) -> None:
+    world = a_world(ECS_REF, leaking=1, of=2)
+    world.inventory.standing[BANK] = replace(world.inventory.standing[ECS_REF], ref=BANK, uid=uid)
+
+    moment = await present(world, OURS, THEIRS).look(ECS_REF, "workload-uid")
+
+    assert moment.covered is not None
+    assert (moment.covered.policy, moment.covered.rivals) == (OURS, rivals)
+
+
+async def test_claim_of_who_cannot_reach_the_service_holds_nobody_up() -> None:
+    world = a_world(ECS_REF, leaking=1, of=2)
+    workload = world.inventory.workload
+
+    async def unreachable(ref: WorkloadRef) -> Workload | None:
+        if ref == BANK:
+            raise PlatformUnavailable("its role may not be taken")
+        return await workload(ref)
+
+    world.inventory.workload = unreachable  # type: ignore[method-assign]
+    moment = await present(world, OURS, THEIRS).look(ECS_REF, "workload-uid")
+
+    assert moment.covered is not None
+    assert (moment.covered.policy, moment.covered.rivals) == (OURS, ())
+
+
+async def test_only_namespaces_that_claim_the_service_cost_a_look() -> None:
+    world, looked_at = a_world(ECS_REF, leaking=1, of=2), []
+    world.inventory.before_look = lambda: looked_at.append(1)
+    elsewhere = replace(
+        THEIRS, target=Target(ecs=EcsTarget(region="eu-west-1", cluster="other", services=("api",)))
+    )
+
+    await present(world, OURS, elsewhere).look(ECS_REF, "workload-uid")
+
+    assert len(looked_at) == 1
+
+
+async def test_ecs_service_that_is_claimed_while_profiles_are_taken_is_left_alone() -> None:
+    world, policies = a_world(ECS_REF, leaking=2, of=2), EditedPolicies(OURS)
+    standing = world.inventory.standing
+    standing[BANK] = replace(standing[ECS_REF], ref=BANK)
+    while_profiles_are_taken(world, lambda: setattr(policies, "accepted", (OURS, THEIRS)))
+
+    await a_sweeper(world).sweep(policies, NOW)
+
+    assert world.profiler.plans
+    assert world.remediator.carried_out == []
+    assert world.records.only.status.because == "PolicyConflict"
 
 
 async def begun_to_evict(policies: EditedPolicies) -> tuple[FakeWorld, Sweeper]:
