@@ -190,7 +190,9 @@ def test_leader_that_sleeps_over_its_look_at_the_service_does_not_deploy_again(t
                         what="the end of the incident",
                     )
                     acts = ecs.calls["UpdateService"] + ecs.calls["StopTask"]
+                    answered = way.answered
                     look.let_go()
+                    until(lambda: way.answered > answered, what="the old answer's arrival")
                     first.send_signal(signal.SIGCONT)
                     until(
                         lambda: "another copy holds the lock" in log.read_text(),

@@ -77,6 +77,8 @@ class FaultyServer:
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
+    answered: int = 0
+    """How many answers have been sent whole; of watches none."""
     before: Callable[[Asked], None] = lambda _: None
     """Called with each request before the server is asked; the request waits for its return."""
     after: Callable[[Asked], None] = lambda _: None
@@ -208,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):  # whoever asked may have gone
             for _ in range(repeats):
                 self.wfile.write(body[: int(len(body) * fault.keep_share)])
+        self.proxy.answered += 1
         if fault.keep_share < 1.0:
             self._cut()
 

@@ -30,8 +30,15 @@ def last_look(candidate: Candidate, scene: Scene) -> Callable[[Asked], bool]:
     return picks
 
 
-def wake(candidate: Candidate, play: Play) -> None:
-    """Wakes it, and waits until it has looked at the Lease twice: it knows by then that it does not lead."""
+def wake(candidate: Candidate, holder: Holder, play: Play) -> None:
+    """
+    Lets go what was held, and wakes it when the answer is there: a moment earlier it would have given it up.
+
+    Waits until it has looked at the Lease twice: it knows by then that it does not lead.
+    """
+    answered = candidate.server.answered
+    holder.let_go()
+    play.until("what was held has arrived", lambda: candidate.server.answered > answered)
     looks = candidate.looks_at_the_lease
     candidate.running.wake()
     play.until("the woken one has looked", lambda: candidate.looks_at_the_lease >= looks + 2)
@@ -54,8 +61,7 @@ def test_act_that_arrives_late_finds_that_another_one_has_acted(theatre: Theatre
         first.running.pause()
         second.start()
         play.until_closed()
-        holder.let_go()
-        wake(first, play)
+        wake(first, holder, play)
 
         acted_once(play, first, second)
 
@@ -72,8 +78,7 @@ def test_leader_that_slept_over_its_last_look_at_the_lease_does_not_act(
         first.running.pause()
         second.start()
         play.until_closed()
-        holder.let_go()
-        wake(first, play)
+        wake(first, holder, play)
 
         acted_once(play, first, second)
         assert not [one for one in first.server.asked if act_of(scene)(one)]
@@ -90,8 +95,7 @@ def test_leader_woken_in_the_midst_of_anothers_act_does_not_act(theatre: Theatre
         first.running.pause()
         second.start()
         play.until("the other one's act is done, and it has not heard so", midst.held.is_set)
-        late.let_go()
-        wake(first, play)
+        wake(first, late, play)
         midst.let_go()
 
         acted_once(play, first, second)
@@ -107,8 +111,7 @@ def test_leader_stopped_after_its_act_leaves_the_rest_to_another(theatre: Theatr
         first.running.pause()
         second.start()
         play.until_closed()
-        holder.let_go()
-        wake(first, play)
+        wake(first, holder, play)
 
         acted_once(play, first, second)
 
@@ -129,7 +132,6 @@ def test_of_three_the_first_is_killed_the_second_stopped_and_the_third_finishes(
         second.running.pause()
         third.start()
         play.until_closed()
-        holders[1].let_go()
-        wake(second, play)
+        wake(second, holders[1], play)
 
         acted_once(play, second, third)
