@@ -100,16 +100,22 @@ FAULTS = [
     error(503),
     answer("a page instead of JSON", b"<html>log in</html>", content_type="text/html"),
     answer("an error with status 200", b'{"status":"error","error":"by the test"}'),
-    answer("no series at all", matrix([])),
     answer("a number where series belong", b'{"status":"success","data":{"result":7}}'),
-    answer("words where numbers belong", matrix([{"metric": {}, "values": [[1, "many"]]}])),
     answer("a huge answer", b" " * 2**20, repeats=16),
     answer("a deep answer", b"[" * 200_000),
     PARTIAL,
-    Fault(name="NaN everywhere", rewrites=wrong_numbers),
     stale(),
     REDIRECT,
 ]
+EMPTY = [
+    answer("no series at all", matrix([])),
+    answer("series of nobody", matrix([{"metric": {}, "values": [[1, "many"]]}])),
+    Fault(name="NaN everywhere", rewrites=wrong_numbers),
+]
+"""
+True answers of a source that has nothing. Nothing is done for it; but what it did not have when it was asked is
+asked for again only once it was found stale as a whole.
+"""
 SHORT = (
     "slower than the timeout",
     "half of an answer",
@@ -155,6 +161,13 @@ def test_nothing_is_done_while_it_fails_and_it_goes_on_by_itself(
 def test_nothing_is_done_while_its_clock_is_late(theatre: Theatre, blind: Candidate) -> None:
     """What it has stamped wrongly stays so: when it is right again, growth has to be seen anew."""
     with theatre.metrics.broken(late_clock()), theatre.play(ROLLING_RESTART) as play:
+        does_nothing_and_says_so(play, blind)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", EMPTY, ids=lambda fault: fault.name)
+def test_nothing_is_done_while_it_knows_nothing(theatre: Theatre, blind: Candidate, fault: Fault) -> None:
+    with theatre.metrics.broken(fault), theatre.play(ROLLING_RESTART) as play:
         does_nothing_and_says_so(play, blind)
 
 
