@@ -216,7 +216,8 @@ def test_young_growth_waits_until_the_critical_line_is_near(memory: dict[str, ob
 
     assert (held.action, held.reason) == (Action.HOLD, HoldReason.NOT_YET_NEEDED)
     assert held.retry_at == NOW + timedelta(hours=2, minutes=30)
-    assert "critical line" in held.message
+    line = "the growth is young and may stop; the critical line is reached 2026-03-02 15:00Z at the earliest"
+    assert held.message == line
 
 
 @pytest.mark.parametrize(("memory", "action"), [(NEAR, Action.HOLD), (CROSSED, Action.REMEDIATE)])
@@ -255,6 +256,9 @@ def _doubted(leaked_ago: timedelta | None, reason: AssessmentReason, **memory: o
             timedelta(hours=5), "CouldBeBounded", CROSSED | DUE, Action.REMEDIATE, id="doubted since"
         ),
         pytest.param(timedelta(hours=5), "CouldBeBounded", ABOVE | YOUNG, Action.REMEDIATE, id="critical"),
+        pytest.param(
+            timedelta(hours=20), "CouldBeBounded", CROSSED | DUE, Action.REMEDIATE, id="as soon as it ran"
+        ),
         pytest.param(timedelta(hours=5), "CouldBeBounded", CROSSED | YOUNG, Action.NONE, id="not due"),
         pytest.param(timedelta(hours=5), "CouldBeBounded", NEAR | DUE, Action.NONE, id="not crossed"),
         pytest.param(timedelta(hours=21), "CouldBeBounded", CROSSED | DUE, Action.NONE, id="an earlier run"),
@@ -266,3 +270,10 @@ def test_what_was_found_to_leak_is_acted_on_although_its_shape_became_doubtful(
     leaked_ago: timedelta | None, reason: str, memory: dict[str, object], action: Action
 ) -> None:
     assert _doubted(leaked_ago, AssessmentReason(reason), **memory).action is action
+
+
+def test_what_was_found_to_leak_before_says_which_line_it_is_acted_on_for() -> None:
+    ago, doubt = timedelta(hours=5), AssessmentReason.COULD_BE_BOUNDED
+
+    assert _doubted(ago, doubt, **(CROSSED | DUE)).reason is Reason.THRESHOLD_CROSSED
+    assert _doubted(ago, doubt, **(ABOVE | YOUNG)).reason is Reason.ABOVE_CRITICAL
