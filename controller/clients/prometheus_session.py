@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import HTTPBasicAuth
 from requests.utils import get_environ_proxies
+from urllib3 import exceptions as transport
 
 from controller.ports import MetricsUnavailable
 
@@ -151,7 +152,7 @@ def _read_bounded(response: requests.Response, settings: PrometheusSettings) -> 
     deadline = time.monotonic() + settings.timeout_seconds
     chunks: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(CHUNK_BYTES):
+    for chunk in _as_it_comes(response):
         chunks.append(chunk)
         size += len(chunk)
         if size > settings.maximum_response_bytes:
@@ -161,6 +162,21 @@ def _read_bounded(response: requests.Response, settings: PrometheusSettings) -> 
             response.close()
             raise AnswerLate(f"the answer took longer than {settings.timeout_seconds:g} s")
     return b"".join(chunks)
+
+
+def _as_it_comes(response: requests.Response) -> Iterator[bytes]:
+    """
+    The decoded body in pieces of any size up to CHUNK_BYTES.
+
+    `iter_content` waits until a piece is full: a server that sends a byte now and then would hold it up.
+    """
+    try:
+        while piece := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            yield piece
+    except transport.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except transport.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 def _document(body: bytes) -> Any:
