@@ -113,8 +113,8 @@ EMPTY = [
     Fault(name="NaN everywhere", rewrites=wrong_numbers),
 ]
 """
-True answers of a source that has nothing. Nothing is done for it; but what it did not have when it was asked is
-asked for again only once it was found stale as a whole.
+True answers of a source that has nothing. Nothing is done for it; but what it did not have when it was asked
+is asked for again only once it was found stale as a whole.
 """
 SHORT = (
     "slower than the timeout",
