@@ -117,10 +117,17 @@ def _due(situation: Situation, near: Danger) -> bool:
     For growth that may still stop by itself that is the critical line, once the threshold is crossed: most
     healthy growth stops before.
     """
-    worst = situation.judgement.worst
-    if worst.firm or near is not Danger.CROSSED:
-        return worst.firm
-    return worst.critical_earliest is not None and _act_now(situation, worst.critical_earliest)
+    if _firm(situation):
+        return True
+    critical = situation.judgement.worst.critical_earliest
+    return near is Danger.CROSSED and critical is not None and _act_now(situation, critical)
+
+
+def _firm(situation: Situation) -> bool:
+    """Whether the growth is none that may still stop: by its own shape, or because it came back."""
+    judgement = situation.judgement
+    came_back = judgement.verdict is Verdict.LEAKING and situation.history.last is not None
+    return judgement.worst.firm or came_back
 
 
 def _leaked_before(situation: Situation) -> bool:
@@ -169,7 +176,7 @@ def may_keep_evidence(situation: Situation) -> bool:
 def _not_yet_needed(situation: Situation) -> Decision:
     worst = situation.judgement.worst
     line, earliest = "the growth is young and may stop; the critical line", worst.critical_earliest
-    if worst.firm:
+    if _firm(situation):
         line, earliest = "the threshold", worst.crossing.earliest if worst.crossing else None
     retry_at = max(earliest - situation.lead, situation.now) if earliest else None
     when = f"reached {earliest:%Y-%m-%d %H:%MZ} at the earliest" if earliest else "not in sight"

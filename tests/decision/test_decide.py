@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controller.decision.decide import decide
+from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, Decision, HoldReason, Reason
 from controller.decision.situation import Captured, Fleet, Limits, Powers
 from controller.detection.assessment import Crossing, Verdict
@@ -227,6 +228,25 @@ def test_young_growth_near_the_critical_line_is_remediated_once_the_threshold_is
     due = a_leaking_situation(judgement=a_judgement(**memory, **DUE), captured=Captured.LATE)
 
     assert decide(due).action is action
+
+
+@pytest.mark.parametrize("memory", [pytest.param(NEAR, id="near"), pytest.param(CROSSED, id="crossed")])
+def test_young_growth_that_came_back_is_remediated_before_the_threshold(memory: dict[str, object]) -> None:
+    history = RemediationHistory(remediated_at=(NOW - timedelta(hours=12),))
+    again = a_leaking_situation(
+        judgement=a_judgement(**memory, **YOUNG), captured=Captured.LATE, history=history
+    )
+
+    assert decide(again).action is Action.REMEDIATE
+
+
+def test_suspect_of_a_workload_that_leaked_before_is_not_remediated() -> None:
+    history = RemediationHistory(remediated_at=(NOW - timedelta(hours=12),))
+    suspect = a_judgement(verdict=Verdict.SUSPECT, **CROSSED, **YOUNG)
+
+    decision = decide(a_leaking_situation(judgement=suspect, captured=Captured.LATE, history=history))
+
+    assert decision.reason is Reason.MEMORY_HIGH_CAUSE_UNCLEAR
 
 
 def test_young_growth_above_the_critical_line_is_remediated() -> None:
