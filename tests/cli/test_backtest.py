@@ -66,6 +66,26 @@ def write(path: Path, document: object) -> Path:
     return path
 
 
+def test_young_leak_that_became_doubtful_is_remediated_before_it_is_critical(
+    tmp_path: Path, policy: Path
+) -> None:
+    hour = np.arange(24 * 60) / 60
+    since = np.maximum(hour - 13.5, 0)
+    memory = 190 + 13 * np.minimum(hour, 13.5) + 8 * since + 20 * np.sin(2 * np.pi * since / 5)
+    memory += np.random.default_rng(0).normal(0, 0.5, len(hour))
+    file = write(tmp_path / "leak.json.gz", recording(memory))
+
+    result = call("--policy", policy, "--from-file", file, "-o", "json", "--every", "10")
+
+    said = json.loads(result.stdout)["results"][0]["transitions"]
+    acts = [one for one in said if one["action"] == "Remediate"]
+    critical = BEGIN + 60 * int(np.argmax(memory >= 0.85 * 512))
+    crossed = BEGIN + 60 * int(np.argmax(memory >= 0.70 * 512))
+    assert {one["verdict"] for one in said} >= {"Leaking", "Suspect"}
+    assert crossed < datetime.fromisoformat(acts[0]["time"]).timestamp() < critical
+    assert "Suspect" in {one["verdict"] for one in acts}
+
+
 def test_leak_is_told_and_remediated_before_it_crosses(tmp_path: Path, policy: Path) -> None:
     file = write(tmp_path / "leak.json.gz", recording(leak()))
 
