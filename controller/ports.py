@@ -123,8 +123,12 @@ class FiringAlert:
 class AlertSource(Protocol):
     """A metrics source that evaluates alerts, too."""
 
-    async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
-        """Every alert that fires at `now`. Raises MetricsUnavailable."""
+    async def firing(self, now: datetime, began_at: datetime) -> tuple[FiringAlert, ...]:
+        """
+        Every alert that fires at `now`. Raises MetricsUnavailable.
+
+        `began_at`: when the sweep that asks began. A silent source is not waited for in each of its looks.
+        """
         ...
 
 

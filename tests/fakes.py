@@ -507,7 +507,7 @@ class FakeAlerts:
         self.firing_now: tuple[FiringAlert, ...] = ()
         self.failure: Exception | None = None
 
-    async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
+    async def firing(self, now: datetime, began_at: datetime) -> tuple[FiringAlert, ...]:
         if self.failure is not None:
             raise self.failure
         return self.firing_now

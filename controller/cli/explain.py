@@ -166,7 +166,7 @@ async def explained(
     """The sweep's own steps for one workload, none of which changes anything. Raises CannotExplain."""
     workload = item.workload
     gathered = await gather(sources, [item], now)
-    if why := gathered.missing.get(item.policy.key):
+    if why := gathered.unread.get((item.policy.key, item.policy.namespace)):
         raise CannotExplain(why)
     ((_, judgement),) = judge_all([item], gathered, now)
     memory = gathered.of(item.policy)

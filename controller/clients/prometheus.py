@@ -160,23 +160,23 @@ class PrometheusMemorySource:
         )
 
     async def labels(
-        self, selector: str, names: tuple[str, ...], now: datetime
+        self, selector: str, names: tuple[str, ...], now: datetime, began_at: datetime | None = None
     ) -> tuple[dict[str, str], ...]:
         """
         The combinations of the labels `names` that series of `selector` (PromQL) have at `now`.
 
-        Raises MetricsUnavailable.
+        `began_at`: when the sweep that asks began, if that is another time. Raises MetricsUnavailable.
         """
         text = f"count by ({', '.join(names)}) ({selector})"
         loop = asyncio.get_running_loop()
         moment = int(now.timestamp())
         ask = partial(self._ask_whole, text, moment)
-        result = await loop.run_in_executor(self._executor, self._in_time, ask, now)
+        result = await loop.run_in_executor(self._executor, self._in_time, ask, began_at or now)
         return tuple({str(key): str(value) for key, value in one.get("metric", {}).items()} for one in result)
 
-    async def firing(self, now: datetime) -> tuple[FiringAlert, ...]:
+    async def firing(self, now: datetime, began_at: datetime) -> tuple[FiringAlert, ...]:
         """Every alert that fires at `now`, by the series `ALERTS`. Raises MetricsUnavailable."""
-        found = await self.labels('ALERTS{alertstate="firing"}', ("alertname", "namespace"), now)
+        found = await self.labels('ALERTS{alertstate="firing"}', ("alertname", "namespace"), now, began_at)
         return tuple(
             FiringAlert(name=one.get("alertname", ""), namespace=one.get("namespace", "")) for one in found
         )

@@ -72,7 +72,12 @@ class PrometheusSettings:
 
 
 def open_session(settings: PrometheusSettings) -> requests.Session:
-    """A session with the source's credentials whose every answer is bounded in size and time, and whole."""
+    """
+    A session with the source's credentials whose every answer is whole, and bounded in size.
+
+    A body that goes on coming is left at the timeout. Headers, or a compressed body, that come byte by byte
+    are waited for as long as no pause between two bytes exceeds it: the source is the administrator's choice.
+    """
     session = requests.Session()
     # With trust_env a .netrc would replace the credentials and REQUESTS_CA_BUNDLE the CA; proxies are kept.
     session.trust_env = False

@@ -125,9 +125,9 @@ def _due(situation: Situation, near: Danger) -> bool:
 
 def _firm(situation: Situation) -> bool:
     """Whether the growth is none that may still stop: by its own shape, or because it came back."""
-    judgement = situation.judgement
-    came_back = judgement.verdict is Verdict.LEAKING and situation.history.last is not None
-    return judgement.worst.firm or came_back
+    judgement, worst = situation.judgement, situation.judgement.worst
+    came_back = worst.key.container in situation.history.leaked_before
+    return worst.firm or (judgement.verdict is Verdict.LEAKING and came_back)
 
 
 def _leaked_before(situation: Situation) -> bool:

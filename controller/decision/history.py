@@ -22,6 +22,8 @@ class RemediationHistory:
     """Why the open incident is escalated; None where it is not, or where a person has acknowledged it."""
     counted_from: datetime | None = None
     """What was done before the incident that a person acknowledged last no longer counts."""
+    leaked_before: frozenset[str] = frozenset()
+    """Containers that were found to leak and whose memory came down by a remediation."""
     times_to_threshold: tuple[timedelta, ...] = ()
     """How long each run took from its start to the threshold before it was remediated, oldest first."""
 

@@ -15,7 +15,10 @@ from controller.evidence.memstats import NO_GOMEMLIMIT, MemStats
 from controller.evidence.rejection import ProfileRejected, RejectionReason
 
 LARGEST_METRICS_BYTES = 64 << 20
-"""A program whose label values have no bound tells much: all but a few lines are skipped unread."""
+"""
+Of a file. A program whose label values have no bound tells much: all but a few lines are skipped unread.
+From a replica no more is taken than of a profile.
+"""
 LARGEST_KEPT_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 4 << 10
 """The parser of lines takes time with the square of their length."""
@@ -105,8 +108,6 @@ _PREFIXES = {
     Runtime.PYTHON: ("python_",),
     Runtime.GO: ("go_",),
 }
-_ALL_PREFIXES = ("process_", *(prefix for prefixes in _PREFIXES.values() for prefix in prefixes))
-_KEPT_LINE = re.compile(rf"^(?:# (?:TYPE|UNIT) )?(?:{'|'.join(_ALL_PREFIXES)})[^\n]*$".encode(), re.MULTILINE)
 _GO_FIELDS = {
     **{name: f"go_memstats_{name}_bytes" for name in ("heap_alloc", "heap_sys", "heap_idle", "heap_inuse")},
     **{name: f"go_memstats_{name}_bytes" for name in ("heap_released", "next_gc", "sys", "mspan_sys")},
@@ -115,6 +116,27 @@ _GO_FIELDS = {
     "stack_inuse": "go_memstats_stack_inuse_bytes",
     "stack_sys": "go_memstats_stack_sys_bytes",
 }
+
+_GOMEMLIMIT = "go_gc_gomemlimit_bytes"
+_RECOGNISED_BY = (
+    "go_info",
+    "jvm_info",
+    "nodejs_version_info",
+    "python_info",
+    "dotnet_collection_count_total",
+)
+_RESIDENT = ("process_resident_memory_bytes", "process_working_set_bytes")
+_KEPT = {
+    _GOMEMLIMIT,
+    *_RECOGNISED_BY,
+    *_RESIDENT,
+    *_GO_FIELDS.values(),
+    *(name for fields in _SERIES.values() for wanted in fields.values() for name, _ in wanted),
+}
+_FAMILIES = _KEPT | {name.removesuffix("_total") for name in _KEPT}
+"""OpenMetrics names the type of a counter without its suffix."""
+_SAMPLE, _ABOUT = (rf"(?:{'|'.join(sorted(names))})" for names in (_KEPT, _FAMILIES))
+_KEPT_LINE = re.compile(rf"^(?:{_SAMPLE}(?=[{{\s])|# (?:TYPE|UNIT) {_ABOUT}\s)[^\n]*$".encode(), re.MULTILINE)
 
 _Samples = dict[str, list[tuple[Mapping[str, str], float]]]
 
@@ -135,7 +157,7 @@ def read_runtime_metrics(content: bytes) -> RuntimeMemory:
         Runtime.UNKNOWN,
     )
     values = {field: _sum(samples, wanted) for field, wanted in _SERIES.get(runtime, {}).items()}
-    rss = _sum(samples, (("process_resident_memory_bytes", {}), ("process_working_set_bytes", {})))
+    rss = _sum(samples, tuple((name, {}) for name in _RESIDENT))
     go = _go(samples) if runtime is Runtime.GO else None
     if rss is None and go is None and values.get("heap_used_bytes") is None:
         raise ProfileRejected(
@@ -150,7 +172,7 @@ def memory_metrics(content: bytes) -> bytes:
     """
     The lines to keep of the answer of a `/metrics`: the runtime's own and the process's.
 
-    The program's other metrics may name its users in their labels. Raises ProfileRejected.
+    Only those that are read: any other may name the program's users in its labels. Raises ProfileRejected.
     """
     if len(content) > LARGEST_METRICS_BYTES:
         raise _too_large("the metrics are", len(content), LARGEST_METRICS_BYTES)
@@ -208,5 +230,5 @@ def _go(samples: _Samples) -> MemStats | None:
     found = {field: _sum(samples, ((name, {}),)) for field, name in _GO_FIELDS.items()}
     if found["heap_alloc"] is None:
         return None
-    limits = [value for _, value in samples.get("go_gc_gomemlimit_bytes", ()) if 0 <= value < math.inf]
+    limits = [value for _, value in samples.get(_GOMEMLIMIT, ()) if 0 <= value < math.inf]
     return MemStats(**found, gomemlimit=min(int(limits[0]), NO_GOMEMLIMIT) if limits else None)

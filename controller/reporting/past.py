@@ -28,6 +28,12 @@ def remediation_history(
         unacknowledged=newest_failure(incidents),
         escalated_because=_escalated_because(workload, incidents),
         counted_from=counted_from,
+        leaked_before=frozenset(
+            run.container
+            for one in carried_out
+            if one.status.phase is Phase.RESOLVED
+            for run in one.status.leaking_runs
+        ),
         times_to_threshold=tuple(
             time
             for one in carried_out

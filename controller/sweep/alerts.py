@@ -53,8 +53,14 @@ async def read_alerts(
     rule: BlockingAlerts,
     policies: Sequence[MemoryPolicy],
     now: datetime,
+    *,
+    began_at: datetime | None = None,
 ) -> AlertBoard:
-    """Asks each source that somebody's rule needs, once. Never raises: what is not known holds."""
+    """
+    Asks each source that somebody's rule needs, once. Never raises: what is not known holds.
+
+    `began_at`: when the sweep began, if that is not `now`.
+    """
     wanted = {one.metrics.source for one in policies if one.remediation.blocking_alerts}
     if rule.pattern is not None:
         wanted.add(rule.source)
@@ -66,7 +72,7 @@ async def read_alerts(
             missing[name] = f"no source of alerts is called '{name}'"
             continue
         try:
-            firing[name] = await source.firing(now)
+            firing[name] = await source.firing(now, began_at or now)
         except MetricsUnavailable as unavailable:
             missing[name] = str(unavailable)
     return AlertBoard(rule, firing, missing)

@@ -32,8 +32,13 @@ class Gathered:
     """By source and lookback."""
     history: dict[tuple[str, timedelta], BlockMatrix] = field(default_factory=dict)
     """The same, of a longer time in wider blocks; where a source has it."""
-    missing: dict[str, str] = field(default_factory=dict)
-    """By policy (its key): why what it is judged by could not be read."""
+    unread: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By policy (its key) and namespace: why what is judged by could not be read."""
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """By policy (its key): why what it is judged by could not be read, somewhere at least."""
+        return {key: why for (key, _), why in self.unread.items()}
 
     def of(self, policy: MemoryPolicy) -> BlockMatrix | None:
         """The memory of what `policy` governs; None where it is missing."""
@@ -79,12 +84,12 @@ async def gather(sources: Mapping[str, MemorySource], covered: Sequence[Covered]
         try:
             memory = await _source(sources, key[0]).memory(_request(policies), now)
         except MetricsUnavailable as unavailable:
-            gathered.missing.update({one.key: str(unavailable) for one in policies})
+            gathered.unread.update({(one.key, one.namespace): str(unavailable) for one in policies})
             continue
         gathered.memory[key] = memory
         for one in policies:
             if one.metrics.request_rate is not None and one.namespace in memory.rate_unknown:
-                gathered.missing[one.key] = memory.rate_unknown[one.namespace]
+                gathered.unread[one.key, one.namespace] = memory.rate_unknown[one.namespace]
     # Only now: it must not use up the time in which a slow source would tell somebody's memory.
     for key in gathered.memory:
         history = await history_of(sources[key[0]], _request(wanted[key]), now)
@@ -101,13 +106,22 @@ def _source(sources: Mapping[str, MemorySource], name: str) -> MemorySource:
 
 
 async def history_of(source: MemorySource, request: MemoryRequest, now: datetime) -> BlockMatrix | None:
-    """A longer look back where there is one: a young source has none yet, and is judged without."""
+    """
+    A longer look back where there is one: a young source has none yet, and is judged without.
+
+    So is a namespace whose request rate is not known for that long: its load would look like a leak.
+    """
     if not source.keeps_history:
         return None
     try:
-        return await source.memory(request.longer(), now)
+        history = await source.memory(request.longer(), now)
     except MetricsUnavailable:
         return None
+    if not history.rate_unknown:
+        return history
+    return history.of_rows(
+        [row for row, key in enumerate(history.keys) if key.namespace not in history.rate_unknown]
+    )
 
 
 def _request(policies: Sequence[MemoryPolicy]) -> MemoryRequest:
@@ -136,7 +150,7 @@ def _assess(covered: Sequence[Covered], gathered: Gathered, now: datetime) -> di
     """Every governed container, in as few calls as there are different rules."""
     by_rules: dict[tuple[str, DetectionRules], dict[ContainerKey, str]] = defaultdict(dict)
     for item in covered:
-        if item.policy.key in gathered.missing:
+        if (item.policy.key, item.policy.namespace) in gathered.unread:
             continue
         keys = by_rules[item.policy.metrics.source, item.policy.detection]
         for replica in item.workload.replicas:

@@ -49,7 +49,8 @@ class Present:
     async def alerts(self, policy: MemoryPolicy) -> Alerts:
         """What fires that holds remediations under `policy`; nobody is asked where no rule names an alert."""
         rule = self.limits().blocking_alerts
-        board = await read_alerts(self.world.alert_sources, rule, [policy], self._now)
+        sources = self.world.alert_sources
+        board = await read_alerts(sources, rule, [policy], self._now, began_at=self.began_at)
         return board.of(policy)
 
     async def _covered(self, workload: Workload, policies: Sequence[MemoryPolicy]) -> Covered | None:

@@ -254,7 +254,11 @@ async def test_silent_source_is_waited_for_six_times_in_a_sweep_whatever_is_aske
             await asked.memory(request, NOW)
     for _ in range(2):
         with pytest.raises(MetricsUnavailable, match="several times"):
-            await asked.firing(NOW)
+            await asked.firing(NOW, NOW)
+    for seconds in range(1, 30):
+        # Just before each act, at another time of the same sweep.
+        with pytest.raises(MetricsUnavailable, match="several times"):
+            await asked.firing(NOW + timedelta(seconds=seconds), NOW)
     assert len(engine.queries) == 6
 
     woken.set()

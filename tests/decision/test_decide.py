@@ -7,7 +7,7 @@ import pytest
 from controller.decision.decide import decide
 from controller.decision.history import RemediationHistory
 from controller.decision.outcome import Action, Decision, HoldReason, Reason
-from controller.decision.situation import Captured, Fleet, Limits, Powers
+from controller.decision.situation import Captured, Fleet, Limits, Powers, Situation
 from controller.detection.assessment import Crossing, Verdict
 from controller.detection.reasons import AssessmentReason
 from controller.inventory.request import Request, RequestKind
@@ -232,16 +232,24 @@ def test_young_growth_near_the_critical_line_is_remediated_once_the_threshold_is
 
 @pytest.mark.parametrize("memory", [pytest.param(NEAR, id="near"), pytest.param(CROSSED, id="crossed")])
 def test_young_growth_that_came_back_is_remediated_before_the_threshold(memory: dict[str, object]) -> None:
-    history = RemediationHistory(remediated_at=(NOW - timedelta(hours=12),))
-    again = a_leaking_situation(
-        judgement=a_judgement(**memory, **YOUNG), captured=Captured.LATE, history=history
-    )
+    assert decide(_again("app", memory)).action is Action.REMEDIATE
 
-    assert decide(again).action is Action.REMEDIATE
+
+def _again(leaked_before: str, memory: dict[str, object]) -> Situation:
+    history = RemediationHistory(
+        remediated_at=(NOW - timedelta(hours=12),), leaked_before=frozenset({leaked_before})
+    )
+    judgement = a_judgement(**memory, **YOUNG)
+    return a_leaking_situation(judgement=judgement, captured=Captured.LATE, history=history)
+
+
+@pytest.mark.parametrize("memory", [pytest.param(NEAR, id="near"), pytest.param(CROSSED, id="crossed")])
+def test_young_growth_after_the_leak_of_another_container_waits(memory: dict[str, object]) -> None:
+    assert decide(_again("sidecar", memory)).reason is HoldReason.NOT_YET_NEEDED
 
 
 def test_suspect_of_a_workload_that_leaked_before_is_not_remediated() -> None:
-    history = RemediationHistory(remediated_at=(NOW - timedelta(hours=12),))
+    history = RemediationHistory(leaked_before=frozenset({"app"}))
     suspect = a_judgement(verdict=Verdict.SUSPECT, **CROSSED, **YOUNG)
 
     decision = decide(a_leaking_situation(judgement=suspect, captured=Captured.LATE, history=history))

@@ -254,8 +254,9 @@ def test_resident_memory_is_the_least_that_is_known():
 
 def test_only_lines_about_memory_are_kept():
     users = b"".join(b'visits_total{user="user-%d"} 1\n' % number for number in range(300_000))
-    kept = memory_metrics(users + GO + b"# TYPE go_threads gauge\ngo_threads 9\n" + users)
-    assert kept == GO + b"# TYPE go_threads gauge\ngo_threads 9\n"
+    named_alike = b'process_orders_total{user="a"} 1\ngo_info_asked{user="a"} 1\n# TYPE go_orders gauge\n'
+    kept = memory_metrics(users + GO + b"# TYPE go_info gauge\ngo_info 1\n" + named_alike + users)
+    assert kept == GO + b"# TYPE go_info gauge\ngo_info 1\n"
     assert read_runtime_metrics(users + GO) == read_runtime_metrics(kept)
 
 
@@ -264,15 +265,15 @@ def test_only_lines_about_memory_are_kept():
     [
         pytest.param(b"<html>sign in</html>", RejectionReason.NOT_A_PROFILE, id="web page"),
         pytest.param(b"\xff\xfe\x00", RejectionReason.WRONG_KIND, id="no text"),
-        pytest.param(b"process_\xff 5\n", RejectionReason.NOT_A_PROFILE, id="no UTF-8"),
+        pytest.param(b'go_info{version="\xff"} 5\n', RejectionReason.NOT_A_PROFILE, id="no UTF-8"),
         pytest.param(b"http_requests_total 5\n", RejectionReason.WRONG_KIND, id="nothing about memory"),
         pytest.param(b"jvm_memory_used_bytes{area=\n", RejectionReason.NOT_A_PROFILE, id="cut off"),
         pytest.param(
             b"process_resident_memory_bytes NaN\n", RejectionReason.WRONG_KIND, id="no number at all"
         ),
         pytest.param(b"#" * (65 << 20), RejectionReason.TOO_LARGE, id="too large"),
-        pytest.param(b"go_threads 1\n" * (1 << 17), RejectionReason.TOO_LARGE, id="too much of a runtime"),
-        pytest.param(b"go_threads{%s} 1\n" % (b'a="b",' * 1000), RejectionReason.TOO_LARGE, id="a long line"),
+        pytest.param(b"go_info 1\n" * (1 << 17), RejectionReason.TOO_LARGE, id="too much of a runtime"),
+        pytest.param(b"go_info{%s} 1\n" % (b'a="b",' * 1000), RejectionReason.TOO_LARGE, id="a long line"),
     ],
 )
 def test_what_are_no_metrics_is_refused(content: bytes, reason: RejectionReason):

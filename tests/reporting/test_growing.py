@@ -9,6 +9,7 @@ from controller.inventory.workload import Platform, WorkloadRef
 from controller.policy.memory_policy import Mode
 from controller.reporting.census import policy_facts
 from controller.reporting.growing import MOST_LISTED, Growing, growing
+from controller.reporting.material import crossing_moved
 from controller.reporting.policy_status import PolicyFacts, policy_status, status_document
 from tests.fakes import NOW
 from tests.sweep.test_flow import a_book, a_leaking_world, a_quick_policy, a_sweeper
@@ -93,3 +94,9 @@ async def test_what_could_not_be_judged_is_counted_apart() -> None:
 def written(one: Growing, before: dict[str, object]) -> dict[str, object]:
     facts = PolicyFacts(generation=1, workloads=1, suspect=1, growing=(one,))
     return status_document(policy_status(facts, NOW), before, NOW)
+
+
+def test_crossing_that_is_past_does_not_move_with_the_clock() -> None:
+    """Judged above the threshold, it is crossed now, whenever now is: that is no news."""
+    assert not crossing_moved(NOW - HOUR, NOW, NOW)
+    assert crossing_moved(NOW - HOUR, NOW + HOUR, NOW)
