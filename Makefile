@@ -33,7 +33,7 @@ fmt: setup ## Format and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 .PHONY: check
-check: setup ## The quick one: style, types, import contract, unit tests (under a minute)
+check: setup ## The quick one: style, types, import contract, unit tests (about three minutes)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
