@@ -21,6 +21,7 @@ class Killer:
         self._counts = counts
         self._at = at
         self.passed: list[Asked] = []
+        self.killed = False
 
     def __call__(self, asked: Asked) -> None:
         """Called by the proxy between the API server's answer and the controller."""
@@ -28,6 +29,7 @@ class Killer:
             return
         self.passed.append(asked)
         if len(self.passed) == self._at:
+            self.killed = True
             self._candidate.running.kill()
 
 
@@ -45,9 +47,14 @@ def play_killed(
         if not candidate.running.runs:
             candidate.start()
         play.until_closed()
+        if not candidate.running.runs:
+            # Killed at one of the writes that come after the end.
+            assert killer.killed, candidate.running.log[-3000:]
+            candidate.start()
+        sweeps = candidate.sweeps
+        play.until("it goes on sweeping", lambda: candidate.sweeps > sweeps)
         play.acted_once()
         assert play.pods_ever() == scene.replicas + scene.leaking, "one replacement each"
-        assert candidate.running.runs, candidate.running.log[-3000:]
         return killer.passed
 
 
