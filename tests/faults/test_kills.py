@@ -47,12 +47,16 @@ def play_killed(
         if not candidate.running.runs:
             candidate.start()
         play.until_closed()
-        if not candidate.running.runs:
-            # Killed at one of the writes that come after the end.
-            assert killer.killed, candidate.running.log[-3000:]
-            candidate.start()
         sweeps = candidate.sweeps
-        play.until("it goes on sweeping", lambda: candidate.sweeps > sweeps)
+
+        def goes_on() -> bool:
+            """Also after a kill at one of the writes that come after the end."""
+            if not candidate.running.runs:
+                assert killer.killed, candidate.running.log[-3000:]
+                candidate.start()
+            return candidate.sweeps > sweeps + 1
+
+        play.until("it goes on sweeping", goes_on)
         play.acted_once()
         assert play.pods_ever() == scene.replicas + scene.leaking, "one replacement each"
         return killer.passed
