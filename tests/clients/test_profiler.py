@@ -153,7 +153,7 @@ async def test_metrics_of_go_say_what_memstats_cannot(controller: Controller) ->
     ("body", "reason"),
     [
         pytest.param(b"<html>sign in</html>", "NotAProfile", id="web page"),
-        pytest.param(b"go_threads 1\n" * (1 << 17), "TooLarge", id="too much of a runtime"),
+        pytest.param(b"go_info 1\n" * (1 << 17), "TooLarge", id="too much of a runtime"),
     ],
 )
 async def test_metrics_that_cannot_be_read_are_told_by_their_reason(
