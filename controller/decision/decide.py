@@ -130,7 +130,7 @@ def _firm(situation: Situation) -> bool:
     return worst.firm or (judgement.verdict is Verdict.LEAKING and came_back)
 
 
-def _leaked_before(situation: Situation) -> bool:
+def _only_its_shape_is_doubted(situation: Situation) -> bool:
     """The same run was found to leak, and nothing is known since but that its shape became doubtful."""
     worst, leaked_at = situation.judgement.worst, situation.leaked_at
     if leaked_at is None or worst.started_at is None or worst.reason not in _DOUBTS_ABOUT_SHAPE:
@@ -139,7 +139,7 @@ def _leaked_before(situation: Situation) -> bool:
 
 
 def _when_suspect(situation: Situation, near: Danger) -> _Wanted:
-    if _leaked_before(situation) and (near is Danger.CRITICAL or _due(situation, near)):
+    if _only_its_shape_is_doubted(situation) and (near is Danger.CRITICAL or _due(situation, near)):
         return _when_leaking(situation, near)
     if near is Danger.FAR:
         return _Wanted(False, Captured.EARLY, Reason.SUSPECTED)
