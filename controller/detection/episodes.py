@@ -10,6 +10,7 @@ import numpy as np
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
 from controller.detection.growth import Shapes, block_floors, measure, window_floors
+from controller.detection.hidden import HiddenGrowth, behind_a_soft_limit
 from controller.detection.lives import levelled_off_before
 from controller.detection.rivals import evidence_of_growth
 from controller.detection.sensitivity import DAY, Caution, Growing
@@ -21,6 +22,8 @@ LOOK_BACKS = (1.0, 0.8, 0.62, 0.48, 0.37, 0.28, 0.2, 0.14)
 BLOCKS = (24, 14, 8)
 """How finely an episode is cut: fine for smooth memory, coarse to look through long collection cycles."""
 
+BEFORE, ABOVE_THE_LINE = 6, 0.12
+"""Blocks of a run before a look-back, and how far above its line they may lie, as a share of the growth."""
 
 NO_LINE = 1e6
 """The urgency of growth that has no threshold to meet: the least of all."""
@@ -137,19 +140,22 @@ def _weigh(
     limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
     goal = np.where(behind & (limit > 0), 0.95 * limit, threshold)
     left = np.maximum(goal - danger, 0) / slope
-    near = np.isnan(goal) | (left <= SUSPECT_WITHIN * shapes.span)
+    hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope)
+    lasted = np.maximum(shapes.span, hidden.span)
+    near = np.isnan(goal) | (left <= SUSPECT_WITHIN * lasted)
     if not near.any():
         return
     rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
     danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
-    since_start = _since_start(candidates, rows, shapes)
-    allowed, bounded = _trust(candidates, caution, rows, values, shapes, since_start)
+    hidden, lasted = hidden.only(np.flatnonzero(near)), lasted[near]
+    since_start = _since_start(candidates, rows, -shapes.span, shapes, hidden)
+    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start)
     crossed = behind & (shapes.first < candidates.threshold[rows])
     allowed = np.where(crossed, np.minimum(allowed, caution.patience.behind_the_line), allowed)
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        urgency = np.where(allowed > 0, left / (allowed * shapes.span), np.inf)
+        urgency = np.where(allowed > 0, left / (allowed * lasted), np.inf)
     explained = candidates.load.explained_share(
         candidates.timeline, candidates.floor_extremes, rows, candidates.runs.begins[rows], shapes.span
     )
@@ -157,17 +163,19 @@ def _weigh(
     before = levelled_off_before(
         candidates.lives, rows, candidates.true_ages[rows], danger, slope, np.nan_to_num(limit, nan=np.inf)
     )
-    leaking = (urgency <= 1) & _material(caution, shapes, goal) & ~np.isnan(goal)
+    leaking = (urgency <= 1) & _material(caution, lasted, shapes, hidden, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
     place = np.flatnonzero(leaking)
     stalled = _stalled(candidates, caution, rows[place], shapes.only(leaking), left[place])
     leaking[place], bounded[place] = ~stalled, stalled
     place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
-    leaking[place] = _stood(candidates, caution, rows[place], values.shape[1], shapes.only(leaking), ago)
+    leaking[place] = _stood(
+        candidates, caution, rows[place], values.shape[1], shapes.only(leaking), hidden.only(place), ago
+    )
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
-    firm = caution.firm(shapes.span, shapes.gain, shapes.first, since_start)
+    firm = caution.firm(lasted, shapes.gain, shapes.first, since_start)
     findings.firm[rows[told & firm]] = True
     findings.suspect[rows[leaking | suspect]] = True
     findings.bounded[rows[bounded]] = True
@@ -175,7 +183,7 @@ def _weigh(
     findings.levelled_before[rows[before]] = True
     findings.keep(
         rows,
-        np.where(leaking, urgency, np.nan_to_num(1 + left / shapes.span, nan=NO_LINE)),
+        np.where(leaking, urgency, np.nan_to_num(1 + left / lasted, nan=NO_LINE)),
         span=shapes.span,
         slope=slope,
         gain=shapes.gain,
@@ -210,17 +218,35 @@ def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, sh
     return np.asarray(tops[np.arange(len(rows)), np.maximum(known - 2, 0)])
 
 
-def _since_start(candidates: Candidates, rows: Indices, shapes: Shapes) -> Flags:
+def _since_start(
+    candidates: Candidates, rows: Indices, begins: Floats, shapes: Shapes, hidden: HiddenGrowth
+) -> Flags:
     """
     Where growth fills the run, and where a run older than its record may have grown so since its start.
 
-    Carried back to the start it must still leave something to begin with; otherwise it began later, in a
-    part of the run that nobody saw, and may have come and gone there before.
+    What the run held before the look-back lies on its line carried back, or below it after a warm-up: what
+    stood still first began later. Carried back to an unseen start the line must still leave something to
+    begin with; otherwise it began later, in a part of the run that nobody saw, and may have come and gone
+    there before.
     """
     runs = candidates.runs
-    unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - runs.ages[rows], 0.0)
+    ages = runs.ages[rows]
+    unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - ages, 0.0)
     at_start = shapes.first - shapes.slope * np.maximum(unseen, 0.0)
-    return np.asarray((shapes.span >= 0.75 * runs.ages[rows]) & (at_start >= 0.1 * shapes.first))
+    fills = (shapes.span >= 0.75 * ages) & ~_stood_still_before(candidates, rows, begins, shapes)
+    return np.asarray((fills | (hidden.span >= 0.75 * ages)) & (at_start >= 0.1 * shapes.first))
+
+
+def _stood_still_before(candidates: Candidates, rows: Indices, begins: Floats, shapes: Shapes) -> Flags:
+    """Whether the run lay above the line of its growth on average before the look-back began."""
+    ages = candidates.runs.ages[rows]
+    before = window_floors(candidates.timeline, candidates.floor_extremes, rows, -ages, begins, BEFORE)
+    ago = np.maximum(ages + begins, 0.0)[:, None] * (1 - (np.arange(BEFORE) + 0.5) / BEFORE)
+    at_begin = (shapes.first + shapes.newest - shapes.slope * shapes.span) / 2
+    above = before - (at_begin[:, None] - shapes.slope[:, None] * ago)
+    known = ~np.isnan(above)
+    mean = np.where(known, above, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return np.asarray(mean > ABOVE_THE_LINE * shapes.gain)
 
 
 def _trust(
@@ -229,6 +255,7 @@ def _trust(
     rows: Indices,
     values: Floats,
     shapes: Shapes,
+    lasted: Floats,
     since_start: Flags,
 ) -> tuple[Floats, Flags]:
     """How long a time left is still short, and where something bounded explains the growth as well."""
@@ -238,10 +265,10 @@ def _trust(
     doubtful |= (shapes.span < 28 / 24 * DAY) & (shapes.late > gates.accelerates)
     allowed = caution.allowed(
         Growing(
-            span=shapes.span,
+            span=lasted,
             since_start=since_start,
             start_known=np.isfinite(candidates.runs.started[rows]),
-            known_before=candidates.runs.ages[rows] - shapes.span,
+            known_before=candidates.runs.ages[rows] - lasted,
             straight=(shapes.straightness >= gates.straight) & (shapes.late >= 0.85),
         )
     )
@@ -249,10 +276,10 @@ def _trust(
     return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
 
 
-def _material(caution: Caution, shapes: Shapes, goal: Floats) -> Flags:
+def _material(caution: Caution, lasted: Floats, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
     gates = caution.gates
-    least = np.where(shapes.span < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
-    return np.asarray(shapes.gain >= least * np.nan_to_num(goal))
+    least = np.where(lasted < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
+    return np.asarray(np.maximum(shapes.gain, hidden.gain) >= least * np.nan_to_num(goal))
 
 
 def _crossed_unseen(
@@ -270,21 +297,30 @@ def _crossed_unseen(
         began_above = shapes.first >= threshold
         young_then = (danger >= threshold) & ~began_above & (shapes.span - since < 28 / 24 * DAY)
     place = np.flatnonzero(young_then)
-    stood = _stood(candidates, caution, rows[place], blocks, shapes.only(young_then), since[place])
+    nothing = HiddenGrowth.nothing(len(place))
+    stood = _stood(candidates, caution, rows[place], blocks, shapes.only(young_then), nothing, since[place])
     young_then[place[stood]] = False
     return np.asarray(young_then | began_above)
 
 
 def _stood(
-    candidates: Candidates, caution: Caution, rows: Indices, blocks: int, shapes: Shapes, ago: Floats
+    candidates: Candidates,
+    caution: Caution,
+    rows: Indices,
+    blocks: int,
+    shapes: Shapes,
+    hidden: HiddenGrowth,
+    ago: Floats,
 ) -> Flags:
     """Where the growth passed every test already as it was seen `ago` seconds before."""
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
-    begins, lasted = -shapes.span, np.maximum(shapes.span - ago, caution.block_seconds)
+    begins, seen = -shapes.span, np.maximum(shapes.span - ago, caution.block_seconds)
     floors = candidates.floor_extremes
-    values = window_floors(candidates.timeline, floors, rows, begins, begins + lasted, blocks)
-    then = measure(values, lasted)
-    allowed, bounded = _trust(candidates, caution, rows, values, then, _since_start(candidates, rows, shapes))
-    material = _material(caution, then, candidates.threshold[rows])
+    values = window_floors(candidates.timeline, floors, rows, begins, begins + seen, blocks)
+    then = measure(values, seen)
+    lasted = np.maximum(seen, hidden.span - ago)
+    since_start = _since_start(candidates, rows, begins, then, hidden)
+    allowed, bounded = _trust(candidates, caution, rows, values, then, lasted, since_start)
+    material = _material(caution, lasted, then, hidden, candidates.threshold[rows])
     return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)

@@ -3,7 +3,10 @@ Growth that resident memory does not show: a live heap under a soft limit, gorou
 
 Under GOMEMLIMIT or -Xmx the collector keeps resident memory flat while what is alive fills it. That is told
 as `Suspect`, so that a profile is kept while there is room; how much room is left the series do not say.
+Once resident memory follows, its growth is as old as that of the live heap, and not as young as it looks.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from controller.metrics.series import Signal
 LOOK_BACKS = (1.0, 0.62, 0.37)
 BLOCKS = 14
 STRAIGHT, LATE, STEP = 0.93, 0.55, 0.3
+COVERAGE = 0.6
 
 FACTOR = 1.5
 """It must have grown by half of what it was,"""
@@ -25,56 +29,87 @@ MANY_GOROUTINES = 200.0
 HEAP_SHARE = 0.05
 """or a share of the limit."""
 
+SHARED_PACE = 0.5
+"""Resident memory follows the live heap from this share of its own pace on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HiddenGrowth:
+    """How a signal grows in each row that was asked about; zeros where it does not. Shapes (rows,)."""
+
+    span: Floats
+    """Seconds it has grown for."""
+    slope: Floats
+    gain: Floats
+
+    @classmethod
+    def nothing(cls, count: int) -> "HiddenGrowth":
+        """No growth in any of `count` rows."""
+        return cls(span=np.zeros(count), slope=np.zeros(count), gain=np.zeros(count))
+
+    def only(self, places: Indices) -> "HiddenGrowth":
+        """The same for the chosen rows, which may repeat."""
+        return HiddenGrowth(span=self.span[places], slope=self.slope[places], gain=self.gain[places])
+
 
 def judge_hidden(candidates: Candidates, caution: Caution, findings: Findings) -> None:
     """Adds containers whose live heap or goroutines grow while nothing else is to be told of them."""
-    limit = np.nan_to_num(candidates.runs.limit)
-    _judge(candidates, caution, findings, Signal.HEAP_FLOOR, np.maximum(HEAP_SHARE * limit, 1.0))
-    many = np.full(len(limit), MANY_GOROUTINES)
-    _judge(candidates, caution, findings, Signal.GOROUTINES_FLOOR, many)
+    rows = np.flatnonzero(candidates.judged & ~findings.told)
+    for signal in (Signal.HEAP_FLOOR, Signal.GOROUTINES_FLOOR):
+        told = rows[hidden_growth(candidates, caution, signal, rows).span > 0]
+        findings.suspect[told] = True
+        findings.hidden[told] = True
+        findings.goroutines[told] = signal is Signal.GOROUTINES_FLOOR
 
 
-def _judge(
-    candidates: Candidates, caution: Caution, findings: Findings, signal: Signal, least: Floats
-) -> None:
+def behind_a_soft_limit(
+    candidates: Candidates, caution: Caution, rows: Indices, slopes: Floats
+) -> HiddenGrowth:
+    """The growth of the live heap that the memory of `rows`, growing by `slopes`, follows at last."""
+    heap = hidden_growth(candidates, caution, Signal.HEAP_FLOOR, rows)
+    follows = heap.slope >= SHARED_PACE * slopes
+    return HiddenGrowth(
+        span=np.where(follows, heap.span, 0.0), slope=heap.slope, gain=np.where(follows, heap.gain, 0.0)
+    )
+
+
+def hidden_growth(candidates: Candidates, caution: Caution, signal: Signal, rows: Indices) -> HiddenGrowth:
+    """The longest look-back over which `signal` grew in each of `rows`, which may repeat."""
     matrix = candidates.timeline.signals.get(signal)
-    if matrix is None:
-        return
-    rows = np.flatnonzero(candidates.judged & ~findings.told & ~np.isnan(matrix).all(axis=1))
-    if not len(rows):
-        return
-    extremes = RangeExtremes(matrix)
+    if matrix is None or not len(rows):
+        return HiddenGrowth.nothing(len(rows))
+    asked, places = np.unique(rows, return_inverse=True)
+    seen = np.flatnonzero(~np.isnan(matrix[asked]).all(axis=1))
+    longest = _longest(candidates, caution, signal, asked[seen], RangeExtremes(matrix[asked[seen]]))
+    of_asked = HiddenGrowth.nothing(len(asked))
+    of_asked.span[seen], of_asked.slope[seen], of_asked.gain[seen] = longest.span, longest.slope, longest.gain
+    return of_asked.only(places)
+
+
+def _longest(
+    candidates: Candidates, caution: Caution, signal: Signal, rows: Indices, extremes: RangeExtremes
+) -> HiddenGrowth:
+    count, everyone = len(rows), np.arange(len(rows))
+    found = HiddenGrowth.nothing(count)
+    least = np.maximum(HEAP_SHARE * np.nan_to_num(candidates.runs.limit[rows]), 1.0)
+    if signal is Signal.GOROUTINES_FLOOR:
+        least = np.full(count, MANY_GOROUTINES)
     for share in LOOK_BACKS:
         spans = candidates.runs.ages[rows] * share
-        chosen = spans >= caution.short_growth
-        if chosen.any():
-            _tell(candidates, findings, signal, rows[chosen], spans[chosen], extremes, least)
-
-
-def _tell(
-    candidates: Candidates,
-    findings: Findings,
-    signal: Signal,
-    rows: Indices,
-    spans: Floats,
-    extremes: RangeExtremes,
-    least: Floats,
-) -> None:
-    values = window_floors(candidates.timeline, extremes, rows, -spans, np.zeros(len(rows)), BLOCKS)
-    known = np.mean(~np.isnan(values), axis=1) >= 0.6
-    rows, spans, values = rows[known], spans[known], values[known]
-    if not len(rows):
-        return
-    shapes = measure(values, spans)
-    with np.errstate(invalid="ignore"):
-        grows = (
-            (shapes.gain >= least[rows])
-            & (shapes.newest >= FACTOR * shapes.first)
-            & (shapes.straightness >= STRAIGHT)
-            & (shapes.late >= LATE)
-            & (shapes.step <= STEP)
-        )
-    told = rows[grows]
-    findings.suspect[told] = True
-    findings.hidden[told] = True
-    findings.goroutines[told] = signal is Signal.GOROUTINES_FLOOR
+        values = window_floors(candidates.timeline, extremes, everyone, -spans, np.zeros(count), BLOCKS)
+        known = np.mean(~np.isnan(values), axis=1) >= COVERAGE
+        shapes = measure(values, spans)
+        with np.errstate(invalid="ignore"):
+            grows = (
+                known
+                & (found.span == 0)
+                & (spans >= caution.short_growth)
+                & (shapes.gain >= least)
+                & (shapes.newest >= FACTOR * shapes.first)
+                & (shapes.straightness >= STRAIGHT)
+                & (shapes.late >= LATE)
+                & (shapes.step <= STEP)
+            )
+        found.span[grows], found.slope[grows] = spans[grows], shapes.slope[grows]
+        found.gain[grows] = shapes.gain[grows]
+    return found
