@@ -8,6 +8,7 @@ every earlier top; then the time to the threshold is compared with the time it h
 import numpy as np
 
 from controller.detection.candidates import Candidates
+from controller.detection.clock import Clock, RequestClock, WallClock
 from controller.detection.findings import Findings
 from controller.detection.growth import Shapes, block_floors, measure, window_floors
 from controller.detection.hidden import HiddenGrowth, behind_a_soft_limit
@@ -40,12 +41,27 @@ def judge_episodes(candidates: Candidates, caution: Caution, findings: Findings)
     """
     rows = np.flatnonzero(candidates.judged)
     rows = rows[_may_grow(candidates, caution, rows)]
+    _look_back(candidates, caution, WallClock(candidates.timeline), rows, caution.shortest_growth, findings)
+    served = rows[candidates.load.known[rows]]
+    if len(served):
+        requests = RequestClock(candidates.timeline)
+        _look_back(candidates, caution, requests, served, caution.short_growth, findings)
+
+
+def _look_back(
+    candidates: Candidates,
+    caution: Caution,
+    clock: Clock,
+    rows: Indices,
+    shortest: float,
+    findings: Findings,
+) -> None:
     spans = (np.array(LOOK_BACKS)[:, None] * candidates.runs.ages[rows]).ravel()
     rows = np.tile(rows, len(LOOK_BACKS))
     for blocks in BLOCKS:
-        fine_enough = spans >= np.maximum(caution.shortest_growth, 1.5 * blocks * caution.block_seconds)
+        fine_enough = spans >= np.maximum(shortest, 1.5 * blocks * caution.block_seconds)
         if fine_enough.any():
-            _judge(candidates, caution, rows[fine_enough], spans[fine_enough], blocks, findings)
+            _judge(candidates, caution, clock, rows[fine_enough], spans[fine_enough], blocks, findings)
 
 
 def _may_grow(candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
@@ -60,9 +76,15 @@ def _may_grow(candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
 
 
 def _judge(
-    candidates: Candidates, caution: Caution, rows: Indices, spans: Floats, blocks: int, findings: Findings
+    candidates: Candidates,
+    caution: Caution,
+    clock: Clock,
+    rows: Indices,
+    spans: Floats,
+    blocks: int,
+    findings: Findings,
 ) -> None:
-    values = block_floors(candidates.timeline, candidates.floor_extremes, rows, spans, blocks)
+    values = clock.floors(candidates.floor_extremes, rows, -spans, np.zeros(len(rows)), blocks)
     measured = np.mean(~np.isnan(values), axis=1) >= caution.gates.coverage
     rows, spans, values = rows[measured], spans[measured], values[measured]
     if blocks < BLOCKS[1]:
@@ -79,7 +101,7 @@ def _judge(
     crest = _crest(candidates, caution, rows, spans, shapes.newest)
     kept = _new_record(candidates, rows, spans, crest, shapes.gain, caution.gates.record)
     if kept.any():
-        _weigh(candidates, caution, rows[kept], values[kept], shapes.only(kept), crest[kept], findings)
+        _weigh(candidates, caution, clock, rows[kept], values[kept], shapes.only(kept), crest[kept], findings)
 
 
 def _grows(shapes: Shapes, candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
@@ -127,6 +149,7 @@ def _new_record(
 def _weigh(
     candidates: Candidates,
     caution: Caution,
+    clock: Clock,
     rows: Indices,
     values: Floats,
     shapes: Shapes,
@@ -136,7 +159,7 @@ def _weigh(
     """Compares the time to the threshold with the time the growth has lasted."""
     danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
     slope = np.minimum(shapes.slope, shapes.late_slope)
-    behind = _crossed_unseen(candidates, caution, rows, values.shape[1], shapes, danger)
+    behind = _crossed_unseen(candidates, caution, clock, rows, values.shape[1], shapes, danger)
     limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
     goal = np.where(behind & (limit > 0), 0.95 * limit, threshold)
     left = np.maximum(goal - danger, 0) / slope
@@ -151,7 +174,7 @@ def _weigh(
     since_start = _since_start(candidates, rows, -shapes.span, shapes, hidden)
     allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start)
     crossed = behind & (shapes.first < candidates.threshold[rows])
-    allowed = np.where(crossed, np.minimum(allowed, caution.patience.behind_the_line), allowed)
+    allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -166,11 +189,18 @@ def _weigh(
     leaking = (urgency <= 1) & _material(caution, lasted, shapes, hidden, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
     place = np.flatnonzero(leaking)
-    stalled = _stalled(candidates, caution, rows[place], shapes.only(leaking), left[place])
+    stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking), left[place])
     leaking[place], bounded[place] = ~stalled, stalled
     place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
     leaking[place] = _stood(
-        candidates, caution, rows[place], values.shape[1], shapes.only(leaking), hidden.only(place), ago
+        candidates,
+        caution,
+        clock,
+        rows[place],
+        values.shape[1],
+        shapes.only(leaking),
+        hidden.only(place),
+        ago,
     )
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
@@ -191,20 +221,26 @@ def _weigh(
     )
 
 
-def _stalled(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes, left: Floats) -> Flags:
+def _stalled(
+    candidates: Candidates, caution: Caution, clock: Clock, rows: Indices, shapes: Shapes, left: Floats
+) -> Flags:
     """
-    Where the newest eighth or sixteenth hardly grew, and there is time to see whether it goes on.
+    Where the newest eighth or sixteenth hardly grew, and there is time to see whether it goes on, or fell.
 
     What fills up stops from one hour to the next; the whole look-back still looks straight then.
     """
     gates, stalled = caution.gates, np.zeros(len(rows), dtype=np.bool_)
+    in_time = left > shapes.span / 8
     if not len(rows):
         return stalled
     for share, least in ((8, gates.newest_eighth), (16, gates.newest_sixteenth)):
         newest = np.maximum(shapes.span / share, 96 / share * caution.block_seconds)
-        pace = measure(block_floors(candidates.timeline, candidates.floor_extremes, rows, newest, 6), newest)
-        stalled |= pace.slope < least * shapes.slope
-    return np.asarray(stalled & (left > shapes.span / 8))
+        floors = clock.floors(candidates.floor_extremes, rows, -newest, np.zeros(len(rows)), 6)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            passed = clock.passed(rows, newest) / clock.passed(rows, shapes.span)
+        usual = shapes.slope * shapes.span / newest * passed
+        stalled |= measure(floors, newest).slope < np.where(in_time, least * usual, 0.0)
+    return stalled
 
 
 def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:
@@ -261,8 +297,10 @@ def _trust(
     """How long a time left is still short, and where something bounded explains the growth as well."""
     gates = caution.gates
     nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
+    first_day = shapes.span < 28 / 24 * DAY
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
-    doubtful |= (shapes.span < 28 / 24 * DAY) & (shapes.late > gates.accelerates)
+    doubtful |= first_day & (shapes.late > gates.accelerates)
+    enough = np.where(first_day, gates.nats_first_day, gates.nats)
     allowed = caution.allowed(
         Growing(
             span=lasted,
@@ -273,7 +311,7 @@ def _trust(
         )
     )
     clear = np.where(nats >= gates.nats_clear, caution.patience.clear, 1.0)
-    return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
+    return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, enough)
 
 
 def _material(caution: Caution, lasted: Floats, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
@@ -283,7 +321,13 @@ def _material(caution: Caution, lasted: Floats, shapes: Shapes, hidden: HiddenGr
 
 
 def _crossed_unseen(
-    candidates: Candidates, caution: Caution, rows: Indices, blocks: int, shapes: Shapes, danger: Floats
+    candidates: Candidates,
+    caution: Caution,
+    clock: Clock,
+    rows: Indices,
+    blocks: int,
+    shapes: Shapes,
+    danger: Floats,
 ) -> Flags:
     """
     Where memory is over the threshold and nothing could be said when it met it.
@@ -298,7 +342,9 @@ def _crossed_unseen(
         young_then = (danger >= threshold) & ~began_above & (shapes.span - since < 28 / 24 * DAY)
     place = np.flatnonzero(young_then)
     nothing = HiddenGrowth.nothing(len(place))
-    stood = _stood(candidates, caution, rows[place], blocks, shapes.only(young_then), nothing, since[place])
+    stood = _stood(
+        candidates, caution, clock, rows[place], blocks, shapes.only(young_then), nothing, since[place]
+    )
     young_then[place[stood]] = False
     return np.asarray(young_then | began_above)
 
@@ -306,6 +352,7 @@ def _crossed_unseen(
 def _stood(
     candidates: Candidates,
     caution: Caution,
+    clock: Clock,
     rows: Indices,
     blocks: int,
     shapes: Shapes,
@@ -316,8 +363,7 @@ def _stood(
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
     begins, seen = -shapes.span, np.maximum(shapes.span - ago, caution.block_seconds)
-    floors = candidates.floor_extremes
-    values = window_floors(candidates.timeline, floors, rows, begins, begins + seen, blocks)
+    values = clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks)
     then = measure(values, seen)
     lasted = np.maximum(seen, hidden.span - ago)
     since_start = _since_start(candidates, rows, begins, then, hidden)

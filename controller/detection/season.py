@@ -92,7 +92,7 @@ def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: 
     third = np.floor(newest / 3)
     late = np.nanmedian(np.where(ago < third, gains, np.nan), axis=1)
     early = np.nanmedian(np.where(ago >= newest - third, gains, np.nan), axis=1)
-    rises = floors[:, 3:] - floors[:, :-3]
+    rises = _own_rises(floors)
     step = np.nanmax(np.where(np.arange(rises.shape[1])[::-1] < newest, rises, np.nan), axis=1)
     first = floors[np.arange(len(rows)), np.argmax(~np.isnan(floors), axis=1)]
     even = (np.nanquantile(gains, 0.1, axis=1) >= EVEN * gain) & (daily[:, -1] >= EVEN * gain)
@@ -100,6 +100,15 @@ def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: 
     kept &= step <= STEP * np.maximum(gain, floors[:, -1] - first)
     kept &= _record_over_first_day(candidates, rows, floors, newest) >= RECORD * gain
     return np.asarray(np.where(kept, gain, 0.0))
+
+
+def _own_rises(floors: Floats) -> Floats:
+    """The rise of three hours beyond that of the same hours a day before and after: (rows, hours - 3)."""
+    rises = floors[:, 3:] - floors[:, :-3]
+    beside = np.zeros_like(rises)
+    beside[:, 24:] = np.fmax(rises[:, :-24], 0.0)
+    beside[:, :-24] = np.fmax(beside[:, :-24], rises[:, 24:])
+    return np.asarray(rises - beside)
 
 
 def _record_over_first_day(candidates: Candidates, rows: Indices, floors: Floats, newest: Floats) -> Floats:
@@ -186,18 +195,23 @@ def _confirmed_hours(daily: Floats, least: Floats) -> Floats:
     hours = np.arange(1, daily.shape[1] + 1)
     broken = misses > 0.1 * (hours + 10)
     found = np.where(broken.any(axis=1), np.argmax(broken, axis=1), daily.shape[1])
-    return np.asarray(found, dtype=np.float64)
+    known = np.sum(~np.isnan(daily), axis=1)
+    return np.asarray(np.minimum(found, known), dtype=np.float64)
 
 
 def _walk(daily: Floats, floors: Floats, confirmed: Floats) -> Floats:
     """The growth in standard errors of a random walk with the same six-hour roughness."""
     steps = daily[:, 6:] - daily[:, :-6]
     roughness = np.sqrt(np.nanmean(steps**2, axis=1) / 12)
-    count = floors.shape[1]
-    back = np.minimum(confirmed + 24, count - 1).astype(np.intp)
-    rows = np.arange(len(floors))
-    past = floors[rows, count - 1 - back]
-    return np.asarray((floors[:, -1] - past) / np.maximum(roughness * np.sqrt(back), 1e-9))
+    back = _back(floors, confirmed)
+    grown = floors[:, -1] - floors[np.arange(len(floors)), floors.shape[1] - 1 - back]
+    return np.asarray(grown / np.maximum(roughness * np.sqrt(back), 1e-9))
+
+
+def _back(floors: Floats, confirmed: Floats) -> Indices:
+    """How many hours ago the growth began, of those that were lived."""
+    lived = np.sum(~np.isnan(floors), axis=1)
+    return np.asarray(np.minimum(confirmed + 24, np.maximum(lived - 1, 1)).astype(np.intp))
 
 
 def _one_step(floors: Floats, confirmed: Floats, trailing: int) -> Flags:
@@ -208,7 +222,7 @@ def _one_step(floors: Floats, confirmed: Floats, trailing: int) -> Flags:
     count = rises.shape[1]
     inside = np.arange(count) >= count - (confirmed + 24)[:, None]
     largest = np.nanmax(np.where(inside & ~np.isnan(rises), rises, -np.inf), axis=1)
-    back = np.minimum(confirmed + 24, floors.shape[1] - 1).astype(np.intp)
+    back = _back(floors, confirmed)
     total = floors[:, -1] - floors[np.arange(len(floors)), floors.shape[1] - 1 - back]
     return np.asarray(largest > 0.6 * np.maximum(total, 1.0))
 

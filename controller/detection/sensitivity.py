@@ -34,8 +34,6 @@ class Patience:
     """The same on a lookback of less than a day, where no daily rhythm plays a part."""
     first_day_bent: float = 0.08
     """The same where it is not straight."""
-    unknown_start: float = 0.08
-    """The same where no start is known: a collector's tooth looks just so."""
     second_day: float = 0.6
     third_day: float = 1.2
     week: float = 4.0
@@ -47,12 +45,12 @@ class Patience:
     """Growth of more than a day that began inside a run of which no day before is known."""
     unknown_third_day: float = 0.7
     behind_the_line: float = 0.05
-    """Growth that is already over the threshold, against the limit."""
-    same_hour: float = 0.5
+    """Growth of more than a day that is already over the threshold, against the limit."""
+    same_hour: float = 0.25
     """Growth of the same hour of successive days."""
     second_day_compared: float = 0.25
     """The same while the second day goes on, as a multiple of the hours of it that were compared."""
-    clear: float = 2.0
+    clear: float = 1.5
     """Times as patient where nothing bounded comes near."""
 
 
@@ -77,6 +75,8 @@ class Gates:
     """As shares of the line: less is how memory drifts."""
     nats: float = 0.4
     """Growth must explain the floors better than every bounded rival by this much,"""
+    nats_first_day: float = 1.0
+    """by this much where it has not outlived a day,"""
     nats_doubtful: float = 1.7
     """and by this much where they are bent, or cut too coarsely to tell a stair from a line."""
     nats_clear: float = 7.0
@@ -152,6 +152,11 @@ class Caution:
             (span >= self.firm_after_days * DAY) | (gain >= self.firm_gain * first) | ~since_start
         )
 
+    def behind_the_line(self, lasted: Floats) -> Floats:
+        """The multiple for growth that crossed the threshold before it could be told; shape (rows,)."""
+        outlived = lasted >= 28 / 24 * DAY
+        return np.where(outlived | (self.lookback < DAY), self.patience.behind_the_line, 0.0)
+
     def persists(self, spans: Floats) -> Floats:
         """
         For how long growth must have passed every test: chance passes them for a look or two.
@@ -178,7 +183,6 @@ class Caution:
                 span >= 28 / 24 * DAY,
                 span < self.shortest_leak,
                 growing.since_start & (self.lookback < DAY),
-                growing.since_start & ~growing.start_known & (span < self.short_growth),
                 growing.since_start & ~growing.start_known,
                 growing.since_start & short,
                 growing.since_start & bent,
@@ -195,7 +199,6 @@ class Caution:
                 0.0,
                 patience.within_short_lookback,
                 0.0,
-                patience.unknown_start,
                 patience.short,
                 patience.first_day_bent,
                 patience.first_day,
