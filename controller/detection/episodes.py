@@ -171,8 +171,8 @@ def _weigh(
     rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
     danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
     hidden, lasted = hidden.only(np.flatnonzero(near)), lasted[near]
-    since_start = _since_start(candidates, rows, -shapes.span, shapes, hidden)
-    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start)
+    now = np.zeros(len(rows))
+    allowed, bounded = _trust(candidates, caution, rows, values, shapes, hidden, now)
     crossed = behind & (shapes.first < candidates.threshold[rows])
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
@@ -205,6 +205,7 @@ def _weigh(
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
+    since_start = _since_start(candidates, rows, shapes, hidden, now)
     firm = caution.firm(lasted, shapes.gain, shapes.first, since_start)
     findings.firm[rows[told & firm]] = True
     findings.suspect[rows[leaking | suspect]] = True
@@ -239,7 +240,7 @@ def _stalled(
         with np.errstate(divide="ignore", invalid="ignore"):
             passed = clock.passed(rows, newest) / clock.passed(rows, shapes.span)
         usual = shapes.slope * shapes.span / newest * passed
-        stalled |= measure(floors, newest).slope < np.where(in_time, least * usual, 0.0)
+        stalled |= measure(floors, newest).slope < np.where(in_time, least * usual, -np.inf)
     return stalled
 
 
@@ -255,10 +256,11 @@ def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, sh
 
 
 def _since_start(
-    candidates: Candidates, rows: Indices, begins: Floats, shapes: Shapes, hidden: HiddenGrowth
+    candidates: Candidates, rows: Indices, shapes: Shapes, hidden: HiddenGrowth, ago: Floats
 ) -> Flags:
     """
-    Where growth fills the run, and where a run older than its record may have grown so since its start.
+    Where growth that ended `ago` seconds before now fills the run, and where a run older than its record may
+    have grown so since its start.
 
     What the run held before the look-back lies on its line carried back, or below it after a warm-up: what
     stood still first began later. Carried back to an unseen start the line must still leave something to
@@ -269,7 +271,8 @@ def _since_start(
     ages = runs.ages[rows]
     unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - ages, 0.0)
     at_start = shapes.first - shapes.slope * np.maximum(unseen, 0.0)
-    fills = (shapes.span >= 0.75 * ages) & ~_stood_still_before(candidates, rows, begins, shapes)
+    begins = -shapes.span - ago
+    fills = (shapes.span >= 0.75 * (ages - ago)) & ~_stood_still_before(candidates, rows, begins, shapes)
     return np.asarray((fills | (hidden.span >= 0.75 * ages)) & (at_start >= 0.1 * shapes.first))
 
 
@@ -291,27 +294,30 @@ def _trust(
     rows: Indices,
     values: Floats,
     shapes: Shapes,
-    lasted: Floats,
-    since_start: Flags,
+    hidden: HiddenGrowth,
+    ago: Floats,
 ) -> tuple[Floats, Flags]:
-    """How long a time left is still short, and where something bounded explains the growth as well."""
+    """
+    How long a time left was still short for growth that ended `ago` seconds before now, and where something
+    bounded explains it as well.
+    """
+    lasted = np.maximum(shapes.span, hidden.span - ago)
     gates = caution.gates
     nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
     first_day = shapes.span < 28 / 24 * DAY
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
     doubtful |= first_day & (shapes.late > gates.accelerates)
-    enough = np.where(first_day, gates.nats_first_day, gates.nats)
     allowed = caution.allowed(
         Growing(
             span=lasted,
-            since_start=since_start,
+            since_start=_since_start(candidates, rows, shapes, hidden, ago),
             start_known=np.isfinite(candidates.runs.started[rows]),
-            known_before=candidates.runs.ages[rows] - lasted,
+            known_before=candidates.runs.ages[rows] - ago - lasted,
             straight=(shapes.straightness >= gates.straight) & (shapes.late >= 0.85),
         )
     )
-    clear = np.where(nats >= gates.nats_clear, caution.patience.clear, 1.0)
-    return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, enough)
+    clear = np.where(first_day & (nats >= gates.nats_clear), caution.patience.clear, 1.0)
+    return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
 
 
 def _material(caution: Caution, lasted: Floats, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
@@ -366,7 +372,6 @@ def _stood(
     values = clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks)
     then = measure(values, seen)
     lasted = np.maximum(seen, hidden.span - ago)
-    since_start = _since_start(candidates, rows, begins, then, hidden)
-    allowed, bounded = _trust(candidates, caution, rows, values, then, lasted, since_start)
+    allowed, bounded = _trust(candidates, caution, rows, values, then, hidden, shapes.span - seen)
     material = _material(caution, lasted, then, hidden, candidates.threshold[rows])
     return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)

@@ -58,10 +58,10 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
 
     A leak under a rhythm gains the same at every hour; what fills up or warms up gains ever less.
     """
-    ages, runs = candidates.runs.ages, candidates.runs
-    unseen = np.where(np.isfinite(runs.started), -runs.started - ages, 0.0)
+    ages = candidates.runs.ages
     able = candidates.judged & ~np.isnan(candidates.threshold) & ~candidates.only_working_set
-    rows = np.flatnonzero(able & (ages >= SECOND_DAY[0]) & (ages < SECOND_DAY[1]) & (unseen < 3 * HOUR))
+    able &= _seen_from_start(candidates)
+    rows = np.flatnonzero(able & (ages >= SECOND_DAY[0]) & (ages < SECOND_DAY[1]))
     if not len(rows):
         return
     hours = int(ages[rows].max() // HOUR)
@@ -82,6 +82,13 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
         )
 
 
+def _seen_from_start(candidates: Candidates) -> Flags:
+    """Where a run was seen from (nearly) its start on, as far as anybody can tell; shape (containers,)."""
+    runs = candidates.runs
+    unseen = np.where(np.isfinite(runs.started), -runs.started - runs.ages, 0.0)
+    return np.asarray(unseen < 3 * HOUR)
+
+
 def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: Floats) -> Floats:
     """What each row's hours gained on the same hours a day before, in bytes; 0 where not all of them did."""
     daily = floors[:, 24:] - floors[:, :-24]
@@ -92,7 +99,7 @@ def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: 
     third = np.floor(newest / 3)
     late = np.nanmedian(np.where(ago < third, gains, np.nan), axis=1)
     early = np.nanmedian(np.where(ago >= newest - third, gains, np.nan), axis=1)
-    rises = _own_rises(floors)
+    rises = floors[:, 3:] - floors[:, :-3]
     step = np.nanmax(np.where(np.arange(rises.shape[1])[::-1] < newest, rises, np.nan), axis=1)
     first = floors[np.arange(len(rows)), np.argmax(~np.isnan(floors), axis=1)]
     even = (np.nanquantile(gains, 0.1, axis=1) >= EVEN * gain) & (daily[:, -1] >= EVEN * gain)
@@ -100,15 +107,6 @@ def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: 
     kept &= step <= STEP * np.maximum(gain, floors[:, -1] - first)
     kept &= _record_over_first_day(candidates, rows, floors, newest) >= RECORD * gain
     return np.asarray(np.where(kept, gain, 0.0))
-
-
-def _own_rises(floors: Floats) -> Floats:
-    """The rise of three hours beyond that of the same hours a day before and after: (rows, hours - 3)."""
-    rises = floors[:, 3:] - floors[:, :-3]
-    beside = np.zeros_like(rises)
-    beside[:, 24:] = np.fmax(rises[:, :-24], 0.0)
-    beside[:, :-24] = np.fmax(beside[:, :-24], rises[:, 24:])
-    return np.asarray(rises - beside)
 
 
 def _record_over_first_day(candidates: Candidates, rows: Indices, floors: Floats, newest: Floats) -> Floats:
@@ -184,7 +182,12 @@ def _compare(
         span = np.minimum((confirmed + 24) * HOUR, candidates.runs.ages[rows])
         slope = np.minimum(gain, np.nanmedian(newest, axis=1)) / DAY
         rows, span, slope, floors = rows[kept], span[kept], slope[kept], floors[kept]
-        patience = np.where(span >= 6.6 * DAY, caution.patience.week, caution.patience.same_hour)
+        since_start = _seen_from_start(candidates)[rows] & (span >= 0.75 * candidates.runs.ages[rows])
+        patience = np.select(
+            [span >= 6.6 * DAY, since_start],
+            [caution.patience.week, caution.patience.same_hour],
+            caution.patience.same_hour_inside,
+        )
         with_level = ~candidates.load.known[rows] & _grows_with_level(floors)
         _weigh_days(candidates, rows, span, slope, floors[:, -1], patience * span, with_level, findings)
 

@@ -46,11 +46,13 @@ class Patience:
     unknown_third_day: float = 0.7
     behind_the_line: float = 0.05
     """Growth of more than a day that is already over the threshold, against the limit."""
-    same_hour: float = 0.25
-    """Growth of the same hour of successive days."""
+    same_hour: float = 0.5
+    """Growth of the same hour of successive days, since the start of the run."""
+    same_hour_inside: float = 0.15
+    """The same where it began inside the run: a week rises from Monday on, and falls at its end."""
     second_day_compared: float = 0.25
     """The same while the second day goes on, as a multiple of the hours of it that were compared."""
-    clear: float = 1.5
+    clear: float = 2.0
     """Times as patient where nothing bounded comes near."""
 
 
@@ -75,8 +77,6 @@ class Gates:
     """As shares of the line: less is how memory drifts."""
     nats: float = 0.4
     """Growth must explain the floors better than every bounded rival by this much,"""
-    nats_first_day: float = 1.0
-    """by this much where it has not outlived a day,"""
     nats_doubtful: float = 1.7
     """and by this much where they are bent, or cut too coarsely to tell a stair from a line."""
     nats_clear: float = 7.0

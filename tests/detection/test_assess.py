@@ -148,6 +148,64 @@ def test_growth_of_less_than_a_day_is_no_leak_where_no_start_is_known() -> None:
     assert judged(unknown)[0].verdict is Verdict.SUSPECT
 
 
+def test_growth_that_began_after_the_start_is_not_taken_for_growth_since_the_start() -> None:
+    hours = H[: 12 * 12]
+    since_start = container(80 + 22 * hours, started_hours_ago=12.1)
+    stood_first = container(120 + 29 * np.maximum(hours - 2.5, 0), started_hours_ago=12.1)
+
+    assert judged(since_start)[0].verdict is Verdict.LEAKING
+    assert judged(stood_first)[0].verdict is Verdict.SUSPECT
+
+
+def test_growth_of_a_few_hours_that_is_already_over_the_line_is_no_leak() -> None:
+    hours = H[: 4 * 12]
+    (said,) = judged(container(60 + 104 * hours, started_hours_ago=4.1))
+
+    assert said.used_bytes is not None
+    assert said.used_bytes > 0.85 * LIMIT * MIB
+    assert said.verdict is not Verdict.LEAKING
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_growth_that_follows_the_live_heap_is_as_old_as_that_of_the_heap(*, follows: bool) -> None:
+    live = 90 + 5.4 * H[: 40 * 12]
+    heap = live if follows else 0 * live + 200
+    memory = np.maximum(240, 1.05 * live)
+
+    (said,) = judged(container(memory, started_hours_ago=40.1, heap_floor=heap * MIB, noise=0.2))
+
+    assert (said.verdict is Verdict.LEAKING) is follows
+
+
+def test_leak_per_request_that_rests_at_night_is_found_along_the_requests() -> None:
+    hours = H[: 30 * 12]
+    load = 4 + 56 * np.maximum(np.sin(2 * np.pi * (hours + 15) / 24), 0) ** 1.5
+    leaks = 100 + 240 * np.cumsum(load) / load.sum()
+
+    (along_time,) = judged(container(leaks, started_hours_ago=30.1))
+    (along_requests,) = judged(container(leaks, started_hours_ago=30.1, request_rate=load))
+
+    assert along_time.verdict is not Verdict.LEAKING
+    assert along_requests.verdict is Verdict.LEAKING
+
+
+def test_days_are_compared_alike_whoever_else_is_judged() -> None:
+    hours = hours_before(120)
+    leak = 100 + 3.4 * hours[: 60 * 12] + 60 * np.sin(2 * np.pi * hours[: 60 * 12] / 24)
+    older = 200 + 20 * np.sin(2 * np.pi * hours / 24)
+
+    def said(*memories: np.ndarray) -> Verdict:
+        recent = matrix([container(one[-576:], started_hours_ago=len(one) / 12) for one in memories])
+        wide = [
+            container(one.reshape(-1, 12).min(axis=1), started_hours_ago=len(one) / 12) for one in memories
+        ]
+        history = replace(matrix(wide), block_seconds=3600.0)
+        return assess(recent, DetectionRules(), NOW, history=history)[0].verdict
+
+    assert said(leak) is Verdict.LEAKING
+    assert said(leak, older) is Verdict.LEAKING
+
+
 @pytest.mark.parametrize(
     ("base", "hours", "sensitivity", "firm"),
     [
