@@ -163,7 +163,8 @@ def _weigh(
     limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
     goal = np.where(behind & (limit > 0), 0.95 * limit, threshold)
     left = np.maximum(goal - danger, 0) / slope
-    hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope)
+    stood_still = _stood_still_before(candidates, rows, -shapes.span, shapes)
+    hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope, stood_still)
     lasted = np.maximum(shapes.span, hidden.span)
     near = np.isnan(goal) | (left <= SUSPECT_WITHIN * lasted)
     if not near.any():
@@ -208,6 +209,7 @@ def _weigh(
     since_start = _since_start(candidates, rows, shapes, hidden, now)
     firm = caution.firm(lasted, shapes.gain, shapes.first, since_start)
     findings.firm[rows[told & firm]] = True
+    findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
     findings.suspect[rows[leaking | suspect]] = True
     findings.bounded[rows[bounded]] = True
     findings.follows_load[rows[follows]] = True
@@ -226,12 +228,11 @@ def _stalled(
     candidates: Candidates, caution: Caution, clock: Clock, rows: Indices, shapes: Shapes, left: Floats
 ) -> Flags:
     """
-    Where the newest eighth or sixteenth hardly grew, and there is time to see whether it goes on, or fell.
+    Where the newest eighth or sixteenth hardly grew, and there is time to see whether it goes on.
 
     What fills up stops from one hour to the next; the whole look-back still looks straight then.
     """
     gates, stalled = caution.gates, np.zeros(len(rows), dtype=np.bool_)
-    in_time = left > shapes.span / 8
     if not len(rows):
         return stalled
     for share, least in ((8, gates.newest_eighth), (16, gates.newest_sixteenth)):
@@ -240,8 +241,8 @@ def _stalled(
         with np.errstate(divide="ignore", invalid="ignore"):
             passed = clock.passed(rows, newest) / clock.passed(rows, shapes.span)
         usual = shapes.slope * shapes.span / newest * passed
-        stalled |= measure(floors, newest).slope < np.where(in_time, least * usual, -np.inf)
-    return stalled
+        stalled |= measure(floors, newest).slope < least * usual
+    return np.asarray(stalled & (left > shapes.span / 8))
 
 
 def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:

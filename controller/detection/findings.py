@@ -31,6 +31,8 @@ class Findings:
     """Growth was seen that something bounded explains as well."""
     follows_load: Flags
     levelled_before: Flags
+    follows_heap: Flags
+    """Resident memory grows with a live heap that a soft limit hid until then."""
     hidden: Flags
     """Something grows that resident memory does not show."""
     goroutines: Flags
@@ -61,6 +63,7 @@ class Findings:
             bounded=_no(count),
             follows_load=_no(count),
             levelled_before=_no(count),
+            follows_heap=_no(count),
             hidden=_no(count),
             goroutines=_no(count),
             beside=np.zeros(count, dtype=np.intp),

@@ -14,7 +14,7 @@ from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
 from controller.detection.growth import measure, window_floors
 from controller.detection.sensitivity import Caution
-from controller.detection.timeline import Floats, Indices, RangeExtremes
+from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes
 from controller.metrics.series import Signal
 
 LOOK_BACKS = (1.0, 0.62, 0.37)
@@ -63,11 +63,15 @@ def judge_hidden(candidates: Candidates, caution: Caution, findings: Findings) -
 
 
 def behind_a_soft_limit(
-    candidates: Candidates, caution: Caution, rows: Indices, slopes: Floats
+    candidates: Candidates, caution: Caution, rows: Indices, slopes: Floats, stood_still: Flags
 ) -> HiddenGrowth:
-    """The growth of the live heap that the memory of `rows`, growing by `slopes`, follows at last."""
+    """
+    The growth of the live heap that the memory of `rows`, growing by `slopes`, follows at last.
+
+    Only where memory `stood_still` before: what grew along with its heap is as old as it looks.
+    """
     heap = hidden_growth(candidates, caution, Signal.HEAP_FLOOR, rows)
-    follows = heap.slope >= SHARED_PACE * slopes
+    follows = stood_still & (heap.slope >= SHARED_PACE * slopes)
     return HiddenGrowth(
         span=np.where(follows, heap.span, 0.0), slope=heap.slope, gain=np.where(follows, heap.gain, 0.0)
     )

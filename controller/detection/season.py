@@ -9,8 +9,9 @@ import numpy as np
 
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
-from controller.detection.growth import fill_gaps, window_floors
+from controller.detection.growth import fill_gaps, measure, window_floors
 from controller.detection.lives import levelled_off_before
+from controller.detection.rivals import evidence_of_growth
 from controller.detection.sensitivity import DAY, Caution
 from controller.detection.timeline import Flags, Floats, Indices
 
@@ -19,6 +20,9 @@ MOST_DAYS = 10
 
 TRAILING_HOURS = (1, 6, 24)
 """How long the floors are that are compared: longer ones look through longer collection cycles."""
+
+MEANS = 14
+"""Means of a day that are compared with curves that stop."""
 
 SECOND_DAY = (34 * HOUR, 60 * HOUR)
 """Ages of a run of which ten hours and more of the second day, but no two whole days are known."""
@@ -178,6 +182,8 @@ def _compare(
         record = tops[:, -1] >= np.nanmax(np.where(np.isnan(tops), -np.inf, tops)[:, :-1], axis=1)
         kept = material & (confirmed >= 28) & goes_on & record & (_walk(daily, floors, confirmed) >= 3.5)
         kept &= ~_one_step(floors, confirmed, trailing)
+    place = np.flatnonzero(kept)
+    kept[place] = ~_bends(candidates, caution, rows[place], floors[place], confirmed[place])
     if kept.any():
         span = np.minimum((confirmed + 24) * HOUR, candidates.runs.ages[rows])
         slope = np.minimum(gain, np.nanmedian(newest, axis=1)) / DAY
@@ -190,6 +196,26 @@ def _compare(
         )
         with_level = ~candidates.load.known[rows] & _grows_with_level(floors)
         _weigh_days(candidates, rows, span, slope, floors[:, -1], patience * span, with_level, findings)
+
+
+def _bends(
+    candidates: Candidates, caution: Caution, rows: Indices, floors: Floats, confirmed: Floats
+) -> Flags:
+    """Whether something that stops by itself explains the daily means as well as growth that goes on."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.bool_)
+    lived = ~np.isnan(floors)
+    total = np.cumsum(np.where(lived, floors, 0.0), axis=1)
+    means = np.full_like(floors, np.nan)
+    means[:, 24:] = (total[:, 24:] - total[:, :-24]) / 24
+    means[:, 24:][~lived[:, 1:-23]] = np.nan
+    shares = np.linspace(0.0, 1.0, MEANS)
+    ago = np.rint(confirmed[:, None] * (1 - shares)).astype(np.intp)
+    values = np.take_along_axis(means, floors.shape[1] - 1 - ago, axis=1)
+    shapes = measure(values, confirmed * HOUR)
+    nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
+    gates = caution.gates
+    return np.asarray(nats < np.where(shapes.straightness < gates.bent, gates.nats_doubtful, gates.nats))
 
 
 def _confirmed_hours(daily: Floats, least: Floats) -> Floats:

@@ -103,6 +103,8 @@ def _class(
 ) -> GrowthClass:
     if findings.hidden[row]:
         return GrowthClass.GOROUTINE if findings.goroutines[row] else GrowthClass.HEAP
+    if findings.follows_heap[row]:
+        return GrowthClass.HEAP
     return classes[place[row]] if row in place else GrowthClass.UNKNOWN
 
 
