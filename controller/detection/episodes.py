@@ -161,7 +161,7 @@ def _weigh(
     slope = np.minimum(shapes.slope, shapes.late_slope)
     behind = _crossed_unseen(candidates, caution, clock, rows, values.shape[1], shapes, danger)
     limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
-    goal = np.where(behind & (limit > 0), 0.95 * limit, threshold)
+    goal = np.where(behind, candidates.critical[rows], threshold)
     left = np.maximum(goal - danger, 0) / slope
     stood_still = _stood_still_before(candidates, rows, -shapes.span, shapes)
     hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope, stood_still)
@@ -339,8 +339,9 @@ def _crossed_unseen(
     """
     Where memory is over the threshold and nothing could be said when it met it.
 
-    Haste buys nothing any more there, and the line that counts is the limit. What had grown for a day when
-    it crossed, or would have been called a leak at that moment, stays one: a verdict outlives the crossing.
+    Haste buys nothing any more there, and the line that counts is the critical one. What had grown for a day
+    when it crossed, or would have been called a leak at that moment, stays one: a verdict outlives the
+    crossing.
     """
     threshold = candidates.threshold[rows]
     with np.errstate(invalid="ignore", divide="ignore"):

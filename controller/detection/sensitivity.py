@@ -45,7 +45,7 @@ class Patience:
     """Growth of more than a day that began inside a run of which no day before is known."""
     unknown_third_day: float = 0.7
     behind_the_line: float = 0.05
-    """Growth of more than a day that is already over the threshold, against the limit."""
+    """Growth of ten hours and more that is already over the threshold, against the critical line."""
     same_hour: float = 0.5
     """Growth of the same hour of successive days, since the start of the run."""
     same_hour_inside: float = 0.15
@@ -154,8 +154,7 @@ class Caution:
 
     def behind_the_line(self, lasted: Floats) -> Floats:
         """The multiple for growth that crossed the threshold before it could be told; shape (rows,)."""
-        outlived = lasted >= 28 / 24 * DAY
-        return np.where(outlived | (self.lookback < DAY), self.patience.behind_the_line, 0.0)
+        return np.where(lasted >= self.share(10 / 48), self.patience.behind_the_line, 0.0)
 
     def persists(self, spans: Floats) -> Floats:
         """

@@ -78,13 +78,18 @@ def test_what_was_said_on_the_first_day_stands_when_the_threshold_is_crossed() -
     assert set(said.values()) == {Verdict.LEAKING}
 
 
-def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_limit() -> None:
-    wild = 120 + 9.5 * H + 70 * (H < 25) * np.sin(2 * np.pi * H / 5)
-    (above,) = judged(container(wild[: 32 * 12], started_hours_ago=32.1))
+def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_critical_line() -> None:
+    wild = 190 + 7 * H + 70 * (H < 14) * np.sin(2 * np.pi * H / 5)
 
-    assert above.used_bytes is not None
-    assert above.used_bytes > 0.7 * LIMIT * MIB
-    assert above.verdict is not Verdict.LEAKING
+    def after(hours: int) -> Verdict:
+        (said,) = judged(container(wild[: hours * 12], started_hours_ago=hours + 0.1))
+        assert said.used_bytes is not None
+        assert said.used_bytes > 0.7 * LIMIT * MIB
+        return said.verdict
+
+    assert wild[34 * 12] < 0.85 * LIMIT
+    assert after(26) is not Verdict.LEAKING
+    assert after(34) is Verdict.LEAKING
 
 
 def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
