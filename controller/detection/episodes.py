@@ -207,7 +207,8 @@ def _weigh(
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
     since_start = _since_start(candidates, rows, shapes, hidden, now)
-    firm = caution.firm(lasted, shapes.gain, shapes.first, since_start)
+    straight = _straight(caution, shapes)
+    firm = caution.firm(lasted, shapes.gain, shapes.first, since_start=since_start, straight=straight)
     findings.firm[rows[told & firm]] = True
     findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
     findings.suspect[rows[leaking | suspect]] = True
@@ -314,11 +315,15 @@ def _trust(
             since_start=_since_start(candidates, rows, shapes, hidden, ago),
             start_known=np.isfinite(candidates.runs.started[rows]),
             known_before=candidates.runs.ages[rows] - ago - lasted,
-            straight=(shapes.straightness >= gates.straight) & (shapes.late >= 0.85),
+            straight=_straight(caution, shapes),
         )
     )
     clear = np.where(first_day & (nats >= gates.nats_clear), caution.patience.clear, 1.0)
     return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
+
+
+def _straight(caution: Caution, shapes: Shapes) -> Flags:
+    return np.asarray((shapes.straightness >= caution.gates.straight) & (shapes.late >= 0.85))
 
 
 def _material(caution: Caution, lasted: Floats, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:

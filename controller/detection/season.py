@@ -188,14 +188,20 @@ def _compare(
         span = np.minimum((confirmed + 24) * HOUR, candidates.runs.ages[rows])
         slope = np.minimum(gain, np.nanmedian(newest, axis=1)) / DAY
         rows, span, slope, floors = rows[kept], span[kept], slope[kept], floors[kept]
-        since_start = _seen_from_start(candidates)[rows] & (span >= 0.75 * candidates.runs.ages[rows])
+        since_start = _since_start(candidates, rows, span)
+        # A week rises from Monday on and falls at its end: what began inside the run has to outlive one.
         patience = np.select(
-            [span >= 6.6 * DAY, since_start],
-            [caution.patience.week, caution.patience.same_hour],
-            caution.patience.same_hour_inside,
+            [span >= 6.6 * DAY, since_start], [caution.patience.week, caution.patience.same_hour], 0.0
         )
         with_level = ~candidates.load.known[rows] & _grows_with_level(floors)
         _weigh_days(candidates, rows, span, slope, floors[:, -1], patience * span, with_level, findings)
+
+
+def _since_start(candidates: Candidates, rows: Indices, span: Floats) -> Flags:
+    """Where the growth fills the run, of which little is older than the record."""
+    runs = candidates.runs
+    unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - runs.ages[rows], 0.0)
+    return np.asarray((span >= 0.75 * runs.ages[rows]) & (unseen <= 0.25 * span))
 
 
 def _bends(
@@ -284,7 +290,9 @@ def _weigh_days(
         slope,
         np.nan_to_num(candidates.runs.limit[rows], nan=np.inf),
     )
-    urgency = np.where((explained > 0.5) | grows_with_level | before, np.inf, left / allowed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        told = (explained <= 0.5) & ~grows_with_level & ~before & (allowed > 0)
+        urgency = np.where(told, left / allowed, np.inf)
     began_below = newest - slope * span < candidates.threshold[rows]
     leaking = (urgency <= 1) & began_below & (slope * span >= 0.1 * candidates.threshold[rows])
     findings.leaking_by_days[rows] |= leaking

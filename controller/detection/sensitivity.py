@@ -48,8 +48,6 @@ class Patience:
     """Growth of ten hours and more that is already over the threshold, against the critical line."""
     same_hour: float = 0.5
     """Growth of the same hour of successive days, since the start of the run."""
-    same_hour_inside: float = 0.15
-    """The same where it began inside the run: a week rises from Monday on, and falls at its end."""
     second_day_compared: float = 0.25
     """The same while the second day goes on, as a multiple of the hours of it that were compared."""
     clear: float = 2.0
@@ -101,7 +99,10 @@ class Caution:
     firm_after_days: float = 28 / 24
     """Younger growth may be a fill or a limb of the day: it is acted on when the critical line is near,"""
     firm_gain: float = 1.5
-    """unless it has added so many times what was there before, or began in a run whose usual day is known."""
+    """
+    unless it has added so many times what was there before, or began in a run whose usual day is known.
+    Growth that bends is never firm. With 0 days all growth is.
+    """
     patience: Patience = Patience()
     gates: Gates = Gates()
 
@@ -144,13 +145,14 @@ class Caution:
         """A changed limit moves caps that follow it; so long nothing is called a leak (12 h of 48 h)."""
         return self.share(1 / 4)
 
-    def firm(self, span: Floats, gain: Floats, first: Floats, since_start: Flags) -> Flags:
+    def firm(
+        self, span: Floats, gain: Floats, first: Floats, *, since_start: Flags, straight: Flags
+    ) -> Flags:
         """Growth that is acted on at the threshold: all of it where no day plays a part; shape (rows,)."""
-        if self.lookback < DAY:
+        if self.lookback < DAY or self.firm_after_days == 0:
             return np.ones(len(span), dtype=np.bool_)
-        return np.asarray(
-            (span >= self.firm_after_days * DAY) | (gain >= self.firm_gain * first) | ~since_start
-        )
+        outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
+        return np.asarray(straight & (outlived | outgrew | ~since_start))
 
     def behind_the_line(self, lasted: Floats) -> Floats:
         """The multiple for growth that crossed the threshold before it could be told; shape (rows,)."""
