@@ -26,7 +26,7 @@ from controller.decision.outcome import Action
 from controller.detection.assessment import Verdict
 from controller.metrics.blocks import CADVISOR, block_recordings
 from controller.metrics.recorded_memory import RecordedMemory, recorded_from
-from controller.metrics.recording import RecordedSeries, RecordingUnreadable, parse_answer
+from controller.metrics.recording import RecordedSeries, RecordingUnreadable, joined, parse_answer
 from controller.policy.memory_policy import MemoryPolicy
 from controller.policy.parsing import parse_policy
 from controller.policy.units import parse_duration
@@ -77,12 +77,13 @@ def blocks_of(policy: MemoryPolicy, recorded: Sequence[RecordedSeries]) -> tuple
     """
     The recording in the blocks the controller would hold; empty where no container's memory is in it.
 
-    Pods that were sampled at different intervals stand in recordings of their own, each in its own blocks.
+    Several answers may hold pieces of one series, also overlapping ones. Pods that were sampled at different
+    intervals stand in recordings of their own, each in its own blocks.
     """
     apart = 5 * policy.detection.lookback.total_seconds()
     recordings: list[RecordedMemory] = []
     try:
-        for interval, series in _by_interval(recorded).items():
+        for interval, series in _by_interval(joined(recorded)).items():
             width = block_seconds_for(policy, interval)
             recordings += block_recordings(series, width, apart, policy.metrics.request_rate)
     except ValueError as error:

@@ -5,7 +5,7 @@ Files come from anywhere. A file that is no matrix is refused with a sentence; a
 left out and counted, because half of a bad file is still evidence about the other half.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,17 +67,45 @@ def _series(entry: Any) -> RecordedSeries | None:
     points = points if isinstance(points, list) else []
     times, values = _numbers(points)
     good = np.isfinite(values) & (values >= 0) & (values < IMPOSSIBLE) & (times > EARLIEST) & (times < LATEST)
-    times, values = times[good], values[good]
-    order = np.lexsort((values, times))
-    times, values = times[order], values[order]
-    newest = np.r_[times[1:] != times[:-1], True][: len(times)]
+    times, values = _in_order(times[good], values[good])
     return RecordedSeries(
         name=labels.get("__name__", ""),
         labels=labels,
-        times=times[newest],
-        values=values[newest],
+        times=times,
+        values=values,
         ignored=len(points) - int(good.sum()),
     )
+
+
+def joined(recorded: Iterable[RecordedSeries]) -> tuple[RecordedSeries, ...]:
+    """
+    The same with one series for each set of labels: what several answers hold of a series is put together.
+
+    Pieces of one counter would else count as that many counters, and rates add up where pieces overlap.
+    """
+    pieces: dict[frozenset[tuple[str, str]], list[RecordedSeries]] = {}
+    for series in recorded:
+        pieces.setdefault(frozenset(series.labels.items()), []).append(series)
+    return tuple(_one(same) for same in pieces.values())
+
+
+def _one(same: Sequence[RecordedSeries]) -> RecordedSeries:
+    first = same[0]
+    if len(same) == 1:
+        return first
+    times, values = _in_order(
+        np.concatenate([series.times for series in same]), np.concatenate([series.values for series in same])
+    )
+    ignored = sum(series.ignored for series in same)
+    return RecordedSeries(name=first.name, labels=first.labels, times=times, values=values, ignored=ignored)
+
+
+def _in_order(times: Seconds, values: NDArray[np.float64]) -> tuple[Seconds, NDArray[np.float64]]:
+    """By time, each time once, the larger of its values kept."""
+    order = np.lexsort((values, times))
+    times, values = times[order], values[order]
+    newest = np.r_[times[1:] != times[:-1], True][: len(times)]
+    return times[newest], values[newest]
 
 
 def _numbers(points: list[Any]) -> tuple[Seconds, NDArray[np.float64]]:

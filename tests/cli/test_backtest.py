@@ -149,6 +149,28 @@ def test_files_are_merged_whatever_their_order(tmp_path: Path, policy: Path) -> 
     assert json.loads(merged.stdout) == json.loads(alone.stdout)
 
 
+def test_requests_are_not_counted_twice_where_files_overlap(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY + "  metrics: {requestRate: {metric: http_requests_total}}\n")
+    rate = 50 + 3 * np.arange(60 * 60) / 60
+    whole = recording(50 + 1.6 * rate + np.abs(np.random.default_rng(3).normal(0, 0.4, len(rate))))
+    whole["data"]["result"].append(series("http_requests_total", np.cumsum(60 * rate)))
+    first, second = json.loads(json.dumps(whole)), json.loads(json.dumps(whole))
+    for one in first["data"]["result"]:
+        one["values"] = one["values"][: 30 * 60]
+    for one in second["data"]["result"]:
+        one["values"] = one["values"][18 * 60 :]
+    files = [write(tmp_path / f"{place}.json", one) for place, one in enumerate((first, second, whole))]
+
+    merged = call("--policy", policy, "--from-file", files[0], "--from-file", files[1], "-o", "json")
+    alone = call("--policy", policy, "--from-file", files[2], "-o", "json")
+
+    assert json.loads(merged.stdout) == json.loads(alone.stdout)
+    said = [(one["verdict"], one["action"]) for one in json.loads(alone.stdout)["results"][0]["transitions"]]
+    assert ("Healthy", "None") in said
+    assert "Leaking" not in {verdict for verdict, _ in said}
+
+
 def test_looks_judged_together_say_what_each_says_alone(
     tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.metrics.blocks import block_recordings
-from controller.metrics.recording import RecordedSeries, RecordingUnreadable, parse_answer
+from controller.metrics.recording import RecordedSeries, RecordingUnreadable, joined, parse_answer
 from controller.metrics.series import ContainerKey, Signal
 from controller.policy.memory_policy import RequestRate
 
@@ -43,6 +43,20 @@ def test_samples_come_out_in_order_without_duplicates_the_larger_kept() -> None:
 
     assert parsed.times.tolist() == [BEGIN, BEGIN + 30, BEGIN + 60]
     assert parsed.values.tolist() == [1, 2, 5]
+
+
+def test_pieces_of_one_series_are_joined_and_no_others() -> None:
+    first = answer(recorded("container_memory_rss", {BEGIN: "1", BEGIN + 60: "2", BEGIN + 120: "x"}))
+    second = answer(
+        recorded("container_memory_rss", {BEGIN + 120: "3", BEGIN + 60: "5", BEGIN + 30: "4"}),
+        recorded("container_memory_rss", {BEGIN: "7"}, id="another"),
+    )
+
+    whole, other = joined([*parse_answer(second), *parse_answer(first)])
+
+    assert whole.times.tolist() == [BEGIN, BEGIN + 30, BEGIN + 60, BEGIN + 120]
+    assert whole.values.tolist() == [1, 4, 5, 3]
+    assert (whole.ignored, other.values.tolist()) == (1, [7])
 
 
 @pytest.mark.parametrize(
