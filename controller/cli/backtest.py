@@ -150,7 +150,6 @@ def summary(result: BacktestResult) -> dict[str, Any]:
     for one in result.results:
         for verdict in {transition.assessment.verdict for transition in one.transitions}:
             ever[verdict] += 1
-    actions = [transition.action for one in result.results for transition in one.transitions]
     return {
         "containers": len(result.results),
         "evaluations": result.evaluations,
@@ -159,8 +158,8 @@ def summary(result: BacktestResult) -> dict[str, Any]:
         "everLeaking": ever[Verdict.LEAKING],
         "everSuspect": ever[Verdict.SUSPECT],
         "onlyInsufficientData": sum(_only_insufficient(one) for one in result.results),
-        "remediations": actions.count(Action.REMEDIATE),
-        "captures": actions.count(Action.CAPTURE),
+        "remediations": result.remediations,
+        "captures": result.captures,
         "crossedUnremediated": sum(crossed_unremediated(one) for one in result.results),
     }
 

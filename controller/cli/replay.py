@@ -26,6 +26,7 @@ from controller.metrics.recorded_memory import RecordedMemory, stacked
 from controller.metrics.series import ContainerKey
 from controller.policy.memory_policy import MemoryPolicy
 from controller.ports import MemoryRequest
+from controller.sweep.attending import capture_stage
 
 _POD_OF_DEPLOYMENT = re.compile(
     r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
@@ -53,6 +54,8 @@ class ContainerResult:
     key: ContainerKey
     workload: WorkloadRef | None
     transitions: tuple[Transition, ...]
+    remediated_at: tuple[datetime, ...] = ()
+    """Every time its workload would have been restarted because of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +64,22 @@ class BacktestResult:
 
     results: tuple[ContainerResult, ...]
     evaluations: int
+    remediations: int
+    """Restarts of workloads, however many of their containers leaked."""
+    captures: int
+    """Of workloads, too."""
     begin: datetime | None
     end: datetime | None
 
 
 @dataclass(slots=True)
 class _Track:
-    """What one container was last told."""
+    """What one container was told."""
 
     verdict: Verdict | None = None
     action: Action | None = None
     transitions: list[Transition] = field(default_factory=list)
+    remediated_at: list[datetime] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +96,9 @@ class _Episode:
     """What was done to one workload so far."""
 
     remediated_at: list[datetime] = field(default_factory=list)
+    captures: int = 0
     captured: Captured = Captured.NOTHING
+    """Since the last remediation."""
     leaked_at: dict[ContainerKey, datetime] = field(default_factory=dict)
     """When each container was last found to."""
 
@@ -106,7 +116,7 @@ def run_backtest(
     """Evaluates each recording every `step` of recorded time, from its first sample to its last."""
     seconds = max(int(step.total_seconds()), 1)
     results: list[ContainerResult] = []
-    evaluations = 0
+    evaluations = remediations = captures = 0
     for recorded in recordings:
         replay = _Replay(policy, recorded)
         first = -(-int(recorded.first.min()) // seconds) * seconds
@@ -114,11 +124,15 @@ def run_backtest(
         replay.run(moments)
         evaluations += len(moments)
         results.extend(replay.results())
+        remediations += sum(len(episode.remediated_at) for episode in replay.episodes.values())
+        captures += sum(episode.captures for episode in replay.episodes.values())
     begins = [float(recorded.first.min()) for recorded in recordings]
     ends = [float(recorded.last.max()) for recorded in recordings]
     return BacktestResult(
         results=tuple(results),
         evaluations=evaluations,
+        remediations=remediations,
+        captures=captures,
         begin=datetime.fromtimestamp(min(begins), UTC) if begins else None,
         end=datetime.fromtimestamp(max(ends), UTC) if ends else None,
     )
@@ -163,8 +177,12 @@ class _Replay:
     def results(self) -> Iterator[ContainerResult]:
         """One entry per container, in the order of their names."""
         for row, key in enumerate(self.recorded.keys):
+            track = self.tracks[row]
             yield ContainerResult(
-                key=key, workload=self.workloads[row], transitions=tuple(self.tracks[row].transitions)
+                key=key,
+                workload=self.workloads[row],
+                transitions=tuple(track.transitions),
+                remediated_at=tuple(track.remediated_at),
             )
 
     def _look(self, moment: int, step: int) -> _Look | None:
@@ -241,25 +259,25 @@ class _Replay:
         if judgement is None:
             return None, frozenset()
         episode = self.episodes.setdefault(str(self.workloads[row] or self.recorded.keys[row]), _Episode())
-        decision = decide(
-            Situation(
-                policy=self.policy,
-                workload=workload,
-                judgement=judgement,
-                now=now,
-                history=RemediationHistory(remediated_at=tuple(episode.remediated_at)),
-                powers=Powers(),
-                captured=episode.captured,
-                leaked_at=episode.leaked_at.get(judgement.worst.key),
-                kept_heap=episode.captured is not Captured.NOTHING,
-            )
+        situation = Situation(
+            policy=self.policy,
+            workload=workload,
+            judgement=judgement,
+            now=now,
+            history=RemediationHistory(remediated_at=tuple(episode.remediated_at)),
+            powers=Powers(),
+            captured=episode.captured,
+            leaked_at=episode.leaked_at.get(judgement.worst.key),
+            kept_heap=episode.captured is not Captured.NOTHING,
         )
+        decision = decide(situation)
         episode.leaked_at |= {one.key: now for one in governed if one.verdict is Verdict.LEAKING}
         if decision.action is Action.REMEDIATE:
             episode.remediated_at.append(now)
             episode.captured, episode.leaked_at = Captured.NOTHING, {}
         elif decision.action is Action.CAPTURE:
-            episode.captured = Captured(min(episode.captured + 1, Captured.LATE))
+            episode.captures += 1
+            episode.captured = capture_stage(situation)
         worst = judgement.worst
         cause = {one.key for one in governed if one.verdict is worst.verdict is Verdict.LEAKING}
         return decision, frozenset(cause | {worst.key})
@@ -268,6 +286,8 @@ class _Replay:
         action = Action.NONE if decision is None else decision.action
         reason = Reason.NOTHING_TO_DO if decision is None else decision.reason
         track = self.tracks[row]
+        if action is Action.REMEDIATE:
+            track.remediated_at.append(assessment.at)
         if track.verdict is assessment.verdict and track.action is action:
             return
         track.verdict, track.action = assessment.verdict, action

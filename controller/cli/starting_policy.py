@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from controller.cli.backtest import crossed_unremediated
 from controller.cli.replay import ContainerResult
 from controller.cli.scan_table import Finding, crossing_text, growth_text, usage_text
-from controller.decision.outcome import Action
 from controller.detection.assessment import Verdict
 from controller.inventory.workload import WorkloadRef
 from controller.policy.section import MOST_ENTRIES
@@ -68,9 +67,8 @@ def trial_of(workload: WorkloadRef, now: Sequence[Finding], results: Sequence[Co
         for transition in one.transitions:
             if transition.assessment.verdict is Verdict.LEAKING is not verdict:
                 found.add(transition.at)
-            if transition.action is Action.REMEDIATE:
-                restarts.add(transition.at)
             verdict = transition.assessment.verdict
+        restarts.update(one.remediated_at)
     return Trial(
         workload=workload,
         now=tuple(now),

@@ -140,8 +140,7 @@ class Attendant:
         )
 
     async def _capture(self, situation: Situation, incident: Incident) -> Incident:
-        stage = Captured(situation.captured + 1) if situation.captured else _stage(situation)
-        return await self._keep(situation, incident, stage.name.lower())
+        return await self._keep(situation, incident, capture_stage(situation).name.lower())
 
     async def _keep(self, situation: Situation, incident: Incident, label: str) -> Incident:
         """Takes profiles under `label`; what could not be taken is written down in their place."""
@@ -329,7 +328,9 @@ def _why_calm(situation: Situation, incident: Incident) -> str:
     return situation.judgement.worst.message
 
 
-def _stage(situation: Situation) -> Captured:
-    """Late where an act may follow at once, early otherwise."""
+def capture_stage(situation: Situation) -> Captured:
+    """What a capture of now is: late where an early one is kept or an act may follow at once."""
+    if situation.captured:
+        return Captured(situation.captured + 1)
     early = replace(situation, captured=Captured.EARLY)
     return Captured.LATE if decide(early).action is Action.CAPTURE else Captured.EARLY

@@ -106,6 +106,30 @@ def test_leak_is_told_and_remediated_before_it_crosses(tmp_path: Path, policy: P
     assert answer["summary"]["remediations"] >= 1
 
 
+def test_restart_of_several_leaking_replicas_is_one_remediation(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY + "  evidence: {pprof: [{container: app, port: 6060}]}\n")
+    pods = [f"api-7d9f8c6b5-{name}" for name in ("x2k4q", "zzzz2", "bbbb4")]
+    documents = [recording(leak(70) + place, pod) for place, pod in enumerate(pods)]
+    together = {
+        "data": {"resultType": "matrix", "result": [s for d in documents for s in d["data"]["result"]]}
+    }
+    file = write(tmp_path / "three.json", together)
+
+    answer = json.loads(call("--policy", policy, "--from-file", file, "-o", "json").stdout)
+
+    acts = [
+        (one["time"], one["action"])
+        for container in answer["results"]
+        for one in container["transitions"]
+        if one["action"] in ("Capture", "Remediate")
+    ]
+    for count, action in (("remediations", "Remediate"), ("captures", "Capture")):
+        orders = [time for time, what in acts if what == action]
+        assert len(orders) > len(set(orders)), "at once, for several replicas"
+        assert answer["summary"][count] == len(set(orders))
+
+
 def test_transitions_have_exactly_the_fields_of_the_contract(tmp_path: Path, policy: Path) -> None:
     file = write(tmp_path / "leak.json", recording(leak()))
 

@@ -56,7 +56,9 @@ def by_backtest(text: str) -> None:
         action_reason="",
     )
     result = ContainerResult(key=key, workload=None, transitions=(said,))
-    backtest._print(BacktestResult(results=(result,), evaluations=1, begin=NOW, end=NOW))
+    backtest._print(
+        BacktestResult(results=(result,), evaluations=1, remediations=0, captures=0, begin=NOW, end=NOW)
+    )
 
 
 def by_try(text: str) -> None:
