@@ -77,30 +77,30 @@ def blocks_of(policy: MemoryPolicy, recorded: Sequence[RecordedSeries]) -> tuple
     """
     The recording in the blocks the controller would hold; empty where no container's memory is in it.
 
-    Several answers may hold pieces of one series, also overlapping ones. Pods that were sampled at different
-    intervals stand in recordings of their own, each in its own blocks.
+    Several answers may hold pieces of one series, also overlapping ones. Pods that were sampled more rarely
+    than the controller's blocks are wide stand in recordings of their own.
     """
     apart = 5 * policy.detection.lookback.total_seconds()
     recordings: list[RecordedMemory] = []
     try:
-        for interval, series in _by_interval(joined(recorded)).items():
-            width = block_seconds_for(policy, interval)
+        for width, series in _by_width(policy, joined(recorded)).items():
             recordings += block_recordings(series, width, apart, policy.metrics.request_rate)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     return tuple(recordings)
 
 
-def _by_interval(recorded: Sequence[RecordedSeries]) -> dict[float, list[RecordedSeries]]:
-    """The series of pods by the usual distance of their memory samples, in seconds and whole half minutes."""
+def _by_width(policy: MemoryPolicy, recorded: Sequence[RecordedSeries]) -> dict[int, list[RecordedSeries]]:
+    """The series of pods by the width of the blocks, in seconds, that their memory samples fit in."""
     gaps: dict[tuple[str, str], list[float]] = {}
     for series in recorded:
         if series.name in CADVISOR and len(series.times) > 1:
             gaps.setdefault(_pod(series), []).append(float(np.median(np.diff(series.times))))
-    grouped: dict[float, list[RecordedSeries]] = {}
+    grouped: dict[int, list[RecordedSeries]] = {}
     for series in recorded:
         usual = float(np.median(gaps.get(_pod(series), [60.0])))
-        grouped.setdefault(max(round(usual / 30) * 30.0, 30.0), []).append(series)
+        interval = max(round(usual / 30) * 30.0, 30.0)
+        grouped.setdefault(block_seconds_for(policy, interval), []).append(series)
     return grouped
 
 

@@ -6,9 +6,11 @@ budget hold after a remediation, and the memory keeps growing.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import chain, groupby
 
 import numpy as np
 
@@ -82,6 +84,16 @@ class _Track:
     remediated_at: list[datetime] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What a look says about one container."""
+
+    moment: int
+    workload: WorkloadRef | None
+    track: _Track
+    assessment: Assessment
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Look:
     """One moment: the rows that are held then, and the places in them of those that run."""
@@ -113,26 +125,21 @@ def block_seconds_for(policy: MemoryPolicy, sample_interval_seconds: float) -> i
 def run_backtest(
     policy: MemoryPolicy, recordings: Sequence[RecordedMemory], step: timedelta
 ) -> BacktestResult:
-    """Evaluates each recording every `step` of recorded time, from its first sample to its last."""
-    seconds = max(int(step.total_seconds()), 1)
-    results: list[ContainerResult] = []
-    evaluations = remediations = captures = 0
-    for recorded in recordings:
-        replay = _Replay(policy, recorded)
-        first = -(-int(recorded.first.min()) // seconds) * seconds
-        moments = range(first, int(recorded.last.max()) + seconds, seconds)
-        replay.run(moments)
-        evaluations += len(moments)
-        results.extend(replay.results())
-        remediations += sum(len(episode.remediated_at) for episode in replay.episodes.values())
-        captures += sum(episode.captures for episode in replay.episodes.values())
+    """
+    Evaluates the recordings every `step` of recorded time, from their first sample to their last.
+
+    They show one world: a workload whose replicas stand in several of them is decided about once. Only in one
+    recording are replicas compared with each other, because their blocks are.
+    """
+    replays = [_Replay(policy, recorded, max(int(step.total_seconds()), 1)) for recorded in recordings]
+    episodes = _Decisions(policy).decide_all(_in_time(replays))
     begins = [float(recorded.first.min()) for recorded in recordings]
     ends = [float(recorded.last.max()) for recorded in recordings]
     return BacktestResult(
-        results=tuple(results),
-        evaluations=evaluations,
-        remediations=remediations,
-        captures=captures,
+        results=tuple(result for replay in replays for result in replay.results()),
+        evaluations=len({moment for replay in replays for moment in replay.moments}),
+        remediations=sum(len(episode.remediated_at) for episode in episodes.values()),
+        captures=sum(episode.captures for episode in episodes.values()),
         begin=datetime.fromtimestamp(min(begins), UTC) if begins else None,
         end=datetime.fromtimestamp(max(ends), UTC) if ends else None,
     )
@@ -149,9 +156,12 @@ def workload_of(key: ContainerKey) -> WorkloadRef | None:
 
 
 class _Replay:
-    def __init__(self, policy: MemoryPolicy, recorded: RecordedMemory) -> None:
+    """One recording: what is judged of it at every moment, and what its containers were told."""
+
+    def __init__(self, policy: MemoryPolicy, recorded: RecordedMemory, step: int) -> None:
         self.policy = policy
         self.recorded = recorded
+        self.step = step
         request = MemoryRequest(namespaces=frozenset(), lookback=policy.detection.lookback)
         lookback = request.lookback.total_seconds()
         self.blocks = max(int(lookback) // recorded.block_seconds, 1)
@@ -161,18 +171,22 @@ class _Replay:
         self.history_blocks = max(int(longer.lookback.total_seconds()) // self.history.block_seconds, 1)
         self.workloads = [workload_of(key) for key in recorded.keys]
         self.tracks = [_Track() for _ in recorded.keys]
-        self.episodes: dict[str, _Episode] = {}
 
-    def run(self, moments: range) -> None:
-        """Looks at every moment: judged many at once, decided one after the other."""
-        looks = [look for moment in moments if (look := self._look(moment, moments.step)) is not None]
+    @property
+    def moments(self) -> range:
+        """When it is looked at, in unix seconds."""
+        first = -(-int(self.recorded.first.min()) // self.step) * self.step
+        return range(first, int(self.recorded.last.max()) + self.step, self.step)
+
+    def judged(self) -> Iterator[_Judged]:
+        """Everything that runs, moment after moment; many looks are judged at once."""
         waiting: list[_Look] = []
-        for look in looks:
+        for look in filter(None, map(self._look, self.moments)):
             waiting.append(look)
             if sum(len(one.rows) for one in waiting) >= ROWS_AT_ONCE * PHASES:
-                self._judge_and_decide(waiting)
+                yield from self._judge(waiting)
                 waiting = []
-        self._judge_and_decide(waiting)
+        yield from self._judge(waiting)
 
     def results(self) -> Iterator[ContainerResult]:
         """One entry per container, in the order of their names."""
@@ -185,10 +199,10 @@ class _Replay:
                 remediated_at=tuple(track.remediated_at),
             )
 
-    def _look(self, moment: int, step: int) -> _Look | None:
+    def _look(self, moment: int) -> _Look | None:
         """Whom a look at `moment` concerns; None where nothing runs."""
         recorded = self.recorded
-        runs = (recorded.last + step > moment) & (recorded.first <= moment)
+        runs = (recorded.last + self.step > moment) & (recorded.first <= moment)
         if not runs.any():
             return None
         # What vanished lately still stands in the ring, where its lives speak for its kind.
@@ -196,7 +210,7 @@ class _Replay:
         rows = np.flatnonzero((recorded.first <= moment) & held)
         return _Look(moment=moment, rows=rows, running=np.flatnonzero(runs[rows]))
 
-    def _judge_and_decide(self, looks: Sequence[_Look]) -> None:
+    def _judge(self, looks: Sequence[_Look]) -> Iterator[_Judged]:
         width, wide = self.recorded.block_seconds, self.history.block_seconds
         phases: dict[tuple[int, int], list[_Look]] = {}
         for look in looks:
@@ -205,7 +219,15 @@ class _Replay:
         for same in phases.values():
             said.update(self._assess(same))
         for look in looks:
-            self._decide_all(look, said.pop(look.moment))
+            assessments = said.pop(look.moment)
+            for index in look.running:
+                row = int(look.rows[index])
+                yield _Judged(
+                    moment=look.moment,
+                    workload=self.workloads[row],
+                    track=self.tracks[row],
+                    assessment=assessments[index],
+                )
 
     def _assess(self, looks: Sequence[_Look]) -> dict[int, tuple[Assessment, ...]]:
         """The assessments of looks whose blocks end equally long before them."""
@@ -229,36 +251,48 @@ class _Replay:
             look.moment: said[end - count : end] for look, count, end in zip(looks, counts, ends, strict=True)
         }
 
-    def _decide_all(self, look: _Look, said: Sequence[Assessment]) -> None:
-        now = datetime.fromtimestamp(look.moment, UTC)
-        for members in self._by_workload(look.running, look.rows):
-            assessments = [said[index] for _, index in members]
-            decision, cause = self._decide(members[0][0], assessments, now)
-            for (row, _), assessment in zip(members, assessments, strict=True):
-                self._track(row, assessment, decision if assessment.key in cause else None)
-
     def _group(self, row: int, moment: int) -> str | None:
         workload = self.workloads[row]
         return None if workload is None else f"{moment}/{workload}/{self.recorded.keys[row].container}"
 
-    def _by_workload(self, places: Indices, rows: Indices) -> list[list[tuple[int, int]]]:
-        """Pairs of row and place in `rows`; a container whose workload is unknown stands alone."""
-        grouped: dict[object, list[tuple[int, int]]] = {}
-        for index in places:
-            row = int(rows[index])
-            grouped.setdefault(self.workloads[row] or self.recorded.keys[row], []).append((row, int(index)))
-        return list(grouped.values())
+
+def _in_time(replays: Sequence[_Replay]) -> Iterator[_Judged]:
+    """What all of them judge, in the order of time; of those that follow each other one is held at a time."""
+    by_width: dict[int, list[_Replay]] = {}
+    for replay in sorted(replays, key=lambda one: one.moments.start):
+        by_width.setdefault(replay.recorded.block_seconds, []).append(replay)
+    rows = (chain.from_iterable(one.judged() for one in same) for same in by_width.values())
+    return merge(*rows, key=lambda one: one.moment)
+
+
+class _Decisions:
+    """What is decided about every workload, and what was done to it so far."""
+
+    def __init__(self, policy: MemoryPolicy) -> None:
+        self.policy = policy
+        self.episodes: dict[WorkloadRef | ContainerKey, _Episode] = {}
+
+    def decide_all(self, judged: Iterator[_Judged]) -> Mapping[WorkloadRef | ContainerKey, _Episode]:
+        """Decides moment after moment, and tells the containers; answers what was done."""
+        for moment, seen in groupby(judged, key=lambda one: one.moment):
+            now = datetime.fromtimestamp(moment, UTC)
+            for name, members in _by_workload(seen).items():
+                decision, cause = self._decide(name, members, now)
+                for one in members:
+                    _tell(one.track, one.assessment, decision if one.assessment.key in cause else None)
+        return self.episodes
 
     def _decide(
-        self, row: int, assessments: Sequence[Assessment], now: datetime
+        self, name: WorkloadRef | ContainerKey, members: Sequence[_Judged], now: datetime
     ) -> tuple[Decision | None, frozenset[ContainerKey]]:
         """The workload's decision, and the containers that are its cause."""
+        assessments = [one.assessment for one in members]
         governed = [one for one in assessments if governs_container(self.policy, one.key.container)]
-        workload = _workload(self.workloads[row], self.recorded.keys[row], assessments, now)
+        workload = _workload(members[0].workload, assessments, now)
         judgement = judge(workload, governed)
         if judgement is None:
             return None, frozenset()
-        episode = self.episodes.setdefault(str(self.workloads[row] or self.recorded.keys[row]), _Episode())
+        episode = self.episodes.setdefault(name, _Episode())
         situation = Situation(
             policy=self.policy,
             workload=workload,
@@ -282,23 +316,29 @@ class _Replay:
         cause = {one.key for one in governed if one.verdict is worst.verdict is Verdict.LEAKING}
         return decision, frozenset(cause | {worst.key})
 
-    def _track(self, row: int, assessment: Assessment, decision: Decision | None) -> None:
-        action = Action.NONE if decision is None else decision.action
-        reason = Reason.NOTHING_TO_DO if decision is None else decision.reason
-        track = self.tracks[row]
-        if action is Action.REMEDIATE:
-            track.remediated_at.append(assessment.at)
-        if track.verdict is assessment.verdict and track.action is action:
-            return
-        track.verdict, track.action = assessment.verdict, action
-        track.transitions.append(
-            Transition(at=assessment.at, assessment=assessment, action=action, action_reason=reason)
-        )
+
+def _by_workload(seen: Iterator[_Judged]) -> dict[WorkloadRef | ContainerKey, list[_Judged]]:
+    """A container whose workload is unknown stands alone."""
+    grouped: dict[WorkloadRef | ContainerKey, list[_Judged]] = {}
+    for one in seen:
+        grouped.setdefault(one.workload or one.assessment.key, []).append(one)
+    return grouped
 
 
-def _workload(
-    ref: WorkloadRef | None, key: ContainerKey, assessments: Sequence[Assessment], now: datetime
-) -> Workload:
+def _tell(track: _Track, assessment: Assessment, decision: Decision | None) -> None:
+    action = Action.NONE if decision is None else decision.action
+    reason = Reason.NOTHING_TO_DO if decision is None else decision.reason
+    if action is Action.REMEDIATE:
+        track.remediated_at.append(assessment.at)
+    if track.verdict is assessment.verdict and track.action is action:
+        return
+    track.verdict, track.action = assessment.verdict, action
+    track.transitions.append(
+        Transition(at=assessment.at, assessment=assessment, action=action, action_reason=reason)
+    )
+
+
+def _workload(ref: WorkloadRef | None, assessments: Sequence[Assessment], now: datetime) -> Workload:
     """The workload as its recordings show it: its replicas run, are ready, and nothing is rolled out."""
     pods = sorted({assessment.key.pod for assessment in assessments})
     replicas = tuple(
@@ -322,6 +362,7 @@ def _workload(
         )
         for pod in pods
     )
+    key = assessments[0].key
     stand_in = WorkloadRef(
         platform=Platform.KUBERNETES, namespace=key.namespace, kind="Pod", name=f"{key.pod}/{key.container}"
     )

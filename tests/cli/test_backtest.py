@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,32 @@ def test_pods_sampled_at_different_intervals_are_judged_alike(tmp_path: Path, po
     verdicts = [{one["verdict"] for one in result["transitions"]} for result in answer["results"]]
     assert len(verdicts) == 2
     assert all("Leaking" in said for said in verdicts)
+
+
+@pytest.mark.parametrize("every", [pytest.param(2, id="same blocks"), pytest.param(30, id="wider blocks")])
+def test_replicas_sampled_at_different_intervals_are_one_workload(
+    tmp_path: Path, policy: Path, every: int
+) -> None:
+    rare = recording(leak(70) + 3, "api-7d9f8c6b5-zzzz2")
+    for one in rare["data"]["result"]:
+        one["values"] = one["values"][::every]
+    files = [write(tmp_path / "often.json", recording(leak(70))), write(tmp_path / "rare.json", rare)]
+
+    answer = json.loads(
+        call("--policy", policy, "--from-file", files[0], "--from-file", files[1], "-o", "json").stdout
+    )
+
+    acts = {
+        datetime.fromisoformat(one["time"])
+        for container in answer["results"]
+        for one in container["transitions"]
+        if one["action"] == "Remediate"
+    }
+    waits = [later - sooner for sooner, later in pairwise(sorted(acts))]
+    assert waits
+    assert min(waits) >= timedelta(hours=6), "the cooldown of the workload"
+    assert answer["summary"]["remediations"] == len(acts)
+    assert answer["summary"]["evaluations"] == 71
 
 
 def test_restart_cannot_be_wanted_by_a_policy_that_observes(tmp_path: Path) -> None:
