@@ -128,10 +128,13 @@ def run_backtest(
     """
     Evaluates the recordings every `step` of recorded time, from their first sample to their last.
 
+    The last look is no later than the end of all recordings: nobody knows what came then.
     They show one world: a workload whose replicas stand in several of them is decided about once. Only in one
     recording are replicas compared with each other, because their blocks are.
     """
-    replays = [_Replay(policy, recorded, max(int(step.total_seconds()), 1)) for recorded in recordings]
+    seconds = max(int(step.total_seconds()), 1)
+    end = max((recorded.end for recorded in recordings), default=0)
+    replays = [_Replay(policy, recorded, seconds, end) for recorded in recordings]
     episodes = _Decisions(policy).decide_all(_in_time(replays))
     begins = [float(recorded.first.min()) for recorded in recordings]
     ends = [float(recorded.last.max()) for recorded in recordings]
@@ -158,10 +161,11 @@ def workload_of(key: ContainerKey) -> WorkloadRef | None:
 class _Replay:
     """One recording: what is judged of it at every moment, and what its containers were told."""
 
-    def __init__(self, policy: MemoryPolicy, recorded: RecordedMemory, step: int) -> None:
+    def __init__(self, policy: MemoryPolicy, recorded: RecordedMemory, step: int, end: int) -> None:
         self.policy = policy
         self.recorded = recorded
         self.step = step
+        self.moments = _moments(recorded, step, end)
         request = MemoryRequest(namespaces=frozenset(), lookback=policy.detection.lookback)
         lookback = request.lookback.total_seconds()
         self.blocks = max(int(lookback) // recorded.block_seconds, 1)
@@ -171,12 +175,6 @@ class _Replay:
         self.history_blocks = max(int(longer.lookback.total_seconds()) // self.history.block_seconds, 1)
         self.workloads = [workload_of(key) for key in recorded.keys]
         self.tracks = [_Track() for _ in recorded.keys]
-
-    @property
-    def moments(self) -> range:
-        """When it is looked at, in unix seconds."""
-        first = -(-int(self.recorded.first.min()) // self.step) * self.step
-        return range(first, int(self.recorded.last.max()) + self.step, self.step)
 
     def judged(self) -> Iterator[_Judged]:
         """Everything that runs, moment after moment; many looks are judged at once."""
@@ -256,10 +254,16 @@ class _Replay:
         return None if workload is None else f"{moment}/{workload}/{self.recorded.keys[row].container}"
 
 
+def _moments(recorded: RecordedMemory, step: int, end: int) -> tuple[int, ...]:
+    """When it is looked at, in unix seconds: at whole steps, and instead of one after `end` at `end`."""
+    first = -(-int(recorded.first.min()) // step) * step
+    return tuple(min(moment, end) for moment in range(first, int(recorded.last.max()) + step, step))
+
+
 def _in_time(replays: Sequence[_Replay]) -> Iterator[_Judged]:
     """What all of them judge, in the order of time; of those that follow each other one is held at a time."""
     by_width: dict[int, list[_Replay]] = {}
-    for replay in sorted(replays, key=lambda one: one.moments.start):
+    for replay in sorted(replays, key=lambda one: one.moments[0]):
         by_width.setdefault(replay.recorded.block_seconds, []).append(replay)
     rows = (chain.from_iterable(one.judged() for one in same) for same in by_width.values())
     return merge(*rows, key=lambda one: one.moment)

@@ -38,7 +38,7 @@ class RecordedMemory:
         whole = len(rows) == len(self.keys)
         signals: dict[Signal, Matrix] = {}
         for signal, matrix in self.signals.items():
-            part = matrix[:, first:stop] if whole else matrix[rows, first:stop]
+            part = _padded(matrix[:, first:stop] if whole else matrix[rows, first:stop], stop - first)
             if signal is Signal.START_TIME:
                 part = part - np.float32(end - self.begin)
             signals[signal] = part
@@ -67,6 +67,12 @@ class RecordedMemory:
             first=self.first,
             last=self.last,
         )
+
+
+def _padded(part: Matrix, blocks: int) -> Matrix:
+    """Unmeasured where it ends before `blocks`."""
+    missing = blocks - part.shape[1]
+    return np.pad(part, ((0, 0), (0, missing)), constant_values=np.nan) if missing > 0 else part
 
 
 def stacked(looks: Sequence[BlockMatrix]) -> BlockMatrix:

@@ -107,6 +107,20 @@ def test_leak_is_told_and_remediated_before_it_crosses(tmp_path: Path, policy: P
     assert answer["summary"]["remediations"] >= 1
 
 
+@pytest.mark.parametrize("every", ["60", "1440"])
+def test_crossing_is_told_the_same_however_rarely_it_is_looked(
+    tmp_path: Path, policy: Path, every: str
+) -> None:
+    file = write(tmp_path / "leak.json", recording(leak(30)))
+
+    answer = json.loads(call("--policy", policy, "--from-file", file, "-o", "json", "--every", every).stdout)
+
+    *_, last = (one for one in answer["results"][0]["transitions"] if one["crossesThresholdAt"])
+    crosses = datetime.fromtimestamp(BEGIN + (0.7 * 512 - 82) / 5 * 3600, UTC)
+    assert abs(datetime.fromisoformat(last["crossesThresholdAt"]) - crosses) < timedelta(hours=1.5)
+    assert last["time"] <= _text(BEGIN + 30.2 * 3600)
+
+
 def test_restart_of_several_leaking_replicas_is_one_remediation(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY + "  evidence: {pprof: [{container: app, port: 6060}]}\n")

@@ -185,6 +185,17 @@ def test_until_shows_nothing_of_the_future_and_moves_start_times() -> None:
     assert seen.signals[Signal.START_TIME][0].tolist() == [-900, -900, -900]
 
 
+def test_what_comes_after_the_recording_is_unmeasured() -> None:
+    samples = {BEGIN + 300 * place: str(place) for place in range(3)}
+    (memory,) = block_recordings(parse_answer(answer(recorded("container_memory_rss", samples))), 300, 1e6)
+
+    late = memory.until(BEGIN + 1500, 4, np.array([0]))
+    gone = memory.until(BEGIN + 9000, 2, np.array([0]))
+
+    assert str(late.signals[Signal.RSS_FLOOR][0].tolist()) == "[1.0, 2.0, nan, nan]"
+    assert np.isnan(gone.signals[Signal.RSS_FLOOR]).tolist() == [[True, True]]
+
+
 def test_widened_blocks_are_whole_wide_blocks() -> None:
     samples = {BEGIN + 300 * place: str(10 + place) for place in range(30)}
     (memory,) = block_recordings(parse_answer(answer(recorded("container_memory_rss", samples))), 300, 1e6)
