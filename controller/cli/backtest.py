@@ -22,7 +22,6 @@ from controller.cli.plain_cells import add_plain_row
 from controller.cli.replay import BacktestResult, ContainerResult, block_seconds_for, run_backtest
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
-from controller.decision.outcome import Action
 from controller.detection.assessment import Verdict
 from controller.metrics.blocks import CADVISOR, block_recordings
 from controller.metrics.recorded_memory import RecordedMemory, recorded_from
@@ -160,23 +159,12 @@ def summary(result: BacktestResult) -> dict[str, Any]:
         "onlyInsufficientData": sum(_only_insufficient(one) for one in result.results),
         "remediations": result.remediations,
         "captures": result.captures,
-        "crossedUnremediated": sum(crossed_unremediated(one) for one in result.results),
+        "crossedUnremediated": sum(one.crossed_unremediated for one in result.results),
     }
 
 
 def _only_insufficient(result: ContainerResult) -> bool:
     return all(one.assessment.verdict is Verdict.INSUFFICIENT_DATA for one in result.transitions)
-
-
-def crossed_unremediated(result: ContainerResult) -> bool:
-    """Whether a transition shows the container above its threshold before anything was done."""
-    for transition in result.transitions:
-        if transition.action is Action.REMEDIATE:
-            return False
-        said = transition.assessment
-        if said.used_bytes is not None and said.threshold_bytes and said.used_bytes >= said.threshold_bytes:
-            return True
-    return False
 
 
 def _rfc3339(moment: datetime) -> str:

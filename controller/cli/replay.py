@@ -58,6 +58,14 @@ class ContainerResult:
     transitions: tuple[Transition, ...]
     remediated_at: tuple[datetime, ...] = ()
     """Every time its workload would have been restarted because of it."""
+    crossed_at: datetime | None = None
+    """When it was first seen at its threshold or above."""
+
+    @property
+    def crossed_unremediated(self) -> bool:
+        """It was at its threshold before anything was done."""
+        acted_at = self.remediated_at[0] if self.remediated_at else None
+        return self.crossed_at is not None and (acted_at is None or self.crossed_at < acted_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,7 @@ class _Track:
     action: Action | None = None
     transitions: list[Transition] = field(default_factory=list)
     remediated_at: list[datetime] = field(default_factory=list)
+    crossed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +204,7 @@ class _Replay:
                 workload=self.workloads[row],
                 transitions=tuple(track.transitions),
                 remediated_at=tuple(track.remediated_at),
+                crossed_at=track.crossed_at,
             )
 
     def _look(self, moment: int) -> _Look | None:
@@ -334,6 +344,9 @@ def _tell(track: _Track, assessment: Assessment, decision: Decision | None) -> N
     reason = Reason.NOTHING_TO_DO if decision is None else decision.reason
     if action is Action.REMEDIATE:
         track.remediated_at.append(assessment.at)
+    used, threshold = assessment.used_bytes, assessment.threshold_bytes
+    if track.crossed_at is None and used is not None and threshold and used >= threshold:
+        track.crossed_at = assessment.at
     if track.verdict is assessment.verdict and track.action is action:
         return
     track.verdict, track.action = assessment.verdict, action

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controller.cli.backtest import crossed_unremediated
 from controller.cli.replay import ContainerResult
 from controller.cli.scan_table import Finding, crossing_text, growth_text, usage_text
 from controller.detection.assessment import Verdict
@@ -74,7 +73,7 @@ def trial_of(workload: WorkloadRef, now: Sequence[Finding], results: Sequence[Co
         now=tuple(now),
         found=tuple(sorted(found)),
         restarts=tuple(sorted(restarts)),
-        unforeseen=any(crossed_unremediated(one) for one in results),
+        unforeseen=any(one.crossed_unremediated for one in results),
     )
 
 

@@ -278,6 +278,17 @@ def test_restart_cannot_be_wanted_by_a_policy_that_observes(tmp_path: Path) -> N
     assert ("Hold", "NotYetNeeded") in said
 
 
+@pytest.mark.parametrize(("mode", "crossed"), [("Observe", 1), ("Remediate", 0)])
+def test_crossing_counts_although_verdict_and_action_stay(tmp_path: Path, mode: str, crossed: int) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.replace("Remediate", mode))
+    file = write(tmp_path / "leak.json", recording(leak(80)))
+
+    answer = json.loads(call("--policy", policy, "--from-file", file, "-o", "json").stdout)
+
+    assert answer["summary"]["crossedUnremediated"] == crossed
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -13,6 +13,7 @@ from controller.cli.replay import BacktestResult, ContainerResult, Transition
 from controller.cli.scan_table import Finding
 from controller.cli.scan_table import table as scan_table
 from controller.cli.starting_policy import Trial
+from controller.decision.outcome import Action
 from controller.detection.reasons import AssessmentReason
 from controller.inventory.workload import Platform, WorkloadRef
 from controller.metrics.series import ContainerKey
@@ -52,7 +53,7 @@ def by_backtest(text: str) -> None:
     said = Transition(
         at=NOW,
         assessment=an_assessment(message=text),
-        action=backtest.Action.NONE,
+        action=Action.NONE,
         action_reason="",
     )
     result = ContainerResult(key=key, workload=None, transitions=(said,))
