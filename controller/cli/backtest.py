@@ -217,6 +217,9 @@ def backtest(
 
     Example: bilgepump backtest --policy policy.yaml --from-file memory.json.gz -o json
 
+    Labels are in no recording: a policy with a selector is taken to govern everything in it. One that names
+    workloads acts on no pod whose name shows another Deployment.
+
     Exit codes: 0 replayed, 1 a recording could not be read or the picture not written, 2 wrong usage.
     """
     if bool(files) == bool(url):

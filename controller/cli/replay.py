@@ -26,7 +26,7 @@ from controller.inventory.coverage import governs_container
 from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
 from controller.metrics.recorded_memory import RecordedMemory, stacked
 from controller.metrics.series import ContainerKey
-from controller.policy.memory_policy import MemoryPolicy
+from controller.policy.memory_policy import MemoryPolicy, WorkloadKind
 from controller.ports import MemoryRequest
 from controller.sweep.attending import capture_stage
 
@@ -34,6 +34,9 @@ _POD_OF_DEPLOYMENT = re.compile(
     r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 )
 """Names that only a Deployment's pods have: the alphabet of Kubernetes' safe random strings."""
+
+_HASHED = (WorkloadKind.DEPLOYMENT, WorkloadKind.ROLLOUT)
+"""Their pods have the same names; those of other kinds lack the hash of a template."""
 
 PHASES = 6
 """Looks that can be judged together recur with the wide blocks of history: at ten minutes, six an hour."""
@@ -164,6 +167,22 @@ def workload_of(key: ContainerKey) -> WorkloadRef | None:
         return None
     return WorkloadRef(
         platform=Platform.KUBERNETES, namespace=key.namespace, kind="Deployment", name=match["name"]
+    )
+
+
+def may_govern(policy: MemoryPolicy, key: ContainerKey) -> bool:
+    """
+    Whether `policy` may reach the pod of `key`: not where it names workloads, and the pod's name another.
+
+    Labels are in no recording, so a selector takes in everything. A recording of another namespace is
+    replayed as if it were the policy's own.
+    """
+    shown = workload_of(key)
+    if shown is None or not policy.target.workloads:
+        return True
+    return any(
+        named.name == (shown.name if named.kind in _HASHED else key.pod.rpartition("-")[0])
+        for named in policy.target.workloads
     )
 
 
@@ -301,7 +320,11 @@ class _Decisions:
     ) -> tuple[Decision | None, frozenset[ContainerKey]]:
         """The workload's decision, and the containers that are its cause."""
         assessments = [one.assessment for one in members]
-        governed = [one for one in assessments if governs_container(self.policy, one.key.container)]
+        governed = [
+            one
+            for one in assessments
+            if may_govern(self.policy, one.key) and governs_container(self.policy, one.key.container)
+        ]
         workload = _workload(members[0].workload, assessments, now)
         judgement = judge(workload, governed)
         if judgement is None:

@@ -107,6 +107,44 @@ def test_leak_is_told_and_remediated_before_it_crosses(tmp_path: Path, policy: P
     assert answer["summary"]["remediations"] >= 1
 
 
+@pytest.mark.parametrize(
+    ("target", "pod", "acts"),
+    [
+        ("workloads: [{kind: Deployment, name: api}]", "api-7d9f8c6b5-x2k4q", True),
+        ("workloads: [{kind: Deployment, name: api}]", "billing-7d9f8c6b5-x2k4q", False),
+        ("workloads: [{kind: Deployment, name: api}]", "api-billing-7d9f8c6b5-x2k4q", False),
+        ("workloads: [{kind: Deployment, name: api}]", "unknown-0", True),
+        ("workloads: [{kind: Rollout, name: api}]", "api-7d9f8c6b5-x2k4q", True),
+        ("workloads: [{kind: StatefulSet, name: api}]", "api-7d9f8c6b5-x2k4q", False),
+        ("workloads: [{kind: DaemonSet, name: api-7d9f8c6b5}]", "api-7d9f8c6b5-x2k4q", True),
+        ("selector: {matchLabels: {app: api}}", "billing-7d9f8c6b5-x2k4q", True),
+    ],
+)
+def test_policy_acts_on_no_other_workload_than_it_names(
+    tmp_path: Path, target: str, pod: str, acts: bool
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.replace("workloads: [{kind: Deployment, name: api}]", target))
+    file = write(tmp_path / "leak.json", recording(leak(), pod))
+
+    answer = json.loads(call("--policy", policy, "--from-file", file, "-o", "json").stdout)
+
+    said = answer["results"][0]["transitions"]
+    assert "Leaking" in {one["verdict"] for one in said}
+    assert ("Remediate" in {one["action"] for one in said}) is acts
+    assert acts or {one["action"] for one in said} == {"None"}
+
+
+def test_recording_of_another_namespace_is_replayed_as_the_policys_own(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.replace("namespace: shop", "namespace: elsewhere"))
+    file = write(tmp_path / "leak.json", recording(leak()))
+
+    answer = json.loads(call("--policy", policy, "--from-file", file, "-o", "json").stdout)
+
+    assert answer["summary"]["remediations"] >= 1
+
+
 @pytest.mark.parametrize("every", ["60", "1440"])
 def test_crossing_is_told_the_same_however_rarely_it_is_looked(
     tmp_path: Path, policy: Path, every: str
