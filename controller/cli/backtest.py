@@ -36,6 +36,8 @@ LARGEST_FILE_BYTES = 2**30
 
 GZIP = b"\x1f\x8b"
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 def read_policy(path: Path) -> MemoryPolicy:
     """The policy in a YAML file. Raises click.UsageError with everything that is wrong with it."""
@@ -176,16 +178,18 @@ def _rfc3339(moment: datetime) -> str:
     "--policy",
     "policy_file",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="A MemoryPolicy document (YAML).",
 )
 @click.option(
     "--from-file",
     "files",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A query_range answer, plain or gzip; may be given several times.",
+    metavar="FILE...",
+    type=_FILE,
+    help="Answers of query_range, plain or gzip; may also be given several times.",
 )
+@click.argument("more", nargs=-1, metavar="", type=_FILE)
 @click.option("--prometheus", "url", metavar="URL", help="Ask this metrics source instead of files.")
 @click.option(
     "--namespace", "-n", "namespaces", multiple=True, help="With --prometheus; default: the policy's own."
@@ -204,6 +208,7 @@ def _rfc3339(moment: datetime) -> str:
 def backtest(
     policy_file: Path,
     files: tuple[Path, ...],
+    more: tuple[Path, ...],
     url: str | None,
     namespaces: tuple[str, ...],
     since: str,
@@ -215,7 +220,7 @@ def backtest(
     """
     Replay a policy over recorded history with the controller's own code.
 
-    Example: bilgepump backtest --policy policy.yaml --from-file memory.json.gz -o json
+    Example: bilgepump backtest --policy policy.yaml --from-file monday.json tuesday.json.gz -o json
 
     Labels are in no recording: a policy with a selector is taken to govern everything in it. One that names
     workloads acts on no pod whose name shows another Deployment.
@@ -224,6 +229,8 @@ def backtest(
     """
     if bool(files) == bool(url):
         raise click.UsageError("give either --from-file or --prometheus")
+    if more and not files:
+        raise click.UsageError(f"files are read with --from-file only (got '{more[0]}')")
     if plot is not None and not plot.parent.is_dir():
         raise click.UsageError(f"--plot: {plot.parent} is no directory")
     policy = read_policy(policy_file)
@@ -233,7 +240,7 @@ def backtest(
         settings = settings_from(url, options)
         memory = fetch(settings, policy, frozenset(namespaces) or frozenset({policy.namespace}), since)
     else:
-        memory = blocks_of(policy, [series for path in files for series in read_recording(path)])
+        memory = blocks_of(policy, [series for path in (*files, *more) for series in read_recording(path)])
     if not memory:
         raise click.ClickException(
             "no container's memory is in these files: container_memory_rss or "

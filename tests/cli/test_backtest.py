@@ -221,9 +221,10 @@ def test_files_are_merged_whatever_their_order(tmp_path: Path, policy: Path) -> 
     ]
 
     merged = call("--policy", policy, "--from-file", paths[0], "--from-file", paths[1], "-o", "json")
+    listed = call("--policy", policy, "--from-file", paths[0], paths[1], "-o", "json")
     alone = call("--policy", policy, "--from-file", paths[2], "-o", "json")
 
-    assert json.loads(merged.stdout) == json.loads(alone.stdout)
+    assert json.loads(merged.stdout) == json.loads(listed.stdout) == json.loads(alone.stdout)
 
 
 def test_requests_are_not_counted_twice_where_files_overlap(tmp_path: Path) -> None:
@@ -357,6 +358,9 @@ def test_unreadable_file_is_named_with_its_cause(
     [
         pytest.param((), "either --from-file or --prometheus", id="nothing to replay"),
         pytest.param(("--from-file", "/no/such/file"), "does not exist", id="no such file"),
+        pytest.param(("--from-file", __file__, "/no/such/file"), "does not exist", id="no such further file"),
+        pytest.param((__file__,), "either --from-file or --prometheus", id="a file without the option"),
+        pytest.param(("--prometheus", "http://p", __file__), "--from-file only", id="a file beside a source"),
     ],
 )
 def test_wrong_usage_is_exit_code_two(policy: Path, arguments: tuple[str, ...], says: str) -> None:
