@@ -22,11 +22,12 @@ _FROM: dict[str, tuple[tuple[Signal, str], ...]] = {
     "container_memory_cache": ((Signal.CACHE_FLOOR, "min"),),
     "container_memory_total_active_file_bytes": ((Signal.ACTIVE_FILE, "last"),),
     "container_spec_memory_limit_bytes": ((Signal.LIMIT, "last"),),
-    "kube_pod_container_resource_limits": ((Signal.LIMIT, "last"),),
     "go_goroutines": ((Signal.GOROUTINES_FLOOR, "min"),),
     "go_memstats_heap_inuse_bytes": ((Signal.HEAP_FLOOR, "min"),),
     "go_memstats_next_gc_bytes": ((Signal.NEXT_GC_FLOOR, "min"),),
 }
+
+_DECLARED = "kube_pod_container_resource_limits"
 
 CADVISOR = ("container_memory_rss", "container_memory_working_set_bytes")
 """A container exists where one of these was recorded."""
@@ -96,6 +97,7 @@ def _block_recording(
     place = {key: row for row, key in enumerate(keys)}
     grid = _Grid(begin=begin, block_seconds=block_seconds, rows=len(keys), columns=columns)
     signals = grid.signals(recorded, place)
+    grid.add_declared_limits(signals, recorded, place)
     if rate is not None:
         grid.add_request_rate(signals, recorded, keys, rate)
     first, last = _seen(memory, place)
@@ -120,7 +122,7 @@ class _Grid:
             pods.setdefault((key.namespace, key.pod), []).append(row)
         for series in recorded:
             own = self._row(series, place, pods)
-            if own is None or series.labels.get("resource", "memory") != "memory":
+            if own is None:
                 continue
             for signal, how in _FROM.get(series.name, ()):
                 matrix = signals.setdefault(signal, self.empty())
@@ -151,6 +153,24 @@ class _Grid:
             found = values[np.r_[first[1:], len(values)] - 1]
         reduced[block[first]] = found
         return reduced
+
+    def add_declared_limits(
+        self,
+        signals: dict[Signal, Matrix],
+        recorded: Iterable[RecordedSeries],
+        place: Mapping[ContainerKey, int],
+    ) -> None:
+        """What is declared counts where the kernel's own limit is unknown; a pod may run with another."""
+        declared = self.empty()
+        for series in recorded:
+            key = _key(series)
+            row = None if key is None else place.get(key)
+            memory = series.labels.get("resource", "memory") == "memory"
+            if series.name == _DECLARED and memory and row is not None:
+                declared[row] = np.fmax(declared[row], self.reduce(series.times, series.values, "last"))
+        if not np.isnan(declared).all():
+            held = signals.get(Signal.LIMIT, declared)
+            signals[Signal.LIMIT] = np.where(held > 0, held, declared)
 
     def add_request_rate(
         self,

@@ -185,6 +185,24 @@ def test_until_shows_nothing_of_the_future_and_moves_start_times() -> None:
     assert seen.signals[Signal.START_TIME][0].tolist() == [-900, -900, -900]
 
 
+def test_limit_that_holds_goes_before_the_one_that_is_declared() -> None:
+    places = range(3)
+    series = [
+        recorded("container_memory_rss", {BEGIN + 300 * place: "1" for place in places}),
+        recorded(
+            "kube_pod_container_resource_limits",
+            {BEGIN + 300 * place: "1024" for place in places},
+            resource="memory",
+        ),
+        recorded("container_spec_memory_limit_bytes", {BEGIN: "512", BEGIN + 300: "0"}),
+    ]
+
+    for order in (series, series[::-1]):
+        (memory,) = block_recordings(parse_answer(answer(*order)), 300, 1e6)
+
+        assert memory.signals[Signal.LIMIT][0].tolist() == [512, 1024, 1024]
+
+
 def test_what_comes_after_the_recording_is_unmeasured() -> None:
     samples = {BEGIN + 300 * place: str(place) for place in range(3)}
     (memory,) = block_recordings(parse_answer(answer(recorded("container_memory_rss", samples))), 300, 1e6)
