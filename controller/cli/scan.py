@@ -15,11 +15,12 @@ from rich.status import Status
 
 from controller.cli.metrics_options import settings_from, source_options
 from controller.cli.replay import workload_of
-from controller.cli.scan_table import Finding, documents, sparkline, table
+from controller.cli.scan_table import Finding, documents, sparkline, table, urgency_of
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
 from controller.detection.assess import assess
 from controller.detection.assessment import Assessment, Verdict
+from controller.detection.reasons import AssessmentReason
 from controller.metrics.queries import namespace_matcher, quoted
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.ecs_target import parse_ecs_target
@@ -31,6 +32,9 @@ from controller.ports import MemoryRequest, MetricsUnavailable, WorldError
 from controller.sweep.judging import history_of
 
 LEAKS_FOUND = 3
+
+GRAVITY_OF_REPLICAS = (Verdict.LEAKING, Verdict.SUSPECT, Verdict.HEALTHY, Verdict.INSUFFICIENT_DATA)
+"""Of replicas of one workload: one without data does not hide that another is healthy."""
 
 _REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9_./-]+)\s*(?P<how>==?|!=)\s*(?P<value>[^,=!]*)$")
 
@@ -55,6 +59,16 @@ class Scanned:
     """Workload by namespace and pod, as people read it."""
     pods: frozenset[tuple[str, str]] | None
     """Pods that the selector chose; None for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a scan says."""
+
+    findings: tuple[Finding, ...]
+    """The most urgent first."""
+    gone: int
+    """Containers of workloads of which no replica is measured any longer."""
 
 
 @click.command()
@@ -138,10 +152,10 @@ def scan(
     _finish(_scan_prometheus(url or "", namespaces, selector, rules, options), output)
 
 
-def _finish(found: tuple[tuple[Finding, ...], datetime], output: str) -> NoReturn:
-    findings, now = found
-    _print(findings, now, output)
-    sys.exit(LEAKS_FOUND if any(one.leaking for one in findings) else 0)
+def _finish(answer: tuple[Found, datetime], output: str) -> NoReturn:
+    found, now = answer
+    _print(found, now, output)
+    sys.exit(LEAKS_FOUND if any(one.leaking for one in found.findings) else 0)
 
 
 def _target(
@@ -157,9 +171,7 @@ def _target(
     return target if services else replace(target, services=())
 
 
-def _scan_cluster(
-    target: EcsTarget, rules: DetectionRules, output: str
-) -> tuple[tuple[Finding, ...], datetime]:
+def _scan_cluster(target: EcsTarget, rules: DetectionRules, output: str) -> tuple[Found, datetime]:
     from controller.cli.scan_ecs import gather_cluster, named
 
     now = datetime.fromtimestamp(_clock(), UTC)
@@ -174,12 +186,13 @@ def _scan_cluster(
             err=True,
         )
     scanned = Scanned(matrix=found.matrix, history=None, owners=found.owners, pods=None)
-    return named(findings_of(scanned, rules, now)), now
+    said = findings_of(scanned, rules, now)
+    return replace(said, findings=named(said.findings)), now
 
 
 def _scan_prometheus(
     url: str, namespaces: tuple[str, ...], selector: str, rules: DetectionRules, options: dict[str, Any]
-) -> tuple[tuple[Finding, ...], datetime]:
+) -> tuple[Found, datetime]:
     settings = settings_from(url, options)
     scope = Scope(namespaces=frozenset(namespaces), matchers=selector_matchers(selector))
     now = datetime.fromtimestamp(_clock(), UTC)
@@ -285,8 +298,12 @@ def owner_of(
     return (namespace, pod.get("pod", "")), f"{kind} {name}"
 
 
-def findings_of(scanned: Scanned, rules: DetectionRules, now: datetime) -> tuple[Finding, ...]:
-    """Judges everything and puts replicas of one workload together, the most urgent first."""
+def findings_of(scanned: Scanned, rules: DetectionRules, now: datetime) -> Found:
+    """
+    Judges everything and puts replicas of one workload together.
+
+    A lookback reaches to pods that are long gone: what is measured no longer is no replica.
+    """
     keys = scanned.matrix.keys
     names = [f"{_workload(scanned, key)}" for key in keys]
     groups = [f"{name}/{key.container}" for name, key in zip(names, keys, strict=True)]
@@ -295,8 +312,16 @@ def findings_of(scanned: Scanned, rules: DetectionRules, now: datetime) -> tuple
     for row, key in enumerate(keys):
         if scanned.pods is None or (key.namespace, key.pod) in scanned.pods:
             together.setdefault(groups[row], []).append(row)
-    findings = [_finding(scanned.matrix, said, rows, groups[rows[0]]) for rows in together.values()]
-    return tuple(sorted(findings, key=lambda finding: (finding.urgency, finding.workload)))
+    living = {
+        name: kept
+        for name, rows in together.items()
+        if (kept := [row for row in rows if said[row].reason != AssessmentReason.STALE])
+    }
+    findings = [_finding(scanned.matrix, said, rows, name) for name, rows in living.items()]
+    return Found(
+        findings=tuple(sorted(findings, key=lambda finding: (finding.urgency, finding.workload))),
+        gone=len(together) - len(living),
+    )
 
 
 def _workload(scanned: Scanned, key: ContainerKey) -> str:
@@ -309,11 +334,7 @@ def _workload(scanned: Scanned, key: ContainerKey) -> str:
 
 
 def _finding(matrix: BlockMatrix, said: Sequence[Assessment], rows: list[int], name: str) -> Finding:
-    def gravity(row: int) -> tuple[int, float]:
-        only = Finding(workload="", worst=said[row], leaking=0, replicas=1, sparkline="")
-        return only.urgency
-
-    worst = min(rows, key=gravity)
+    worst = min(rows, key=lambda row: urgency_of(said[row], GRAVITY_OF_REPLICAS))
     return Finding(
         workload=name,
         worst=said[worst],
@@ -323,7 +344,8 @@ def _finding(matrix: BlockMatrix, said: Sequence[Assessment], rows: list[int], n
     )
 
 
-def _print(findings: Sequence[Finding], now: datetime, output: str) -> None:
+def _print(found: Found, now: datetime, output: str) -> None:
+    findings = found.findings
     if output == "json":
         click.echo(json.dumps({"results": documents(findings)}, indent=1))
         return
@@ -336,7 +358,10 @@ def _print(findings: Sequence[Finding], now: datetime, output: str) -> None:
     leaking = sum(bool(one.leaking) for one in findings)
     unjudged = sum(one.worst.verdict is Verdict.INSUFFICIENT_DATA for one in findings)
     unknown = f" {unjudged} could not be judged: -o wide says why." if unjudged else ""
-    console.print(f"{leaking} of {len(findings)} containers leak.{unknown}", highlight=False)
+    gone = (
+        f" {found.gone} more {'is' if found.gone == 1 else 'are'} measured no longer." if found.gone else ""
+    )
+    console.print(f"{leaking} of {len(findings)} containers leak.{unknown}{gone}", highlight=False)
 
 
 def _clock() -> float:

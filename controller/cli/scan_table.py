@@ -16,6 +16,7 @@ from controller.detection.statement import three_digits
 from controller.metrics.series import BlockMatrix, Signal
 
 GRAVITY = (Verdict.LEAKING, Verdict.SUSPECT, Verdict.INSUFFICIENT_DATA, Verdict.HEALTHY)
+"""Of workloads."""
 BARS = "▁▂▃▄▅▆▇█"
 MIB = 2.0**20
 SPARKS = 24
@@ -41,9 +42,14 @@ class Finding:
     @property
     def urgency(self) -> tuple[int, float]:
         """Sorts the gravest first, then by the time left."""
-        crossing = self.worst.crossing
-        left = crossing.likely.timestamp() if crossing else float("inf")
-        return GRAVITY.index(self.worst.verdict), left
+        return urgency_of(self.worst, GRAVITY)
+
+
+def urgency_of(assessment: Assessment, gravity: Sequence[Verdict]) -> tuple[int, float]:
+    """Sorts by `gravity`, the gravest first, then by the time left."""
+    crossing = assessment.crossing
+    left = crossing.likely.timestamp() if crossing else float("inf")
+    return gravity.index(assessment.verdict), left
 
 
 def sparkline(matrix: BlockMatrix, row: int) -> str:

@@ -105,7 +105,7 @@ def try_out(
             )
 
         results = _replay(settings, found, rules, span, timedelta(minutes=every), step)
-    trials = trials_of(findings_of(scanned, rules, now), results, scanned.owners)
+    trials = trials_of(findings_of(scanned, rules, now).findings, results, scanned.owners)
     conditions = Conditions(source=url, since=since, threshold_percent=threshold, now=now, namespaces=found)
     text = policy_text(trials, conditions)
     _check(text)

@@ -9,13 +9,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from controller.cli.scan import _print, owner_of, scan, selector_matchers
+from controller.cli.scan import Found, Scanned, _print, findings_of, owner_of, scan, selector_matchers
 from controller.cli.scan_table import Finding
 from controller.detection.assessment import Verdict
 from controller.detection.reasons import AssessmentReason
+from controller.metrics.series import BlockMatrix, ContainerKey, Signal
+from controller.policy.memory_policy import DetectionRules
 from tests.fakes import NOW, an_assessment
 
 MIB = 2**20
@@ -30,6 +33,8 @@ def memory(pod: str, at: int) -> float:
 
 class Prometheus(BaseHTTPRequestHandler):
     pods: tuple[str, ...] = ("leaky-7d9f8c6b5-x2k4q", "steady-6c5d4f7b8-z9w8v")
+    gone: tuple[str, ...] = ()
+    """Pods of `pods` that ended 30 hours ago."""
 
     def do_GET(self) -> None:
         asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
@@ -58,10 +63,13 @@ class Prometheus(BaseHTTPRequestHandler):
         return [
             {
                 "metric": {"namespace": "shop", "pod": pod, "container": "app"},
-                "values": [[at, f"{value(pod, at):.0f}"] for at in moments if at > STARTED],
+                "values": [[at, f"{value(pod, at):.0f}"] for at in moments if STARTED < at <= self._end(pod)],
             }
             for pod in self.pods
         ]
+
+    def _end(self, pod: str) -> int:
+        return STARTED + (20 if pod in self.gone else 100) * 3600
 
     @staticmethod
     def _value(text: str) -> Any:
@@ -193,5 +201,44 @@ def test_what_could_not_be_judged_is_no_good_news(capsys: pytest.CaptureFixture[
         Finding(workload=name, worst=one, leaking=0, replicas=1, sparkline="")
         for name, one in (("a", unknown), ("b", an_assessment(verdict=Verdict.HEALTHY)))
     ]
-    _print(findings, NOW, "table")
+    _print(Found(findings=tuple(findings), gone=0), NOW, "table")
     assert "0 of 2 containers leak. 1 could not be judged: -o wide says why." in capsys.readouterr().out
+
+
+GONE = ("leaky-5c5d7d9f8-b5c7d", "steady-5c5d7d9f8-d5c7d")
+
+
+def test_pods_that_are_gone_are_no_replicas_and_speak_for_nobody(serve: Any) -> None:
+    url = serve(pods=(*GONE, *Prometheus.pods), gone=GONE)
+
+    first, second = json.loads(call("--prometheus", url, "-o", "json").stdout)["results"]
+
+    assert (first["replicasLeaking"], first["replicas"]) == (1, 1)
+    assert (second["verdict"], second["replicas"]) == ("Healthy", 1)
+
+
+def test_workload_that_is_gone_is_only_counted(serve: Any) -> None:
+    result = call("--prometheus", serve(pods=(GONE[0], Prometheus.pods[1]), gone=GONE))
+
+    assert result.exit_code == 0, result.output
+    assert "0 of 1 containers leak. 1 more is measured no longer." in result.stdout
+
+
+def test_replica_without_data_does_not_hide_that_another_is_healthy() -> None:
+    columns = 576
+    floors = np.full((2, columns), 150.0 * MIB, dtype=np.float32)
+    floors[0, :-6] = np.nan
+    starts = np.full((2, columns), -50 * 3600.0, dtype=np.float32)
+    starts[0] = -1800
+    pods = ("steady-6c5d4f7b8-k7w6v", "steady-6c5d4f7b8-z9w8v")
+    matrix = BlockMatrix(
+        keys=tuple(ContainerKey("shop", pod, "app") for pod in pods),
+        end=NOW.timestamp(),
+        block_seconds=300.0,
+        signals={Signal.RSS_FLOOR: floors, Signal.RSS_TOP: floors, Signal.START_TIME: starts},
+    )
+    scanned = Scanned(matrix=matrix, history=None, owners={}, pods=None)
+
+    (only,) = findings_of(scanned, DetectionRules(), NOW).findings
+
+    assert (only.worst.verdict, only.replicas) == (Verdict.HEALTHY, 2)
