@@ -247,15 +247,15 @@ def backtest(
             "container_memory_working_set_bytes with the labels namespace, pod and container is needed"
         )
     result = run_backtest(policy, memory, timedelta(minutes=every))
+    if output == "json":
+        click.echo(json.dumps(result_document(result), indent=1))
+    else:
+        _print(result)
     if plot is not None:
         try:
             write_plot(plot, result, memory)
         except OSError as error:
             raise click.ClickException(f"{plot} could not be written: {error.strerror}") from error
-    if output == "json":
-        click.echo(json.dumps(result_document(result), indent=1))
-    else:
-        _print(result)
 
 
 def fetch(

@@ -32,7 +32,7 @@ COLOURS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """The memory of one container: unix seconds and bytes, all of shape (points,)."""
+    """The memory of one container: unix seconds and bytes, all of shape (points,), at least one point."""
 
     result: ContainerResult
     times: np.ndarray[Any, np.dtype[np.float64]]
@@ -59,13 +59,13 @@ def write_plot(path: Path, result: BacktestResult, recordings: Sequence[Recorded
 
 
 def traces_of(result: BacktestResult, recordings: Sequence[RecordedMemory]) -> tuple[Trace, ...]:
-    """One trace per result, those with the gravest verdict first."""
+    """One trace per result with any memory to draw, those with the gravest verdict first."""
     by_key = {one.key: one for one in result.results}
     traces = [
-        _trace(by_key[key], recorded, row)
+        trace
         for recorded in recordings
         for row, key in enumerate(recorded.keys)
-        if key in by_key
+        if key in by_key and len((trace := _trace(by_key[key], recorded, row)).times)
     ]
     return tuple(sorted(traces, key=lambda trace: (_gravest(trace.result), str(trace.result.key))))
 
@@ -117,8 +117,7 @@ def page(traces: Sequence[Trace]) -> str:
 
 def _chart(trace: Trace) -> dict[str, Any]:
     """Coordinates of one chart."""
-    times = trace.times if len(trace.times) else np.array([0.0, 1.0])
-    first, last = float(times[0]), float(max(times[-1], times[0] + 1))
+    first, last = float(trace.times[0]), float(max(trace.times[-1], trace.times[0] + 1))
     known = [float(np.nanmax(values)) for values in (trace.tops, trace.floors) if np.isfinite(values).any()]
     highest = 1.05 * max([*known, 0.0 if math.isnan(trace.limit) else trace.limit, 1.0])
 
@@ -197,7 +196,7 @@ def _write_png(path: Path, traces: Sequence[Trace]) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
     for axis, trace in zip(axes, shown, strict=False):
-        hours = (trace.times - trace.times[0]) / 3600 if len(trace.times) else trace.times
+        hours = (trace.times - trace.times[0]) / 3600
         axis.plot(hours, trace.tops / MIB, color="#aab7b8", linewidth=0.8, label="working set")
         axis.plot(hours, trace.floors / MIB, color="#1f618d", linewidth=1.2, label="floor")
         for value, style, name in ((trace.limit, "-", "limit"), (trace.threshold, "--", "threshold")):

@@ -24,6 +24,12 @@ IMPOSSIBLE = 1e18
 PER_POD = {Signal.REQUEST_RATE}
 """Signals that belong to every container of a pod."""
 
+MEMORY = {Signal.RSS_FLOOR, Signal.RSS_TOP, Signal.WORKING_SET_FLOOR, Signal.WORKING_SET_TOP}
+"""
+Signals that make a container known. kube-state-metrics tells limits and restarts of init containers and of
+Completed pods, too, although nothing of them is measured.
+"""
+
 
 class FloorRing:
     """Blocks of `signals` for a changing set of containers, up to a moving end."""
@@ -40,7 +46,7 @@ class FloorRing:
 
     @property
     def keys(self) -> Collection[ContainerKey]:
-        """The containers of which something is in the ring; valid until the next `fold`."""
+        """The containers of whose memory something is in the ring; valid until the next `fold`."""
         return self._rows.keys()
 
     def advance(self, end: int) -> None:
@@ -64,7 +70,8 @@ class FloorRing:
         """
         Takes in a matrix answer and returns how many of its points had a place here.
 
-        Points outside the ring's time, negative ones and those that are no finite number are left out.
+        Only memory makes a container known: the other signals are folded in after it. Points outside the
+        ring's time, negative ones and those that are no finite number are left out.
         """
         rows: list[int] = []
         counts: list[int] = []
@@ -93,11 +100,11 @@ class FloorRing:
         return int(inside.sum())
 
     def forget_vanished(self) -> int:
-        """Drops containers of which nothing is left in the ring; returns how many."""
+        """Drops containers of whose memory nothing is left in the ring; returns how many."""
         if not self._rows:
             return 0
         seen = np.zeros(len(self._rows), dtype=np.bool_)
-        for signal in tuple(self._signals):
+        for signal in MEMORY & self._signals.keys():
             matrix = self._matrix(signal)
             seen |= ~np.isnan(matrix[:, self._stop - self.blocks : self._stop]).all(axis=1)
         if seen.all():
@@ -147,6 +154,8 @@ class FloorRing:
             # A process tells of itself without saying in which container: clear only where there is one.
             only = self._pods.get((namespace, pod), [])
             return only if len(only) == 1 else []
+        if signal not in MEMORY:
+            return []
         return [self._remember(ContainerKey(namespace, pod, container))]
 
     def _remember(self, key: ContainerKey) -> int:

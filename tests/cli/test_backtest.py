@@ -14,6 +14,10 @@ from click.testing import CliRunner, Result
 from controller.cli import backtest as backtesting
 from controller.cli import replay
 from controller.cli.backtest import backtest
+from controller.cli.backtest_plot import traces_of
+from controller.cli.replay import BacktestResult, ContainerResult
+from controller.metrics.recorded_memory import RecordedMemory
+from controller.metrics.series import ContainerKey, Signal
 
 MIB = 2**20
 BEGIN = 1_772_366_400
@@ -450,6 +454,24 @@ def test_plot_that_cannot_be_written_is_a_sentence(tmp_path: Path, policy: Path)
     result = call("--policy", policy, "--from-file", file, "--plot", page)
 
     assert (result.exit_code, "could not be written: File name too long" in result.output) == (1, True)
+    assert "of 1 containers ever leaking" in result.stdout, "the answer is told all the same"
+
+
+def test_container_without_memory_has_no_chart() -> None:
+    keys = tuple(ContainerKey("shop", pod, "app") for pod in ("api-1", "report-1"))
+    floors = np.array([[100.0, 101.0], [np.nan, np.nan]], dtype=np.float32) * np.float32(MIB)
+    recorded = RecordedMemory(
+        keys=keys,
+        begin=BEGIN,
+        block_seconds=300,
+        signals={Signal.RSS_FLOOR: floors},
+        first=np.full(2, float(BEGIN)),
+        last=np.full(2, float(BEGIN + 600)),
+    )
+    results = tuple(ContainerResult(key=key, workload=None, transitions=()) for key in keys)
+    result = BacktestResult(results=results, evaluations=1, begin=None, end=None)
+
+    assert [one.result.key for one in traces_of(result, [recorded])] == [keys[0]]
 
 
 def test_plot_in_another_format_is_wrong_usage(tmp_path: Path, policy: Path) -> None:

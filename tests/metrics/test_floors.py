@@ -78,6 +78,7 @@ def test_matrix_handed_out_is_not_changed_by_a_compaction() -> None:
 
 def test_start_times_are_told_relative_to_the_end_and_move_with_it() -> None:
     held = ring()
+    held.fold(Signal.RSS_FLOOR, answer({NOW: "1"}))
     held.fold(Signal.START_TIME, answer({NOW: str(NOW - 7200)}))
     held.advance(NOW + WIDTH)
     held.fold(Signal.START_TIME, answer({NOW + WIDTH: str(NOW - 7200)}))
@@ -89,6 +90,7 @@ def test_start_times_are_told_relative_to_the_end_and_move_with_it() -> None:
 
 def test_start_of_years_ago_stays_one_start_while_time_moves() -> None:
     held = ring()
+    held.fold(Signal.RSS_FLOOR, answer({NOW: "1"}))
     for step in range(20):
         at = NOW + step * WIDTH
         held.advance(at)
@@ -139,6 +141,31 @@ def test_process_metrics_without_a_container_are_nobodys_where_there_are_two() -
     held.fold(Signal.RSS_FLOOR, answer({NOW: "1"}) + answer({NOW: "1"}, container="sidecar"))
 
     assert held.fold(Signal.GOROUTINES_FLOOR, answer({NOW: "40"}, container="")) == 0
+
+
+def test_limit_alone_makes_no_container_known() -> None:
+    held = ring()
+    held.fold(Signal.RSS_FLOOR, answer({NOW: "1"}))
+    held.fold(Signal.LIMIT, answer({NOW: "9"}, container="init-db") + answer({NOW: "9"}))
+    held.fold(Signal.RESTARTS, answer({NOW: "0"}, pod="report-29450123-abcde"))
+    held.fold(Signal.GOROUTINES_FLOOR, answer({NOW: "40"}, container=""))
+
+    matrix = held.matrix()
+
+    assert matrix.keys == (ContainerKey("shop", "api-1", "app"),)
+    assert matrix.signals[Signal.LIMIT][0, -1] == 9
+    assert matrix.signals[Signal.GOROUTINES_FLOOR][0, -1] == 40
+
+
+def test_container_that_is_only_declared_any_longer_is_forgotten() -> None:
+    held = ring()
+    held.fold(Signal.RSS_FLOOR, answer({NOW: "1"}))
+    for step in range(8):
+        held.advance(NOW + step * WIDTH)
+        held.fold(Signal.LIMIT, answer({NOW + step * WIDTH: "9"}))
+
+    assert held.forget_vanished() == 1
+    assert held.matrix().keys == ()
 
 
 def test_newest_tells_the_freshest_measured_block() -> None:
