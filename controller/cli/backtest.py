@@ -14,11 +14,10 @@ import click
 import numpy as np
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from controller.cli.backtest_plot import write_plot
 from controller.cli.metrics_options import settings_from, source_options
-from controller.cli.plain_cells import add_plain_row
+from controller.cli.plain_cells import WIDE, Column, fitting
 from controller.cli.replay import BacktestResult, ContainerResult, block_seconds_for, run_backtest
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
@@ -37,6 +36,14 @@ LARGEST_FILE_BYTES = 2**30
 GZIP = b"\x1f\x8b"
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+COLUMNS = (
+    Column(name="TIME"),
+    Column(name="CONTAINER", fold=20),
+    Column(name="VERDICT"),
+    Column(name="ACTION"),
+    Column(name="BECAUSE", least=30),
+)
 
 
 def read_policy(path: Path) -> MemoryPolicy:
@@ -285,17 +292,15 @@ def fetch(
 
 
 def _print(result: BacktestResult) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("TIME", "CONTAINER", "VERDICT", "ACTION", "BECAUSE"):
-        table.add_column(name, no_wrap=name != "BECAUSE", overflow="fold")
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    rows: list[tuple[str, ...]] = []
     for one in result.results:
         for transition in one.transitions:
             action = f"{transition.action.value} ({transition.action_reason})"
             said = transition.assessment
             moment = _rfc3339(transition.at)
-            add_plain_row(table, moment, str(one.key), said.verdict.value, action, said.message)
-    console.print(table)
+            rows.append((moment, str(one.key), said.verdict.value, action, said.message))
+    console.print(fitting(COLUMNS, rows, console.width))
     counts = summary(result)
     console.print(
         f"{counts['everLeaking']} of {counts['containers']} containers ever leaking, "

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from controller.cli.metrics_options import settings_from, source_options
+from controller.cli.plain_cells import WIDE
 from controller.cli.replay import workload_of
 from controller.cli.scan_table import Finding, documents, sparkline, table, urgency_of
 from controller.clients.prometheus import PrometheusMemorySource
@@ -352,9 +353,9 @@ def _print(found: Found, now: datetime, output: str) -> None:
     told = [
         one for one in findings if output == "wide" or one.worst.verdict in (Verdict.LEAKING, Verdict.SUSPECT)
     ]
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     if told:
-        console.print(table(told, now, wide=output == "wide"))
+        console.print(table(told, now, wide=output == "wide", width=console.width))
     leaking = sum(bool(one.leaking) for one in findings)
     unjudged = sum(one.worst.verdict is Verdict.INSUFFICIENT_DATA for one in findings)
     unknown = f" {unjudged} could not be judged: -o wide says why." if unjudged else ""

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
-from controller.cli.plain_cells import add_plain_row
+from controller.cli.plain_cells import WIDE, Column, fitting
 from controller.detection.assessment import Assessment, Verdict
 from controller.detection.reasons import AssessmentReason
 from controller.detection.statement import three_digits
@@ -20,6 +20,20 @@ GRAVITY = (Verdict.LEAKING, Verdict.SUSPECT, Verdict.INSUFFICIENT_DATA, Verdict.
 BARS = "▁▂▃▄▅▆▇█"
 MIB = 2.0**20
 SPARKS = 24
+
+COLUMNS = (
+    Column(name="WORKLOAD", fold=24),
+    Column(name="LEAKING", least=7),
+    Column(name="CLASS", spare=True),
+    Column(name="GROWTH/H", least=14),
+    Column(name="USED/LIMIT", least=11),
+    Column(name="THRESHOLD AT", least=18),
+    Column(name="VERDICT"),
+    Column(name="BECAUSE", least=24),
+    Column(name="FLOORS", least=SPARKS, spare=True),
+)
+MORE_COLUMNS = (Column(name="POD", fold=24), Column(name="SINCE", least=17))
+"""Of `-o wide`."""
 
 _STYLE = {
     Verdict.LEAKING: "bold red",
@@ -69,39 +83,28 @@ def sparkline(matrix: BlockMatrix, row: int) -> str:
     )
 
 
-def table(findings: Sequence[Finding], now: datetime, *, wide: bool) -> Table:
-    """The findings for people. Colour only repeats what the words say."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    columns = [
-        "WORKLOAD",
-        "LEAKING",
-        "CLASS",
-        "GROWTH/H",
-        "USED/LIMIT",
-        "THRESHOLD AT",
-        "VERDICT",
-        "BECAUSE",
-        "FLOORS",
+def table(findings: Sequence[Finding], now: datetime, *, wide: bool, width: int = WIDE) -> RenderableType:
+    """The findings for people, in `width` cells. Colour only repeats what the words say."""
+    columns = COLUMNS + MORE_COLUMNS if wide else COLUMNS
+    return fitting(columns, [_cells(finding, now, wide) for finding in findings], width)
+
+
+def _cells(finding: Finding, now: datetime, wide: bool) -> list[str | Text]:
+    worst = finding.worst
+    cells = [
+        finding.workload,
+        f"{finding.leaking} of {finding.replicas}",
+        worst.growth_class.value,
+        growth_text(worst),
+        usage_text(worst),
+        crossing_text(worst, now),
+        Text(worst.verdict.value, style=_STYLE[worst.verdict]),
+        AssessmentReason(worst.reason).sentence if wide else worst.reason,
+        finding.sparkline,
     ]
-    for name in columns + (["POD", "SINCE"] if wide else []):
-        made.add_column(name, no_wrap=name != "BECAUSE", overflow="fold")
-    for finding in findings:
-        worst = finding.worst
-        cells = [
-            finding.workload,
-            f"{finding.leaking} of {finding.replicas}",
-            worst.growth_class.value,
-            growth_text(worst),
-            usage_text(worst),
-            crossing_text(worst, now),
-            Text(worst.verdict.value, style=_STYLE[worst.verdict]),
-            AssessmentReason(worst.reason).sentence if wide else worst.reason,
-            finding.sparkline,
-        ]
-        if wide:
-            cells += [worst.key.pod, f"{worst.onset:%Y-%m-%d %H:%MZ}" if worst.onset else "–"]
-        add_plain_row(made, *cells)
-    return made
+    if wide:
+        cells += [worst.key.pod, f"{worst.onset:%Y-%m-%d %H:%MZ}" if worst.onset else "–"]
+    return cells
 
 
 def growth_text(assessment: Assessment) -> str:

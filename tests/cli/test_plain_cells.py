@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from controller.cli import backtest, ecs, incidents, try_out
 from controller.cli.by_hand import leaks
 from controller.cli.replay import BacktestResult, ContainerResult, Transition
-from controller.cli.scan_table import Finding
+from controller.cli.scan_table import SPARKS, Finding
 from controller.cli.scan_table import table as scan_table
 from controller.cli.starting_policy import Trial
 from controller.decision.outcome import Action
@@ -29,7 +28,7 @@ def spoiled_incident(text: str) -> Incident:
     return replace(incident, name=text, status=replace(incident.status, growth_text=text, message=text))
 
 
-def shown(table: Table) -> None:
+def shown(table: RenderableType) -> None:
     Console(width=300).print(table)
 
 
@@ -90,6 +89,58 @@ def by_ecs(text: str) -> None:
         decided=[seen],
     )
     ecs._print(ecs._Found(census=census, ecs_calls=1, spending=None))
+
+
+WORKLOAD = "Deployment shop-production/checkout-payments/app"
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 200])
+def test_scan_is_cut_off_at_no_width(width: int, wide: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    worst = an_assessment(
+        key=ContainerKey("shop", "api-1", "app"), reason=AssessmentReason.GROWS_DAY_OVER_DAY
+    )
+    finding = Finding(workload=WORKLOAD, worst=worst, leaking=2, replicas=6, sparkline="▁" * SPARKS)
+
+    Console(width=width).print(scan_table([finding], NOW, wide=wide, width=width))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    because = AssessmentReason.GROWS_DAY_OVER_DAY.sentence if wide else AssessmentReason.GROWS_DAY_OVER_DAY
+    told = ["2 of 6", "Leaking", "68%", "20 MiB (18 to", "2026-03-02 12:25Z,", *because.split()]
+    assert [text for text in told if text not in "\n".join(lines)] == []
+
+
+@pytest.mark.parametrize(("width", "headings"), [(110, ["BECAUSE"]), (120, ["CLASS", "BECAUSE"])])
+def test_floors_are_left_out_before_class_and_class_before_the_table(
+    width: int, headings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    finding = Finding(
+        workload=WORKLOAD,
+        worst=an_assessment(reason="CouldBeBounded"),
+        leaking=2,
+        replicas=6,
+        sparkline="▁" * SPARKS,
+    )
+
+    Console(width=width).print(scan_table([finding], NOW, wide=False, width=width))
+
+    heading = capsys.readouterr().out.splitlines()[0]
+    assert [name for name in ("CLASS", "BECAUSE", "FLOORS") if name in heading] == headings
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_backtest_is_cut_off_at_no_width(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backtest, "WIDE", width)
+
+    by_backtest("grows 4.53 MiB/h over 30 h")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    told = ["2026-03-02T12:00:00Z", "Leaking", "grows", "MiB/h", "30"]
+    assert [text for text in told if text not in "\n".join(lines)] == []
 
 
 @pytest.mark.parametrize("text", ["a[/red]b", "[link=https://evil.example]x[/link]", "[red]x"])
