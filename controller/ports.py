@@ -67,10 +67,12 @@ class MemoryRequest:
     """How many blocks the lookback is cut into; a block is never shorter than the source's samples."""
     request_rates: tuple[tuple[str, RequestRate], ...] = ()
     """Pairs of namespace and rate."""
+    history: bool = False
+    """Whether this is the time before the lookback, of which fewer signals are needed."""
 
     def longer(self) -> "MemoryRequest":
         """The same for five times as long in wide blocks: the `history` of `detection.assess`."""
-        return replace(self, lookback=5 * self.lookback, blocks=240)
+        return replace(self, lookback=5 * self.lookback, blocks=240, history=True)
 
 
 class Policies(Protocol):

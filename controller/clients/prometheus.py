@@ -254,7 +254,7 @@ class PrometheusMemorySource:
         holding.ring.advance(end)
         holding.blocks.begin()
         holding.namespaces.begin()
-        for signal in SIGNALS if request.blocks > HISTORY_BLOCKS else HISTORY_SIGNALS:
+        for signal in HISTORY_SIGNALS if request.history else SIGNALS:
             self._fetch_signal(holding, signal, request.namespaces)
         rate_unknown = self._fetch_rates(holding, request)
         self._check_fresh(holding, request)
@@ -394,10 +394,6 @@ class PrometheusMemorySource:
 
     def __str__(self) -> str:
         return f"metrics source '{self.settings.name}' at {self.settings.url}"
-
-
-HISTORY_BLOCKS = 240
-"""Requests of so few blocks are for the time before the lookback, of which fewer signals are needed."""
 
 
 def _asked(request: ServiceRequest) -> tuple[str, Sequence[str], int]:
