@@ -34,6 +34,9 @@ from controller.sweep.judging import history_of
 
 LEAKS_FOUND = 3
 
+ANY_MEMORY = '{__name__=~"container_memory_rss|container_memory_working_set_bytes",container!=""}'
+"""Series of containers' memory: either is enough to judge by."""
+
 GRAVITY_OF_REPLICAS = (Verdict.LEAKING, Verdict.SUSPECT, Verdict.HEALTHY, Verdict.INSUFFICIENT_DATA)
 """Of replicas of one workload: one without data does not hide that another is healthy."""
 
@@ -248,7 +251,7 @@ async def gather_memory(
     inside = f"{{{namespace_matcher(scope.namespaces)}}}" if scope.namespaces else ""
     namespaces = scope.namespaces
     if not namespaces:
-        known = await source.labels('container_memory_working_set_bytes{container!=""}', ("namespace",), now)
+        known = await source.labels(ANY_MEMORY, ("namespace",), now)
         namespaces = frozenset(labels["namespace"] for labels in known if labels.get("namespace"))
         if not namespaces:
             raise MetricsUnavailable(

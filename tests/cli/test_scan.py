@@ -33,6 +33,8 @@ def memory(pod: str, at: int) -> float:
 
 class Prometheus(BaseHTTPRequestHandler):
     pods: tuple[str, ...] = ("leaky-7d9f8c6b5-x2k4q", "steady-6c5d4f7b8-z9w8v")
+    metrics: tuple[str, ...] = ("container_memory_rss", "container_memory_working_set_bytes")
+    """What it knows of memory."""
     gone: tuple[str, ...] = ()
     """Pods of `pods` that ended 30 hours ago."""
 
@@ -56,7 +58,8 @@ class Prometheus(BaseHTTPRequestHandler):
                 {"metric": {"namespace": "shop", "pod": pod}, "values": [[moments[0], "1"]]} for pod in chosen
             ]
         if text.startswith("count by (namespace)"):
-            return [{"metric": {"namespace": "shop"}, "values": [[moments[0], "2"]]}] if self.pods else []
+            known = self.pods and any(metric in text for metric in self.metrics)
+            return [{"metric": {"namespace": "shop"}, "values": [[moments[0], "2"]]}] if known else []
         value = self._value(text)
         if value is None:
             return []
@@ -71,9 +74,8 @@ class Prometheus(BaseHTTPRequestHandler):
     def _end(self, pod: str) -> int:
         return STARTED + (20 if pod in self.gone else 100) * 3600
 
-    @staticmethod
-    def _value(text: str) -> Any:
-        if "container_memory_rss" in text or "working_set" in text:
+    def _value(self, text: str) -> Any:
+        if any(metric in text for metric in self.metrics):
             return lambda pod, at: memory(pod, at) * MIB
         if "container_spec_memory_limit_bytes" in text:
             return lambda pod, at: 512 * MIB
@@ -145,6 +147,16 @@ def test_selector_chooses_pods_by_their_labels(serve: Any) -> None:
     result = call("--prometheus", serve(), "--selector", "app=leaky", "-o", "json")
 
     assert [one["workload"] for one in json.loads(result.stdout)["results"]] == ["Deployment shop/leaky/app"]
+
+
+@pytest.mark.parametrize("metric", Prometheus.metrics)
+def test_either_metric_of_memory_is_enough_to_be_known(serve: Any, metric: str) -> None:
+    result = call("--prometheus", serve(metrics=(metric,)), "-o", "json")
+
+    assert [one["workload"] for one in json.loads(result.stdout)["results"]] == [
+        "Deployment shop/leaky/app",
+        "Deployment shop/steady/app",
+    ]
 
 
 def test_source_that_knows_no_memory_is_exit_code_one(serve: Any) -> None:
