@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,10 +63,12 @@ class PrometheusSettings:
             found.append("`bearerTokenFile` and `username` exclude each other")
         if (self.username is None) != (self.password_file is None):
             found.append("`username` and `passwordFile` must be given together")
-        if not self.timeout_seconds > 0:
-            found.append(f"`timeoutSeconds` must be above 0 (is {self.timeout_seconds})")
-        if not self.sample_interval_seconds > 0:
-            found.append(f"`sampleIntervalSeconds` must be above 0 (is {self.sample_interval_seconds})")
+        for name, seconds in (
+            ("timeoutSeconds", self.timeout_seconds),
+            ("sampleIntervalSeconds", self.sample_interval_seconds),
+        ):
+            if not 0 < seconds < inf:
+                found.append(f"`{name}` must be a finite number above 0 (is {seconds})")
         if self.maximum_response_bytes < 1024:
             found.append(f"`maximumResponseBytes` must be at least 1024 (is {self.maximum_response_bytes})")
         return tuple(found)

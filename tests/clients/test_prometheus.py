@@ -607,6 +607,9 @@ async def test_short_lookback_is_asked_for_with_every_signal(engine: Engine) -> 
         pytest.param({"url": "http://me:secret@host"}, "`url`", id="password in the address"),
         pytest.param({"username": "me"}, "`passwordFile`", id="name without password"),
         pytest.param({"timeout_seconds": 0.0}, "`timeoutSeconds`", id="no time"),
+        pytest.param({"timeout_seconds": float("inf")}, "`timeoutSeconds`", id="no end"),
+        pytest.param({"sample_interval_seconds": float("inf")}, "`sampleIntervalSeconds`", id="no sample"),
+        pytest.param({"sample_interval_seconds": float("nan")}, "`sampleIntervalSeconds`", id="no number"),
     ],
 )
 def test_wrong_settings_are_named(changes: dict[str, object], says: str) -> None:
