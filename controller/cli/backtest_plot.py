@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -17,9 +17,14 @@ from controller.detection.assessment import Verdict
 from controller.metrics.recorded_memory import RecordedMemory
 from controller.metrics.series import Signal
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 WIDTH, HEIGHT = 1080.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 70.0, 20.0, 16.0, 30.0
 MOST_POINTS = 1200
+MOST_CHARTS = 40
+"""Of a PNG, which becomes too high for most programs."""
 MIB = 2.0**20
 
 COLOURS = {
@@ -144,14 +149,24 @@ def _chart(trace: Trace) -> dict[str, Any]:
     }
 
 
+def projection_of(transition: Transition, last: float) -> tuple[tuple[float, float], ...]:
+    """
+    The way from what was used to the threshold as it was foreseen, as far as `last`; empty where it was not.
+
+    Two points of unix seconds and bytes.
+    """
+    said, at = transition.assessment, transition.at.timestamp()
+    if said.crossing is None or said.used_bytes is None or not said.threshold_bytes:
+        return ()
+    crosses = said.crossing.likely.timestamp()
+    share = 1.0 if crosses <= last or crosses <= at else (last - at) / (crosses - at)
+    reached = said.used_bytes + share * (said.threshold_bytes - said.used_bytes)
+    return (at, float(said.used_bytes)), (at + share * (crosses - at), reached)
+
+
 def _mark(transition: Transition, x: Any, y: Any, last: float) -> dict[str, Any]:
     said, at = transition.assessment, transition.at.timestamp()
-    projection = None
-    if said.crossing is not None and said.used_bytes is not None and said.threshold_bytes:
-        crosses = said.crossing.likely.timestamp()
-        share = 1.0 if crosses <= last or crosses <= at else (last - at) / (crosses - at)
-        reached = said.used_bytes + share * (said.threshold_bytes - said.used_bytes)
-        projection = f"M{x(at)},{y(said.used_bytes)}L{x(at + share * (crosses - at))},{y(reached)}"
+    points = [f"{x(moment)},{y(value)}" for moment, value in projection_of(transition, last)]
     return {
         "x": x(at),
         "time": _text(at),
@@ -162,7 +177,7 @@ def _mark(transition: Transition, x: Any, y: Any, last: float) -> dict[str, Any]
         "action": transition.action.value,
         "action_reason": transition.action_reason,
         "acts": transition.action in (Action.REMEDIATE, Action.CAPTURE),
-        "projection": projection,
+        "projection": f"M{'L'.join(points)}" if points else None,
     }
 
 
@@ -185,31 +200,53 @@ def _text(moment: float) -> str:
 
 def _write_png(path: Path, traces: Sequence[Trace]) -> None:
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        figure = figure_of(traces)
     except ImportError as error:
         raise click.ClickException(
             "a PNG needs matplotlib: pip install matplotlib, or write .html, which needs nothing"
         ) from error
-    shown = traces[:40]
-    figure = Figure(figsize=(12, 3 * max(len(shown), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
-    for axis, trace in zip(axes, shown, strict=False):
-        hours = (trace.times - trace.times[0]) / 3600
-        axis.plot(hours, trace.tops / MIB, color="#aab7b8", linewidth=0.8, label="working set")
-        axis.plot(hours, trace.floors / MIB, color="#1f618d", linewidth=1.2, label="floor")
-        for value, style, name in ((trace.limit, "-", "limit"), (trace.threshold, "--", "threshold")):
-            if not math.isnan(value):
-                axis.axhline(value / MIB, color="#555555", linestyle=style, linewidth=0.8, label=name)
-        for one in trace.result.transitions:
-            axis.axvline(
-                (one.at.timestamp() - trace.times[0]) / 3600,
-                color=COLOURS[one.assessment.verdict],
-                linewidth=1,
-            )
-        axis.set_title(str(trace.result.key), fontsize=9, loc="left")
-        axis.set_ylabel("MiB")
-        axis.legend(fontsize=7, loc="upper left")
-    axes[-1].set_xlabel("hours")
     figure.savefig(path, dpi=100)
+
+
+def figure_of(traces: Sequence[Trace]) -> "Figure":
+    """The first of `traces`, one below the other. Raises ImportError where matplotlib is missing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = traces[:MOST_CHARTS]
+    rows = max(len(shown), 1)
+    figure = Figure(figsize=(12, 3 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for axis, trace in zip(axes, shown, strict=False):
+        _draw(axis, trace)
+    axes[-1].set_xlabel("hours")
+    if len(shown) < len(traces):
+        figure.suptitle(f"{len(shown)} of {len(traces)} containers shown; .html shows all", fontsize=10)
+    return figure
+
+
+def _draw(axis: Any, trace: Trace) -> None:
+    first, last = trace.times[0], float(trace.times[-1])
+    hours = (trace.times - first) / 3600
+    axis.plot(hours, trace.tops / MIB, color="#aab7b8", linewidth=0.8, label="working set")
+    axis.plot(hours, trace.floors / MIB, color="#1f618d", linewidth=1.2, label="floor")
+    for value, style, name in ((trace.limit, "-", "limit"), (trace.threshold, "--", "threshold")):
+        if not math.isnan(value):
+            axis.axhline(value / MIB, color="#555555", linestyle=style, linewidth=0.8, label=name)
+    axis.plot([], [], color="#555555", linestyle=":", label="projection")
+    for one in trace.result.transitions:
+        verdict, at = one.assessment.verdict, (one.at.timestamp() - first) / 3600
+        acts = one.action in (Action.REMEDIATE, Action.CAPTURE)
+        axis.axvline(at, color=COLOURS[verdict], linewidth=2 if acts else 1)
+        words = f"{verdict.value}, {one.action.value}" if acts else verdict.value
+        # Within the axes, so that a mark at the border does not squeeze the picture.
+        axis.text(
+            at, 0.02, f" {words}", transform=axis.get_xaxis_transform(), rotation=90, fontsize=6, clip_on=True
+        )
+        if way := projection_of(one, last):
+            ends = [(moment - first) / 3600 for moment, _ in way]
+            axis.plot(ends, [value / MIB for _, value in way], color=COLOURS[verdict], linestyle=":")
+    axis.set_title(str(trace.result.key), fontsize=9, loc="left", parse_math=False)
+    axis.set_ylabel("MiB")
+    axis.legend(fontsize=7, loc="upper left")

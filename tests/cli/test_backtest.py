@@ -1,5 +1,6 @@
 """The backtest as people and judges call it: files in, the JSON contract out, clear errors."""
 
+import dataclasses
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,12 @@ from click.testing import CliRunner, Result
 from controller.cli import backtest as backtesting
 from controller.cli import replay
 from controller.cli.backtest import backtest
-from controller.cli.backtest_plot import traces_of
-from controller.cli.replay import BacktestResult, ContainerResult
+from controller.cli.backtest_plot import Trace, figure_of, traces_of
+from controller.cli.replay import BacktestResult, ContainerResult, Transition
+from controller.decision.outcome import Action
 from controller.metrics.recorded_memory import RecordedMemory
 from controller.metrics.series import ContainerKey, Signal
+from tests.fakes import NOW, an_assessment
 
 MIB = 2**20
 BEGIN = 1_772_366_400
@@ -434,6 +437,40 @@ def test_plot_as_png(tmp_path: Path, policy: Path) -> None:
 
     assert call("--policy", policy, "--from-file", file, "--plot", picture).exit_code == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def a_trace(**changes: Any) -> Trace:
+    said = an_assessment()
+    seen = Transition(at=NOW, assessment=said, action=Action.REMEDIATE, action_reason="ThresholdNear")
+    times = NOW.timestamp() + 300.0 * np.arange(-12, 13)
+    values = np.linspace(300.0, 400.0, len(times)) * MIB
+    trace = Trace(
+        result=ContainerResult(key=said.key, workload=None, transitions=(seen,)),
+        times=times,
+        tops=values,
+        floors=values,
+        limit=512.0 * MIB,
+        threshold=358.0 * MIB,
+    )
+    return dataclasses.replace(trace, **changes)
+
+
+def test_png_shows_projection_and_names_verdicts() -> None:
+    pytest.importorskip("matplotlib")
+
+    (axis,) = figure_of([a_trace()]).axes
+
+    assert [text.get_text().strip() for text in axis.texts] == ["Leaking, Remediate"]
+    (projection,) = [line for line in axis.lines if line.get_linestyle() == ":" and len(line.get_xdata())]
+    assert list(projection.get_xdata()) == pytest.approx([1.0, 1.0 + 25 / 60])
+    assert list(projection.get_ydata()) == pytest.approx([350.0, 358.0])
+
+
+def test_png_says_how_many_it_does_not_show() -> None:
+    pytest.importorskip("matplotlib")
+
+    assert "40 of 41 containers shown" in figure_of([a_trace()] * 41).get_suptitle()
+    assert figure_of([a_trace()] * 40).get_suptitle() == ""
 
 
 def test_plot_into_a_missing_folder_is_refused_before_the_replay(
