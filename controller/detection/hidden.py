@@ -54,8 +54,8 @@ class HiddenGrowth:
 
 def judge_hidden(candidates: Candidates, caution: Caution, findings: Findings) -> None:
     """Adds containers whose live heap or goroutines grow while nothing else is to be told of them."""
-    rows = np.flatnonzero(candidates.judged & ~findings.told)
     for signal in (Signal.HEAP_FLOOR, Signal.GOROUTINES_FLOOR):
+        rows = np.flatnonzero(candidates.judged & ~findings.told)
         told = rows[hidden_growth(candidates, caution, signal, rows).span > 0]
         findings.suspect[told] = True
         findings.hidden[told] = True
