@@ -215,7 +215,10 @@ def _vote_of_group(
 ) -> None:
     lengths = lives.length[chosen[members]]
     finished = lives.finished[chosen[members]]
-    usual = float(np.median(lengths[finished])) if finished.any() else np.inf
+    # Replicas that still run rise together on the limb of one day: they are no witnesses of their own.
+    if np.sum(finished) < 3:
+        return
+    usual = float(np.median(lengths[finished]))
     counted = members[finished | (lengths >= 0.6 * usual)]
     if len(counted) < 4:
         return

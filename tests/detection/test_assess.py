@@ -342,6 +342,17 @@ def test_leak_that_restarts_hide_is_found_by_its_lives() -> None:
     assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.LIVES_GROW)
 
 
+def test_replicas_that_rise_on_the_limb_of_one_day_are_no_lives_that_all_grow() -> None:
+    hours = H[: 7 * 12]
+    limb = 110 + 50 * (1 - np.cos(np.pi * hours / 12))
+    silent_for_an_hour = container(np.where(hours < 6, limb, np.nan), started_hours_ago=30)
+    others = [container(limb, started_hours_ago=30, seed=seed) for seed in range(1, 5)]
+
+    said = judged(silent_for_an_hour, *others, peer_groups=["api"] * 5)
+
+    assert Verdict.LEAKING not in {one.verdict for one in said}
+
+
 def test_same_teeth_without_restarts_are_collections() -> None:
     (said,) = judged(container(100 + 30 * (H % 8), started_hours_ago=200))
 
