@@ -506,7 +506,7 @@ def test_container_without_memory_has_no_chart() -> None:
         last=np.full(2, float(BEGIN + 600)),
     )
     results = tuple(ContainerResult(key=key, workload=None, transitions=()) for key in keys)
-    result = BacktestResult(results=results, evaluations=1, begin=None, end=None)
+    result = BacktestResult(results=results, evaluations=1, begin=None, end=None, remediations=0, captures=0)
 
     assert [one.result.key for one in traces_of(result, [recorded])] == [keys[0]]
 
