@@ -171,9 +171,10 @@ def _weigh(
         return
     rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
     danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
-    hidden, lasted = hidden.only(np.flatnonzero(near)), lasted[near]
+    hidden, lasted, stood_still = hidden.only(np.flatnonzero(near)), lasted[near], stood_still[near]
     now = np.zeros(len(rows))
-    allowed, bounded = _trust(candidates, caution, rows, values, shapes, hidden, now)
+    since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
+    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now)
     crossed = behind & (shapes.first < candidates.threshold[rows])
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
@@ -206,7 +207,6 @@ def _weigh(
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
-    since_start = _since_start(candidates, rows, shapes, hidden, now)
     straight = _straight(caution, shapes)
     firm = caution.firm(lasted, shapes.gain, shapes.first, since_start=since_start, straight=straight)
     findings.firm[rows[told & firm]] = True
@@ -258,7 +258,12 @@ def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, sh
 
 
 def _since_start(
-    candidates: Candidates, rows: Indices, shapes: Shapes, hidden: HiddenGrowth, ago: Floats
+    candidates: Candidates,
+    rows: Indices,
+    shapes: Shapes,
+    hidden: HiddenGrowth,
+    stood_still: Flags,
+    ago: Floats,
 ) -> Flags:
     """
     Where growth that ended `ago` seconds before now fills the run, and where a run older than its record may
@@ -271,10 +276,8 @@ def _since_start(
     """
     runs = candidates.runs
     ages = runs.ages[rows]
-    unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - ages, 0.0)
-    at_start = shapes.first - shapes.slope * np.maximum(unseen, 0.0)
-    begins = -shapes.span - ago
-    fills = (shapes.span >= 0.75 * (ages - ago)) & ~_stood_still_before(candidates, rows, begins, shapes)
+    at_start = shapes.first - shapes.slope * np.maximum(runs.unseen[rows], 0.0)
+    fills = (shapes.span >= 0.75 * (ages - ago)) & ~stood_still
     return np.asarray((fills | (hidden.span >= 0.75 * ages)) & (at_start >= 0.1 * shapes.first))
 
 
@@ -296,14 +299,14 @@ def _trust(
     rows: Indices,
     values: Floats,
     shapes: Shapes,
-    hidden: HiddenGrowth,
+    lasted: Floats,
+    since_start: Flags,
     ago: Floats,
 ) -> tuple[Floats, Flags]:
     """
     How long a time left was still short for growth that ended `ago` seconds before now, and where something
     bounded explains it as well.
     """
-    lasted = np.maximum(shapes.span, hidden.span - ago)
     gates = caution.gates
     nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
     first_day = shapes.span < 28 / 24 * DAY
@@ -312,7 +315,7 @@ def _trust(
     allowed = caution.allowed(
         Growing(
             span=lasted,
-            since_start=_since_start(candidates, rows, shapes, hidden, ago),
+            since_start=since_start,
             start_known=np.isfinite(candidates.runs.started[rows]),
             known_before=candidates.runs.ages[rows] - ago - lasted,
             straight=_straight(caution, shapes),
@@ -379,6 +382,10 @@ def _stood(
     values = clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks)
     then = measure(values, seen)
     lasted = np.maximum(seen, hidden.span - ago)
-    allowed, bounded = _trust(candidates, caution, rows, values, then, hidden, shapes.span - seen)
+    stood_still = _stood_still_before(candidates, rows, begins, then)
+    since_start = _since_start(candidates, rows, then, hidden, stood_still, shapes.span - seen)
+    allowed, bounded = _trust(
+        candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen
+    )
     material = _material(caution, lasted, then, hidden, candidates.threshold[rows])
     return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)

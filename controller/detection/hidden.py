@@ -70,11 +70,12 @@ def behind_a_soft_limit(
 
     Only where memory `stood_still` before: what grew along with its heap is as old as it looks.
     """
-    heap = hidden_growth(candidates, caution, Signal.HEAP_FLOOR, rows)
-    follows = stood_still & (heap.slope >= SHARED_PACE * slopes)
-    return HiddenGrowth(
-        span=np.where(follows, heap.span, 0.0), slope=heap.slope, gain=np.where(follows, heap.gain, 0.0)
-    )
+    found = HiddenGrowth.nothing(len(rows))
+    heap = hidden_growth(candidates, caution, Signal.HEAP_FLOOR, rows[stood_still])
+    follows = heap.slope >= SHARED_PACE * slopes[stood_still]
+    place, heap = np.flatnonzero(stood_still)[follows], heap.only(np.flatnonzero(follows))
+    found.span[place], found.slope[place], found.gain[place] = heap.span, heap.slope, heap.gain
+    return found
 
 
 def hidden_growth(candidates: Candidates, caution: Caution, signal: Signal, rows: Indices) -> HiddenGrowth:

@@ -52,6 +52,11 @@ class Runs:
         """Seconds of evidence in the present run."""
         return -self.begins
 
+    @property
+    def unseen(self) -> Floats:
+        """Seconds that each run had lasted before its evidence begins; 0 where no start is known."""
+        return np.where(np.isfinite(self.started), -self.started - self.ages, 0.0)
+
 
 def last_known(matrix: Matrix) -> Floats:
     """The newest measured value of each row; NaN where there is none."""

@@ -88,9 +88,7 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
 
 def _seen_from_start(candidates: Candidates) -> Flags:
     """Where a run was seen from (nearly) its start on, as far as anybody can tell; shape (containers,)."""
-    runs = candidates.runs
-    unseen = np.where(np.isfinite(runs.started), -runs.started - runs.ages, 0.0)
-    return np.asarray(unseen < 3 * HOUR)
+    return np.asarray(candidates.runs.unseen < 3 * HOUR)
 
 
 def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: Floats) -> Floats:
@@ -200,8 +198,7 @@ def _compare(
 def _since_start(candidates: Candidates, rows: Indices, span: Floats) -> Flags:
     """Where the growth fills the run, of which little is older than the record."""
     runs = candidates.runs
-    unseen = np.where(np.isfinite(runs.started[rows]), -runs.started[rows] - runs.ages[rows], 0.0)
-    return np.asarray((span >= 0.75 * runs.ages[rows]) & (unseen <= 0.25 * span))
+    return np.asarray((span >= 0.75 * runs.ages[rows]) & (runs.unseen[rows] <= 0.25 * span))
 
 
 def _bends(
