@@ -74,8 +74,12 @@ def gather(
     floors = load.without_rhythm(timeline, floors, runs.begins)
     tops = load.without_rhythm(timeline, tops, runs.begins)
     shortest = caution.share(1 / 8, 14)
-    floors, tops = without_shared_rhythm(timeline, floors, tops, groups, runs.begins, shortest)
-    floor_extremes = RangeExtremes(floors)
+    floor_extremes, together = RangeExtremes(floors), floors
+    floors, tops = without_shared_rhythm(
+        timeline, together, tops, floor_extremes, groups, runs.begins, shortest
+    )
+    if floors is not together:
+        floor_extremes = RangeExtremes(floors)
     measured = np.asarray(~np.isnan(floors).all(axis=1))
     threshold = (
         runs.limit * rules.threshold.ratio

@@ -5,7 +5,7 @@ The rhythm that all of them share is the load's, also where no request rate is t
 above the others is judged without it. A growth that all share is never taken away: it may be the leak.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,23 +31,44 @@ def without_shared_rhythm(
     timeline: Timeline,
     floors: Matrix,
     tops: Matrix,
+    floor_extremes: RangeExtremes,
     groups: Sequence[str | None],
     run_begins: Floats,
     shortest_run: float,
 ) -> tuple[Matrix, Matrix]:
-    """`floors` and `tops` (containers, columns), the rhythm taken from those that stand above their group."""
+    """
+    `floors` and `tops` (containers, columns), the rhythm taken from those that stand above their group.
+
+    `floor_extremes` are those of `floors`. Both matrices are the given ones where nothing is taken away.
+    """
     numbers = group_numbers(groups, len(floors))
     rows = np.flatnonzero(_stand_above(floors, numbers) & (run_begins <= -shortest_run))
-    if not len(rows):
-        return floors, tops
-    floors, tops = floors.copy(), tops.copy()
-    original = floors.copy()
-    for row in rows:
-        others = np.flatnonzero((numbers == numbers[row]) & (np.arange(len(floors)) != row))
-        part = _shared_part(timeline, original, int(row), others, float(run_begins[row]))
-        floors[row] = np.maximum(floors[row] - part, 0.0)
-        tops[row] = np.maximum(tops[row] - part, 0.0)
-    return floors, tops
+    adjusted_floors, adjusted_tops = floors, tops
+    for row, others, values in _beside_the_others(timeline, floor_extremes, numbers, rows, run_begins):
+        part = _shared_part(floors, others, values)
+        if part is None:
+            continue
+        if adjusted_floors is floors:
+            adjusted_floors, adjusted_tops = floors.copy(), tops.copy()
+        adjusted_floors[row] = np.maximum(floors[row] - part, 0.0)
+        adjusted_tops[row] = np.maximum(tops[row] - part, 0.0)
+    return adjusted_floors, adjusted_tops
+
+
+def _beside_the_others(
+    timeline: Timeline, floor_extremes: RangeExtremes, numbers: Indices, rows: Indices, run_begins: Floats
+) -> Iterator[tuple[int, Indices, Floats]]:
+    """Each of `rows`, the others of its group, and the blocks of it and of them over its present run."""
+    order = np.argsort(numbers, kind="stable")
+    first, stop = (np.searchsorted(numbers[order], numbers[rows], side=side) for side in ("left", "right"))
+    groups = [order[begin:end] for begin, end in zip(first, stop, strict=True)]
+    sizes = stop - first
+    members = np.concatenate([*groups, np.zeros(0, dtype=np.intp)])
+    begins = np.repeat(run_begins[rows], sizes)
+    blocks = window_floors(timeline, floor_extremes, members, begins, np.zeros(len(members)), BLOCKS)
+    for row, group, end in zip(rows, groups, np.cumsum(sizes), strict=True):
+        itself, values = group == row, blocks[end - len(group) : end]
+        yield int(row), group[~itself], np.concatenate([values[itself], values[~itself]])
 
 
 def _stand_above(floors: Matrix, numbers: Indices) -> Flags:
@@ -62,25 +83,24 @@ def _stand_above(floors: Matrix, numbers: Indices) -> Flags:
     return found
 
 
-def _shared_part(timeline: Timeline, floors: Matrix, row: int, others: Indices, begins: float) -> Floats:
-    """What of one row's columns is the rhythm of the others, in bytes; 0 where that is not clear."""
-    nothing = np.zeros(floors.shape[1])
-    members = np.append(row, others)
-    begin, end = np.full(len(members), begins), np.zeros(len(members))
-    extremes = RangeExtremes(floors[members])
-    values = window_floors(timeline, extremes, np.arange(len(members)), begin, end, BLOCKS)
+def _shared_part(floors: Matrix, others: Indices, values: Floats) -> Floats | None:
+    """
+    What of one row's columns is the rhythm of the others, in bytes; None where that is not clear.
+
+    `values` (1 + others, BLOCKS) are the row's blocks and theirs.
+    """
     seen = np.mean(~np.isnan(values), axis=1) >= 0.8
     if not seen[0] or np.sum(seen[1:]) < FEWEST:
-        return nothing
+        return None
     others = others[seen[1:]]
     own, shared = fill_gaps(values[:1]), np.median(fill_gaps(values[1:][seen[1:]]), axis=0, keepdims=True)
     moves, rhythm = without_trend(own)[0], without_trend(shared)[0]
     power, common = float(rhythm @ rhythm), float(moves @ rhythm)
     if common <= 0 or common**2 < CLEAR * power * float(moves @ moves):
-        return nothing
+        return None
     effect = common / power
     if _trend(own[0] - moves) < OUTGROWS * max(effect * _trend(shared[0] - rhythm), 0.0):
-        return nothing
+        return None
     known = ~np.isnan(floors[others]).all(axis=0)
     load = np.full(floors.shape[1], np.nan)
     load[known] = np.nanmedian(floors[others][:, known], axis=0)
