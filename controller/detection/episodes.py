@@ -160,8 +160,12 @@ def _weigh(
     danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
     slope = np.minimum(shapes.slope, shapes.late_slope)
     behind = _crossed_unseen(candidates, caution, clock, rows, values.shape[1], shapes, danger)
-    limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
-    goal = np.where(behind, candidates.critical[rows], threshold)
+    limit, threshold, critical = (
+        of_all[rows] for of_all in (candidates.runs.limit, candidates.threshold, candidates.critical)
+    )
+    beyond = np.where(danger < critical, critical, np.fmax(limit, critical))
+    goal = np.where(behind, beyond, threshold)
+    beyond = np.where(danger < threshold, threshold, beyond)
     left = np.maximum(goal - danger, 0) / slope
     stood_still = _stood_still_before(candidates, rows, -shapes.span, shapes)
     hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope, stood_still)
@@ -171,6 +175,7 @@ def _weigh(
         return
     rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
     danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
+    beyond = beyond[near]
     hidden, lasted, stood_still = hidden.only(np.flatnonzero(near)), lasted[near], stood_still[near]
     now = np.zeros(len(rows))
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
@@ -186,12 +191,18 @@ def _weigh(
     )
     follows = explained > 0.5
     before = levelled_off_before(
-        candidates.lives, rows, candidates.true_ages[rows], danger, slope, np.nan_to_num(limit, nan=np.inf)
+        candidates.lives,
+        rows,
+        candidates.true_ages[rows],
+        shapes.newest,
+        slope,
+        np.nan_to_num(limit, nan=np.inf),
     )
     leaking = (urgency <= 1) & _material(caution, lasted, shapes, hidden, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
     place = np.flatnonzero(leaking)
-    stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking), left[place])
+    room = np.maximum(beyond - danger, 0) / slope
+    stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking), room[place])
     leaking[place], bounded[place] = ~stalled, stalled
     place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
     leaking[place] = _stood(

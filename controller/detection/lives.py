@@ -120,15 +120,15 @@ def levelled_off_before(
     lives: Lives,
     rows: Indices,
     ages: Floats,
-    crests: Floats,
+    floors: Floats,
     slopes: Floats,
     limits: Floats,
 ) -> Flags:
     """
-    Where another life of the group stood as high at this age, lived on and did not grow like this.
+    Where another life of the group stood as high, lived on and does not grow like this any more.
 
-    `ages` (seconds since the real start), `crests`, `slopes` (bytes per second) and `limits` describe the
-    present growth of `rows`.
+    `ages` (seconds since the real start), newest `floors`, `slopes` (bytes per second) and `limits` describe
+    the present growth of `rows`.
     """
     found = np.zeros(len(rows), dtype=np.bool_)
     if not len(lives.row):
@@ -138,26 +138,25 @@ def levelled_off_before(
         age = ages[index]
         mine = lives.group == lives.group_of_row[row]
         other = mine & (lives.finished | (lives.row != row)) & (lives.age >= 1.25 * age)
-        for life in np.flatnonzero(other & (tops >= 0.9 * crests[index]) & (tops < 0.97 * limits[index])):
-            grew, lasted = _later_growth(lives, int(life), age)
-            if lasted > 0.1 * age and grew <= 0.3 * slopes[index] * lasted:
-                found[index] = True
-                break
+        as_high = other & (tops >= 0.9 * floors[index]) & (tops < 0.97 * limits[index])
+        found[index] = any(_stands(lives, int(life), age, slopes[index]) for life in np.flatnonzero(as_high))
     return found
 
 
-def _later_growth(lives: Lives, life: int, age: float) -> tuple[float, float]:
-    """How much the floor of a life still grew after `age`, and over how many seconds that was seen."""
+def _stands(lives: Lives, life: int, age: float, slope: float) -> bool:
+    """Whether a life hardly grew after `age`, or stopped on its way from there to its end."""
     floors = lives.floors[life]
     seen_from = max(lives.born[life] + age, lives.begin[life])
     at = int(np.floor((seen_from - lives.begin[life]) / lives.length[life] * BLOCKS))
     at = min(at, BLOCKS - 3)
-    later = floors[at:]
-    known = np.flatnonzero(~np.isnan(later))
-    if len(known) < 2:
-        return 0.0, 0.0
-    lasted = (known[-1] - known[0]) * lives.length[life] / BLOCKS
-    return float(later[known[-1]] - later[known[0]]), float(lasted)
+    for begin, least in ((at, 0.1), ((at + BLOCKS) // 2, 0.25)):
+        known = begin + np.flatnonzero(~np.isnan(floors[begin:]))
+        if len(known) < 2:
+            return False
+        lasted = (known[-1] - known[0]) * lives.length[life] / BLOCKS
+        if lasted > least * age and floors[known[-1]] - floors[known[0]] <= 0.3 * slope * lasted:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -283,7 +283,7 @@ def _weigh_days(
         candidates.lives,
         rows,
         candidates.true_ages[rows],
-        crest,
+        newest,
         slope,
         np.nan_to_num(candidates.runs.limit[rows], nan=np.inf),
     )
