@@ -165,7 +165,6 @@ def _weigh(
     )
     beyond = np.where(danger < critical, critical, np.fmax(limit, critical))
     goal = np.where(behind, beyond, threshold)
-    beyond = np.where(danger < threshold, threshold, beyond)
     left = np.maximum(goal - danger, 0) / slope
     stood_still = _stood_still_before(candidates, rows, -shapes.span, shapes)
     hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope, stood_still)
@@ -175,7 +174,6 @@ def _weigh(
         return
     rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
     danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
-    beyond = beyond[near]
     hidden, lasted, stood_still = hidden.only(np.flatnonzero(near)), lasted[near], stood_still[near]
     now = np.zeros(len(rows))
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
@@ -201,8 +199,7 @@ def _weigh(
     leaking = (urgency <= 1) & _material(caution, lasted, shapes, hidden, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
     place = np.flatnonzero(leaking)
-    room = np.maximum(beyond - danger, 0) / slope
-    stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking), room[place])
+    stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking))
     leaking[place], bounded[place] = ~stalled, stalled
     place, ago = np.flatnonzero(leaking), caution.persists(shapes.span[leaking])
     leaking[place] = _stood(
@@ -236,11 +233,9 @@ def _weigh(
     )
 
 
-def _stalled(
-    candidates: Candidates, caution: Caution, clock: Clock, rows: Indices, shapes: Shapes, left: Floats
-) -> Flags:
+def _stalled(candidates: Candidates, caution: Caution, clock: Clock, rows: Indices, shapes: Shapes) -> Flags:
     """
-    Where the newest eighth or sixteenth hardly grew, and there is time to see whether it goes on.
+    Where the newest eighth or sixteenth hardly grew.
 
     What fills up stops from one hour to the next; the whole look-back still looks straight then.
     """
@@ -254,7 +249,7 @@ def _stalled(
             passed = clock.passed(rows, newest) / clock.passed(rows, shapes.span)
         usual = shapes.slope * shapes.span / newest * passed
         stalled |= measure(floors, newest).slope < least * usual
-    return np.asarray(stalled & (left > shapes.span / 8))
+    return stalled
 
 
 def _crest_of_danger(candidates: Candidates, caution: Caution, rows: Indices, shapes: Shapes) -> Floats:
@@ -332,8 +327,7 @@ def _trust(
             straight=_straight(caution, shapes),
         )
     )
-    clear = np.where(first_day & (nats >= gates.nats_clear), caution.patience.clear, 1.0)
-    return clear * allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
+    return allowed, nats < np.where(doubtful, gates.nats_doubtful, gates.nats)
 
 
 def _straight(caution: Caution, shapes: Shapes) -> Flags:

@@ -57,24 +57,26 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
     spread = np.quantile(around, 0.9, axis=1) - np.quantile(around, 0.1, axis=1) if len(rows) else paces
     accelerations = _accelerations(floors, spans)
     with np.errstate(divide="ignore", invalid="ignore"):
-        bend = np.where(by_day, DAYS_ERROR, BEND_ERROR * _bend(floors, spacing, paces))
+        bend = BEND_ERROR * _bend(floors, spacing, paces)
         around_line = np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * spread / paces))
 
-        def until(line: Floats) -> tuple[Floats, Floats]:
-            left = _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
-            return left, np.sqrt((PACE_ERROR**2 + bend**2) * left**2 + around_line**2)
+        def until(line: Floats) -> Floats:
+            return _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
 
-        left, error = until(candidates.threshold[rows])
-        left_to_critical, error_of_critical = until(candidates.critical[rows])
+        def error(left: Floats, bent: Floats) -> Floats:
+            bent = np.where(by_day, DAYS_ERROR, np.maximum(bent, 0.0))
+            return np.asarray(np.sqrt((PACE_ERROR**2 + bent**2) * left**2 + around_line**2))
+
+        left, left_to_critical = until(candidates.threshold[rows]), until(candidates.critical[rows])
         return Projection(
             slope=slopes.likely,
             low=slopes.low,
             high=slopes.high,
-            earliest=np.maximum(left - error, 0.0),
+            earliest=np.maximum(left - error(left, bend), 0.0),
             likely=left,
             # The day's crest, by which days are compared, may be a day away.
-            latest=left + LATER * error + np.where(by_day, DAY, 1.5 * timeline.block_seconds),
-            critical=np.maximum(left_to_critical - error_of_critical, 0.0),
+            latest=left + LATER * error(left, -bend) + np.where(by_day, DAY, 1.5 * timeline.block_seconds),
+            critical=np.maximum(left_to_critical - error(left_to_critical, bend), 0.0),
         )
 
 
@@ -105,10 +107,10 @@ def _accelerations(floors: Floats, spans: Floats) -> Floats:
 
 
 def _bend(floors: Floats, spacing: Floats, paces: Floats) -> Floats:
-    """How differently the halves of each row grew: the logarithm of the ratio of their slopes."""
+    """The logarithm of the newer slope over the older one of two halves: positive where growth sped up."""
     least = 0.02 * paces
     older, newer = (
         np.fmax(slope_interval(half, spacing).likely, least)
         for half in (floors[:, : BLOCKS // 2], floors[:, BLOCKS // 2 :])
     )
-    return np.asarray(np.abs(np.log(newer / older)))
+    return np.asarray(np.log(newer / older))

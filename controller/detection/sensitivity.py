@@ -14,6 +14,9 @@ from controller.policy.memory_policy import DetectionRules, Sensitivity
 
 DAY = 86400.0
 
+EAGER_FIRST_DAY = 0.4
+"""The patience of `Eager` on the first day: hours of lead for growth that may still stop by itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -26,21 +29,19 @@ class Patience:
     and rises with each of them that the growth has outlived.
     """
 
-    short: float = 0.08
-    """Growth since the start of the run, shorter than a tenth of the lookback."""
-    first_day: float = 0.25
-    """Straight growth since the start that has not outlived a day."""
+    first_day: float = 0.08
+    """
+    Growth that has not outlived a day: since the start of the run, or straight inside a run of which a day
+    before is known.
+    """
     within_short_lookback: float = 0.5
-    """The same on a lookback of less than a day, where no daily rhythm plays a part."""
-    first_day_bent: float = 0.08
-    """The same where it is not straight."""
+    """Growth since the start on a lookback of less than a day, where no daily rhythm plays a part."""
     second_day: float = 0.6
     third_day: float = 1.2
     week: float = 4.0
     """Growth that has outlived a weekend."""
-    within_first_day: float = 0.15
-    """Straight growth of less than a day that began inside a run of which a day before is known."""
     within_second_day: float = 0.5
+    """Growth of more than a day that began inside a run of which a day before is known."""
     unknown_second_day: float = 0.15
     """Growth of more than a day that began inside a run of which no day before is known."""
     unknown_third_day: float = 0.7
@@ -50,8 +51,6 @@ class Patience:
     """Growth of the same hour of successive days, since the start of the run."""
     second_day_compared: float = 0.25
     """The same while the second day goes on, as a multiple of the hours of it that were compared."""
-    clear: float = 2.0
-    """Times as patient where nothing bounded comes near."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +76,6 @@ class Gates:
     """Growth must explain the floors better than every bounded rival by this much,"""
     nats_doubtful: float = 1.7
     """and by this much where they are bent, or cut too coarsely to tell a stair from a line."""
-    nats_clear: float = 7.0
-    """From here on nothing bounded comes near."""
     bent: float = 0.97
     accelerates: float = 1.15
     """From this ratio of the newest slope to the whole one, growth of less than a day may be a day's limb."""
@@ -171,9 +168,7 @@ class Caution:
         patience = self.patience
         span = growing.span
         usual = growing.known_before >= (DAY if self.lookback >= DAY else 0.5 * self.lookback)
-        short = (span < self.short_growth) & (span >= self.shortest_leak)
-        bent = ~growing.straight
-        within_day = usual & (span >= self.share(7 / 48)) & ~bent
+        within_day = usual & (span >= self.share(7 / 48)) & growing.straight
         return np.select(
             [
                 span >= 6.6 * DAY,
@@ -185,10 +180,7 @@ class Caution:
                 span < self.shortest_leak,
                 growing.since_start & (self.lookback < DAY),
                 growing.since_start & ~growing.start_known,
-                growing.since_start & short,
-                growing.since_start & bent,
-                growing.since_start,
-                within_day,
+                growing.since_start | within_day,
             ],
             [
                 patience.week,
@@ -200,10 +192,7 @@ class Caution:
                 0.0,
                 patience.within_short_lookback,
                 0.0,
-                patience.short,
-                patience.first_day_bent,
                 patience.first_day,
-                patience.within_first_day,
             ],
             0.0,
         )
@@ -239,10 +228,10 @@ def caution_for(rules: DetectionRules, block_seconds: float) -> Caution:
                 caution, patience=scaled(caution.patience, 0.5), firm_after_days=50 / 24, firm_gain=3.0
             )
         case Sensitivity.EAGER:
-            return replace(caution, patience=scaled(caution.patience, 1.8), firm_after_days=0.0)
+            patience = replace(scaled(caution.patience, 1.8), first_day=EAGER_FIRST_DAY)
+            return replace(caution, patience=patience, firm_after_days=0.0)
 
 
 def scaled(patience: Patience, factor: float) -> Patience:
     """Every multiple of `patience` times `factor`: the one knob between lead time and false alarms."""
-    multiples = {field.name: factor * getattr(patience, field.name) for field in fields(patience)}
-    return Patience(**multiples | {"clear": patience.clear})
+    return Patience(**{field.name: factor * getattr(patience, field.name) for field in fields(patience)})

@@ -181,7 +181,7 @@ def _ready_at(
 
 
 def _whole(value: float) -> int | None:
-    return None if np.isnan(value) else int(value)
+    return int(value) if np.isfinite(value) else None
 
 
 def _tests(findings: Findings, row: int) -> tuple[tuple[str, float], ...]:

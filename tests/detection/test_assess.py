@@ -136,17 +136,30 @@ def test_higher_second_day_that_gains_no_more_is_no_leak(grown: Callable[[np.nda
         assert _on_the_second_day(memory, at) is not Verdict.LEAKING, f"after {at} h"
 
 
-def test_growth_that_just_stalled_is_waited_for_while_there_is_time() -> None:
-    grows = 100 + 14 * H[: 14 * 12]
-    stalls = np.minimum(grows, 100 + 14 * 12.8)
+@pytest.mark.parametrize("stalls_at", [340.0, 370.0, 440.0], ids=["below", "over threshold", "over critical"])
+def test_growth_that_just_stalled_is_waited_for_on_either_side_of_a_line(stalls_at: float) -> None:
+    hours = (stalls_at - 100) / 14 + 1.4
+    grows = 100 + 14 * H[: round(hours * 12)]
+    stalls = np.minimum(grows, stalls_at)
 
-    assert judged(container(grows, started_hours_ago=14.1))[0].verdict is Verdict.LEAKING
-    (said,) = judged(container(stalls, started_hours_ago=14.1))
+    assert judged(container(grows, started_hours_ago=hours + 0.1))[0].verdict is Verdict.LEAKING
+    (said,) = judged(container(stalls, started_hours_ago=hours + 0.1))
     assert (said.verdict, said.reason) == (Verdict.SUSPECT, AssessmentReason.COULD_BE_BOUNDED)
 
 
+def test_growth_of_the_first_day_is_told_only_when_its_threshold_is_near() -> None:
+    memory = 100 + 14 * H
+    crosses = (0.7 * LIMIT - 100) / 14
+    told = {
+        before: judged(container(memory[: round((crosses - before) * 12)]))[0].verdict
+        for before in (6, 3, 0.5)
+    }
+
+    assert told == {6: Verdict.SUSPECT, 3: Verdict.SUSPECT, 0.5: Verdict.LEAKING}
+
+
 def test_growth_of_less_than_a_day_is_no_leak_where_no_start_is_known() -> None:
-    known = container(100 + 14 * H[: 14 * 12], started_hours_ago=14.1)
+    known = container(100 + 14 * H[: 18 * 12], started_hours_ago=18.1)
     unknown = {signal: values for signal, values in known.items() if signal is not Signal.START_TIME}
 
     assert judged(known)[0].verdict is Verdict.LEAKING
@@ -285,13 +298,25 @@ def test_memory_that_rises_with_the_request_rate_is_no_leak() -> None:
 def test_replica_that_fills_as_an_older_one_did_is_no_leak() -> None:
     fills = 60 + np.minimum(9.2 * H, 275)
     older = container(fills, started_hours_ago=48)
-    younger = container(fills[: 28 * 12], started_hours_ago=28)
+    younger = container(fills[: 29 * 12], started_hours_ago=29)
 
     alone = judged(younger)[0]
     beside = judged(older, younger, peer_groups=("Deployment shop/api/app",) * 2)[1]
 
     assert alone.verdict is Verdict.LEAKING
     assert (beside.verdict, beside.reason) == (Verdict.SUSPECT, AssessmentReason.LEVELLED_OFF_BEFORE)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_replica_that_is_older_speaks_from_when_it_stopped_however_it_grew_before(*, goes_on: bool) -> None:
+    fills = 60 + 9.2 * H
+    older = container(fills if goes_on else np.minimum(fills, 380), started_hours_ago=48)
+    younger = container(fills[: 31 * 12], started_hours_ago=31)
+
+    _, said = judged(older, younger, peer_groups=("Deployment shop/api/app",) * 2)
+
+    assert said.verdict is (Verdict.LEAKING if goes_on else Verdict.SUSPECT)
+    assert (said.reason is AssessmentReason.LEVELLED_OFF_BEFORE) is not goes_on
 
 
 GROUP = ("Deployment shop/api/app",) * 3
