@@ -160,11 +160,8 @@ def _weigh(
     danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
     slope = np.minimum(shapes.slope, shapes.late_slope)
     behind = _crossed_unseen(candidates, caution, clock, rows, values.shape[1], shapes, danger)
-    limit, threshold, critical = (
-        of_all[rows] for of_all in (candidates.runs.limit, candidates.threshold, candidates.critical)
-    )
-    beyond = np.where(danger < critical, critical, np.fmax(limit, critical))
-    goal = np.where(behind, beyond, threshold)
+    limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
+    goal = np.where(behind, candidates.critical[rows], threshold)
     left = np.maximum(goal - danger, 0) / slope
     stood_still = _stood_still_before(candidates, rows, -shapes.span, shapes)
     hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope, stood_still)
@@ -196,7 +193,7 @@ def _weigh(
         slope,
         np.nan_to_num(limit, nan=np.inf),
     )
-    leaking = (urgency <= 1) & _material(caution, lasted, shapes, hidden, goal) & ~np.isnan(goal)
+    leaking = (urgency <= 1) & _material(caution, shapes, hidden, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
     place = np.flatnonzero(leaking)
     stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking))
@@ -334,10 +331,8 @@ def _straight(caution: Caution, shapes: Shapes) -> Flags:
     return np.asarray((shapes.straightness >= caution.gates.straight) & (shapes.late >= 0.85))
 
 
-def _material(caution: Caution, lasted: Floats, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
-    gates = caution.gates
-    least = np.where(lasted < 28 / 24 * DAY, gates.leak_gain_of_goal, gates.leak_gain_after_a_day)
-    return np.asarray(np.maximum(shapes.gain, hidden.gain) >= least * np.nan_to_num(goal))
+def _material(caution: Caution, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
+    return np.maximum(shapes.gain, hidden.gain) >= caution.gates.leak_gain_of_goal * np.nan_to_num(goal)
 
 
 def _crossed_unseen(
@@ -392,5 +387,5 @@ def _stood(
     allowed, bounded = _trust(
         candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen
     )
-    material = _material(caution, lasted, then, hidden, candidates.threshold[rows])
+    material = _material(caution, then, hidden, candidates.threshold[rows])
     return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)

@@ -13,16 +13,18 @@ from controller.detection.trend import effective_sample_size, slope_interval
 
 BLOCKS = 24
 
-PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.8, 0.5
+CREST_AHEAD = 1.5
+"""Blocks by which a crest runs ahead of memory that stays over a line: it is made of tops."""
+
+PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.8, 0.7
 """
 What the time left is uncertain by, added in squares: an eighth of itself; most of the time that the growth
-takes to cross the spread of the tops around its line; and as its two halves grew at different paces. A
-crossing is more often late than early: the later side is `LATER` times as wide. Fitted to what leaks of
-tuning seeds did after they were told.
+takes to cross the spread of the tops around its line; and as its two halves grew at different paces: what
+became faster may cross earlier, what became slower later. Fitted to what leaks of tuning seeds did after they
+were told.
 """
 DAYS_ERROR = 0.3
 """The same in place of spread and bend where days are compared: both are the day's rhythm there."""
-LATER = 1.3
 
 CURVED, FASTER = 4.0, 1.15
 """
@@ -61,21 +63,22 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         around_line = np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * spread / paces))
 
         def until(line: Floats) -> Floats:
-            return _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
+            left = _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
+            return np.where(by_day, left, left + CREST_AHEAD * timeline.block_seconds)
 
         def error(left: Floats, bent: Floats) -> Floats:
-            bent = np.where(by_day, DAYS_ERROR, np.maximum(bent, 0.0))
-            return np.asarray(np.sqrt((PACE_ERROR**2 + bent**2) * left**2 + around_line**2))
+            return np.hypot(PACE_ERROR, np.where(by_day, DAYS_ERROR, np.maximum(bent, 0.0))) * left
 
         left, left_to_critical = until(candidates.threshold[rows]), until(candidates.critical[rows])
         return Projection(
             slope=slopes.likely,
             low=slopes.low,
             high=slopes.high,
-            earliest=np.maximum(left - error(left, bend), 0.0),
+            earliest=np.maximum(left - np.hypot(error(left, bend), around_line), 0.0),
             likely=left,
             # The day's crest, by which days are compared, may be a day away.
-            latest=left + LATER * error(left, -bend) + np.where(by_day, DAY, 1.5 * timeline.block_seconds),
+            latest=left + np.hypot(error(left, -bend), around_line) + np.where(by_day, DAY, 0.0),
+            # The crest stands above the spread already; counted twice it would have what stopped acted on.
             critical=np.maximum(left_to_critical - error(left_to_critical, bend), 0.0),
         )
 

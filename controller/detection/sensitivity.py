@@ -29,7 +29,7 @@ class Patience:
     and rises with each of them that the growth has outlived.
     """
 
-    first_day: float = 0.08
+    first_day: float = 0.12
     """
     Growth that has not outlived a day: since the start of the run, or straight inside a run of which a day
     before is known.
@@ -69,9 +69,8 @@ class Gates:
     walk: float = 4.0
     gain_of_floor: float = 0.05
     gain_of_limit: float = 0.01
-    leak_gain_of_goal: float = 0.10
-    leak_gain_after_a_day: float = 0.20
-    """As shares of the line: less is how memory drifts."""
+    leak_gain_of_goal: float = 0.20
+    """As a share of the line: less is how memory drifts."""
     nats: float = 0.4
     """Growth must explain the floors better than every bounded rival by this much,"""
     nats_doubtful: float = 1.7

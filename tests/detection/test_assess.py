@@ -79,7 +79,7 @@ def test_what_was_said_on_the_first_day_stands_when_the_threshold_is_crossed() -
 
 
 def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_critical_line() -> None:
-    wild = 190 + 7 * H + 70 * (H < 14) * np.sin(2 * np.pi * H / 5)
+    wild = 87 + 8 * H + 70 * (H < 22) * np.sin(2 * np.pi * H / 5)
 
     def after(hours: int) -> Verdict:
         (said,) = judged(container(wild[: hours * 12], started_hours_ago=hours + 0.1))
@@ -87,9 +87,9 @@ def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_crit
         assert said.used_bytes > 0.7 * LIMIT * MIB
         return said.verdict
 
-    assert wild[34 * 12] < 0.85 * LIMIT
-    assert after(26) is not Verdict.LEAKING
-    assert after(34) is Verdict.LEAKING
+    assert wild[43 * 12] < 0.85 * LIMIT
+    assert after(35) is not Verdict.LEAKING
+    assert after(43) is Verdict.LEAKING
 
 
 def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
@@ -608,3 +608,17 @@ def test_interval_of_the_crossing_is_narrow_where_growth_is_even_and_wide_where_
     assert wild.crossing.latest is not None
     assert wild.crossing.latest - wild.crossing.earliest > even.crossing.latest - even.crossing.earliest
     assert even.crossing.latest - even.crossing.earliest < 0.4 * (even.crossing.likely - NOW)
+
+
+def test_what_became_slower_may_cross_later_and_what_became_faster_earlier() -> None:
+    def sides(first: float, then: float) -> tuple[timedelta, timedelta]:
+        memory = 100 + first * np.minimum(H, 24) + then * np.maximum(H - 24, 0)
+        (said,) = judged(container(memory, started_hours_ago=48.2))
+        assert said.crossing is not None
+        assert said.crossing.latest is not None
+        return said.crossing.likely - said.crossing.earliest, said.crossing.latest - said.crossing.likely
+
+    earlier, later = sides(5.5, 4)
+    assert later > earlier
+    earlier, later = sides(4, 5.5)
+    assert earlier > later
