@@ -213,7 +213,10 @@ def _weigh(
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
     straight = _straight(caution, shapes)
-    firm = caution.firm(lasted, shapes.gain, shapes.first, since_start=since_start, straight=straight)
+    over = np.maximum(danger - candidates.threshold[rows], 0.0)
+    firm = caution.firm(
+        lasted - over / slope, shapes.gain - over, shapes.first, since_start=since_start, straight=straight
+    )
     findings.firm[rows[told & firm]] = True
     findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
     findings.suspect[rows[leaking | suspect]] = True

@@ -144,7 +144,12 @@ class Caution:
     def firm(
         self, span: Floats, gain: Floats, first: Floats, *, since_start: Flags, straight: Flags
     ) -> Flags:
-        """Growth that is acted on at the threshold: all of it where no day plays a part; shape (rows,)."""
+        """
+        Growth that is acted on at the threshold: all of it where no day plays a part; shape (rows,).
+
+        `span` and `gain` are those of the moment at which it met the threshold: what was not firm then does
+        not become so by standing above it.
+        """
         if self.lookback < DAY or self.firm_after_days == 0:
             return np.ones(len(span), dtype=np.bool_)
         outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
