@@ -53,6 +53,11 @@ class Candidates:
         return np.where(np.isfinite(self.runs.started), -self.runs.started, self.runs.ages)
 
     @property
+    def harmless_below(self) -> Floats:
+        """What stops below this does no harm: nearly the limit; NaN where there is none."""
+        return 0.97 * self.runs.limit
+
+    @property
     def judged(self) -> Flags:
         """Containers about which something can be said."""
         return ~(~self.measured | self.stale | self.too_young | self.gappy)

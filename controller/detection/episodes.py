@@ -174,8 +174,10 @@ def _weigh(
     hidden, lasted, stood_still = hidden.only(np.flatnonzero(near)), lasted[near], stood_still[near]
     now = np.zeros(len(rows))
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
-    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now)
     crossed = behind & (shapes.first < candidates.threshold[rows])
+    # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
+    ceiling = np.where(crossed, candidates.critical[rows], candidates.harmless_below[rows])
+    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now, ceiling)
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
@@ -208,6 +210,7 @@ def _weigh(
         shapes.only(leaking),
         hidden.only(place),
         ago,
+        ceiling[place],
     )
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
@@ -308,13 +311,14 @@ def _trust(
     lasted: Floats,
     since_start: Flags,
     ago: Floats,
+    ceiling: Floats,
 ) -> tuple[Floats, Flags]:
     """
     How long a time left was still short for growth that ended `ago` seconds before now, and where something
-    bounded explains it as well.
+    that stops below `ceiling` explains it as well.
     """
     gates = caution.gates
-    nats = evidence_of_growth(values, shapes, candidates.runs.limit[rows])
+    nats = evidence_of_growth(values, shapes, ceiling)
     first_day = shapes.span < 28 / 24 * DAY
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
     doubtful |= first_day & (shapes.late > gates.accelerates)
@@ -362,7 +366,15 @@ def _crossed_unseen(
     place = np.flatnonzero(young_then)
     nothing = HiddenGrowth.nothing(len(place))
     stood = _stood(
-        candidates, caution, clock, rows[place], blocks, shapes.only(young_then), nothing, since[place]
+        candidates,
+        caution,
+        clock,
+        rows[place],
+        blocks,
+        shapes.only(young_then),
+        nothing,
+        since[place],
+        candidates.harmless_below[rows[place]],
     )
     young_then[place[stood]] = False
     return np.asarray(young_then | began_above)
@@ -377,6 +389,7 @@ def _stood(
     shapes: Shapes,
     hidden: HiddenGrowth,
     ago: Floats,
+    ceiling: Floats,
 ) -> Flags:
     """Where the growth passed every test already as it was seen `ago` seconds before."""
     if not len(rows):
@@ -388,7 +401,7 @@ def _stood(
     stood_still = _stood_still_before(candidates, rows, begins, then)
     since_start = _since_start(candidates, rows, then, hidden, stood_still, shapes.span - seen)
     allowed, bounded = _trust(
-        candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen
+        candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen, ceiling
     )
     material = _material(caution, then, hidden, candidates.threshold[rows])
     return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)
