@@ -34,7 +34,7 @@ class Patience:
     Growth that has not outlived a day: since the start of the run, or straight inside a run of which a day
     before is known.
     """
-    within_short_lookback: float = 0.5
+    within_short_lookback: float = 0.75
     """Growth since the start on a lookback of less than a day, where no daily rhythm plays a part."""
     second_day: float = 0.6
     third_day: float = 1.2
