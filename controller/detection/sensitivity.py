@@ -29,18 +29,18 @@ class Patience:
     and rises with each of them that the growth has outlived.
     """
 
-    first_day: float = 0.12
+    first_day: float = 0.15
     """
     Growth that has not outlived a day: since the start of the run, or straight inside a run of which a day
     before is known.
     """
     within_short_lookback: float = 0.75
     """Growth since the start on a lookback of less than a day, where no daily rhythm plays a part."""
-    second_day: float = 0.6
+    second_day: float = 1.0
     third_day: float = 1.2
     week: float = 4.0
     """Growth that has outlived a weekend."""
-    within_second_day: float = 0.5
+    within_second_day: float = 0.8
     """Growth of more than a day that began inside a run of which a day before is known."""
     unknown_second_day: float = 0.15
     """Growth of more than a day that began inside a run of which no day before is known."""
