@@ -56,11 +56,13 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
     by_day = findings.by_day[rows]
     tops = fill_gaps(block_floors(timeline, candidates.danger_extremes, rows, spans, BLOCKS))
     around = tops - (paces * spacing)[:, None] * np.arange(BLOCKS)
-    spread = np.quantile(around, 0.9, axis=1) - np.quantile(around, 0.1, axis=1) if len(rows) else paces
     accelerations = _accelerations(floors, spans)
     with np.errstate(divide="ignore", invalid="ignore"):
         bend = BEND_ERROR * _bend(floors, spacing, paces)
-        around_line = np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * spread / paces))
+        around_line, around_curve = (
+            np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * _spread(values) / paces))
+            for values in (around, _without_curve(around))
+        )
 
         def until(line: Floats) -> Floats:
             left = _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
@@ -78,9 +80,25 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
             likely=left,
             # The day's crest, by which days are compared, may be a day away.
             latest=left + np.hypot(error(left, -bend), around_line) + np.where(by_day, DAY, 0.0),
-            # The crest stands above the spread already; counted twice it would have what stopped acted on.
-            critical=np.maximum(left_to_critical - error(left_to_critical, bend), 0.0),
+            # What bends because it stops must not seem the nearer for that.
+            critical=np.maximum(
+                left_to_critical - np.hypot(error(left_to_critical, bend), around_curve), 0.0
+            ),
         )
+
+
+def _spread(values: Floats) -> Floats:
+    """From the lowest to the highest tenth of each row."""
+    if not len(values):
+        return np.zeros(0)
+    return np.asarray(np.quantile(values, 0.9, axis=1) - np.quantile(values, 0.1, axis=1))
+
+
+def _without_curve(values: Floats) -> Floats:
+    """What is left of each row when the best parabola is taken away."""
+    u = np.linspace(-1.0, 1.0, values.shape[1])
+    basis, _ = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
+    return np.asarray(values - values @ basis @ basis.T)
 
 
 def _time_to_grow(gaps: Floats, paces: Floats, accelerations: Floats, spans: Floats) -> Floats:

@@ -79,7 +79,7 @@ def test_young_leak_that_became_doubtful_is_remediated_before_it_is_critical(
 ) -> None:
     hour = np.arange(24 * 60) / 60
     since = np.maximum(hour - 13.5, 0)
-    memory = 190 + 13 * np.minimum(hour, 13.5) + 8 * since + 20 * np.sin(2 * np.pi * since / 5)
+    memory = 190 + 13 * np.minimum(hour, 13.5) + 8 * since + 15 * np.sin(2 * np.pi * since / 5)
     memory += np.random.default_rng(0).normal(0, 0.5, len(hour))
     file = write(tmp_path / "leak.json.gz", recording(memory))
 
