@@ -176,7 +176,9 @@ def _weigh(
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
     crossed = behind & (shapes.first < candidates.threshold[rows])
     # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
-    ceiling = np.where(crossed, candidates.critical[rows], candidates.harmless_below[rows])
+    critical = candidates.critical[rows]
+    beyond = crossed & (critical > candidates.threshold[rows])
+    ceiling = np.where(beyond, critical, candidates.harmless_below[rows])
     allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now, ceiling)
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]

@@ -10,8 +10,8 @@ from controller.inventory.workload import Workload
 _GRAVITY = {
     Verdict.LEAKING: 3,
     Verdict.SUSPECT: 2,
-    Verdict.HEALTHY: 1,
-    Verdict.INSUFFICIENT_DATA: 0,
+    Verdict.INSUFFICIENT_DATA: 1,
+    Verdict.HEALTHY: 0,
 }
 
 
@@ -46,8 +46,8 @@ def judge(workload: Workload, assessments: Sequence[Assessment]) -> Judgement | 
     """
     The judgement of `workload` from the assessments of its governed containers; None without any.
 
-    The worst is the gravest verdict, then the earliest crossing, then the fullest container. One replica too
-    young to be judged does not hide that another is healthy: where pods come and go there always is one.
+    The worst is the gravest verdict, then the earliest crossing, then the fullest container. What could not
+    be judged outranks what is healthy: it may be full, and an incident must not end for want of data.
     """
     replicas = {replica.name for replica in workload.replicas if not replica.terminating}
     mine = tuple(assessment for assessment in assessments if assessment.key.pod in replicas)

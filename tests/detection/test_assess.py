@@ -622,3 +622,14 @@ def test_what_became_slower_may_cross_later_and_what_became_faster_earlier() -> 
     assert later > earlier
     earlier, later = sides(4, 5.5)
     assert earlier > later
+
+
+@pytest.mark.parametrize("hours", [24, 28, 32])
+def test_fill_above_a_threshold_in_bytes_without_a_limit_is_no_leak(hours: int) -> None:
+    fills = container(100 + 380 * (1 - np.exp(-H[: hours * 12] / 20)), started_hours_ago=hours + 0.1)
+    del fills[Signal.LIMIT]
+    rules = DetectionRules(threshold=Threshold(ratio=None, value_bytes=int(370 * MIB)))
+
+    (said,) = assess(matrix([fills]), rules, NOW)
+
+    assert said.verdict is not Verdict.LEAKING
