@@ -54,8 +54,8 @@ class Candidates:
 
     @property
     def harmless_below(self) -> Floats:
-        """What stops below this does no harm: nearly the limit; NaN where there is none."""
-        return 0.97 * self.runs.limit
+        """What stops below this does no harm: nearly the limit; inf where there is none."""
+        return np.where(np.isnan(self.runs.limit), np.inf, 0.97 * self.runs.limit)
 
     @property
     def judged(self) -> Flags:
@@ -79,12 +79,10 @@ def gather(
     floors = load.without_rhythm(timeline, floors, runs.begins)
     tops = load.without_rhythm(timeline, tops, runs.begins)
     shortest = caution.share(1 / 8, 14)
-    floor_extremes, together = RangeExtremes(floors), floors
-    floors, tops = without_shared_rhythm(
-        timeline, together, tops, floor_extremes, groups, runs.begins, shortest
-    )
-    if floors is not together:
-        floor_extremes = RangeExtremes(floors)
+    floor_extremes = RangeExtremes(floors)
+    own, tops = without_shared_rhythm(timeline, floors, tops, floor_extremes, groups, runs.begins, shortest)
+    if own is not floors:
+        floors, floor_extremes = own, RangeExtremes(own)
     measured = np.asarray(~np.isnan(floors).all(axis=1))
     threshold = (
         runs.limit * rules.threshold.ratio

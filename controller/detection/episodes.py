@@ -160,8 +160,7 @@ def _weigh(
     danger = np.fmax(crest, _crest_of_danger(candidates, caution, rows, shapes))
     slope = np.minimum(shapes.slope, shapes.late_slope)
     behind = _crossed_unseen(candidates, caution, clock, rows, values.shape[1], shapes, danger)
-    limit, threshold = candidates.runs.limit[rows], candidates.threshold[rows]
-    goal = np.where(behind, candidates.critical[rows], threshold)
+    goal = np.where(behind, candidates.critical[rows], candidates.threshold[rows])
     left = np.maximum(goal - danger, 0) / slope
     stood_still = _stood_still_before(candidates, rows, -shapes.span, shapes)
     hidden = behind_a_soft_limit(candidates, caution, rows, shapes.slope, stood_still)
@@ -169,16 +168,15 @@ def _weigh(
     near = np.isnan(goal) | (left <= SUSPECT_WITHIN * lasted)
     if not near.any():
         return
-    rows, values, shapes, limit = rows[near], values[near], shapes.only(near), limit[near]
+    rows, values, shapes = rows[near], values[near], shapes.only(near)
     danger, slope, goal, left, behind = danger[near], slope[near], goal[near], left[near], behind[near]
     hidden, lasted, stood_still = hidden.only(np.flatnonzero(near)), lasted[near], stood_still[near]
     now = np.zeros(len(rows))
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
-    crossed = behind & (shapes.first < candidates.threshold[rows])
+    threshold, critical = candidates.threshold[rows], candidates.critical[rows]
+    crossed, harmless = behind & (shapes.first < threshold), candidates.harmless_below[rows]
     # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
-    critical = candidates.critical[rows]
-    beyond = crossed & (critical > candidates.threshold[rows])
-    ceiling = np.where(beyond, critical, candidates.harmless_below[rows])
+    ceiling = np.where(crossed & (critical > threshold), critical, harmless)
     allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now, ceiling)
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
@@ -195,7 +193,7 @@ def _weigh(
         candidates.true_ages[rows],
         shapes.newest,
         slope,
-        np.nan_to_num(limit, nan=np.inf),
+        harmless,
     )
     leaking = (urgency <= 1) & _material(caution, shapes, hidden, goal) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
@@ -218,7 +216,7 @@ def _weigh(
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
     straight = _straight(caution, shapes)
-    over = np.maximum(danger - candidates.threshold[rows], 0.0)
+    over = np.maximum(danger - threshold, 0.0)
     firm = caution.firm(
         lasted - over / slope, shapes.gain - over, shapes.first, since_start=since_start, straight=straight
     )

@@ -122,13 +122,13 @@ def levelled_off_before(
     ages: Floats,
     floors: Floats,
     slopes: Floats,
-    limits: Floats,
+    ceilings: Floats,
 ) -> Flags:
     """
     Where another life of the group stood as high, lived on and does not grow like this any more.
 
-    `ages` (seconds since the real start), newest `floors`, `slopes` (bytes per second) and `limits` describe
-    the present growth of `rows`.
+    `ages` (seconds since the real start), newest `floors` and `slopes` (bytes per second) describe the
+    present growth of `rows`; what stood below `ceilings` did no harm there.
     """
     found = np.zeros(len(rows), dtype=np.bool_)
     if not len(lives.row):
@@ -138,7 +138,7 @@ def levelled_off_before(
         age = ages[index]
         mine = lives.group == lives.group_of_row[row]
         other = mine & (lives.finished | (lives.row != row)) & (lives.age >= 1.25 * age)
-        as_high = other & (tops >= 0.9 * floors[index]) & (tops < 0.97 * limits[index])
+        as_high = other & (tops >= 0.9 * floors[index]) & (tops < ceilings[index])
         found[index] = any(_stands(lives, int(life), age, slopes[index]) for life in np.flatnonzero(as_high))
     return found
 

@@ -61,7 +61,7 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         bend = BEND_ERROR * _bend(floors, spacing, paces)
         around_line, around_curve = (
             np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * _spread(values) / paces))
-            for values in (around, _without_curve(around))
+            for values in (around, _parabola(around).residuals)
         )
 
         def until(line: Floats) -> Floats:
@@ -91,14 +91,8 @@ def _spread(values: Floats) -> Floats:
     """From the lowest to the highest tenth of each row."""
     if not len(values):
         return np.zeros(0)
-    return np.asarray(np.quantile(values, 0.9, axis=1) - np.quantile(values, 0.1, axis=1))
-
-
-def _without_curve(values: Floats) -> Floats:
-    """What is left of each row when the best parabola is taken away."""
-    u = np.linspace(-1.0, 1.0, values.shape[1])
-    basis, _ = np.linalg.qr(np.stack([np.ones_like(u), u, u * u], axis=1))
-    return np.asarray(values - values @ basis @ basis.T)
+    low, high = np.quantile(values, (0.1, 0.9), axis=1)
+    return np.asarray(high - low)
 
 
 def _time_to_grow(gaps: Floats, paces: Floats, accelerations: Floats, spans: Floats) -> Floats:
@@ -113,18 +107,34 @@ def _time_to_grow(gaps: Floats, paces: Floats, accelerations: Floats, spans: Flo
 
 def _accelerations(floors: Floats, spans: Floats) -> Floats:
     """Bytes per second squared of the parabola through each row; 0 unless it is curved beyond doubt."""
-    shapes, y, count = measure(floors, spans), fill_gaps(floors), floors.shape[1]
-    u = np.linspace(-1.0, 1.0, count)
+    shapes, parabola = measure(floors, spans), _parabola(fill_gaps(floors))
+    worth = effective_sample_size(parabola.residuals) / floors.shape[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = parabola.curvature * np.sqrt(parabola.power * worth) / parabola.residuals.std(axis=1)
+        beyond_doubt = (errors >= CURVED) & (shapes.late >= FASTER)
+        return np.asarray(np.where(beyond_doubt, 8 * parabola.curvature / spans**2, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parabola:
+    """The best parabola through each row of (rows, blocks) at u from -1 to 1."""
+
+    curvature: Floats
+    """The coefficient of u squared; shape (rows,)."""
+    power: float
+    """The sum of squares of the centred u squared: how well the blocks tell a curvature."""
+    residuals: Floats
+    """What the parabola leaves; shape (rows, blocks)."""
+
+
+def _parabola(values: Floats) -> _Parabola:
+    u = np.linspace(-1.0, 1.0, values.shape[1])
     line, curve = u / np.sqrt(u @ u), u * u - np.mean(u * u)
-    residuals = y - y.mean(axis=1, keepdims=True)
+    residuals = values - values.mean(axis=1, keepdims=True)
     residuals -= (residuals @ line)[:, None] * line
     curvature = residuals @ curve / (curve @ curve)
     residuals -= curvature[:, None] * curve
-    worth = effective_sample_size(residuals) / count
-    with np.errstate(divide="ignore", invalid="ignore"):
-        errors = curvature * np.sqrt(curve @ curve * worth) / residuals.std(axis=1)
-        beyond_doubt = (errors >= CURVED) & (shapes.late >= FASTER)
-        return np.asarray(np.where(beyond_doubt, 8 * curvature / spans**2, 0.0))
+    return _Parabola(curvature=curvature, power=float(curve @ curve), residuals=residuals)
 
 
 def _bend(floors: Floats, spacing: Floats, paces: Floats) -> Floats:

@@ -18,7 +18,7 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats) -> Float
     """
     By how many nats growth explains `values` (rows, blocks) better than the best bounded rival; (rows,).
 
-    A rival counts that stops below its row's `ceiling` in bytes; where that is NaN each does.
+    A rival counts that stops below its row's `ceiling` in bytes.
     """
     y = fill_gaps(values)
     count = y.shape[1]
@@ -26,7 +26,6 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats) -> Float
     centred = y - y.mean(axis=1, keepdims=True)
     total = np.einsum("ij,ij->i", centred, centred)
     mean = y.mean(axis=1)
-    ceiling = np.nan_to_num(ceiling, nan=np.inf)
     growing, best = _errors(centred, total, _growing(u))[0], np.full(len(y), np.inf)
     grows = growing.min(axis=1)
     for family, end in _bounded(u):

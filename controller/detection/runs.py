@@ -83,17 +83,18 @@ def changes(matrix: Matrix, tolerance: Floats) -> Flags:
     Shape like `matrix`; the first measured column is no change.
     """
     moved = np.zeros(matrix.shape, dtype=np.bool_)
-    # Hardly any row ever moves, and walking over the gaps is dear.
     with np.errstate(invalid="ignore", over="ignore"):
-        moves = np.fmax.reduce(matrix, axis=1) - np.fmin.reduce(matrix, axis=1) > tolerance
-    rows = np.flatnonzero(moves)
-    measured = ~np.isnan(matrix[rows])
+        ranges = np.fmax.reduce(matrix, axis=1) - np.fmin.reduce(matrix, axis=1)
+    # Hardly any row ever moves, and walking over the gaps is dear.
+    rows = np.flatnonzero(ranges > tolerance)
+    walked = matrix[rows]
+    measured = ~np.isnan(walked)
     place = np.where(measured, np.arange(matrix.shape[1]), -1)
     before = np.maximum.accumulate(place, axis=1)
     before = np.concatenate([np.full((len(rows), 1), -1), before[:, :-1]], axis=1)
-    previous = np.take_along_axis(matrix[rows], np.maximum(before, 0), axis=1)
+    previous = np.take_along_axis(walked, np.maximum(before, 0), axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
-        far = np.abs(matrix[rows] - previous) > tolerance[rows, None]
+        far = np.abs(walked - previous) > tolerance[rows, None]
     moved[rows] = measured & (before >= 0) & far
     return moved
 

@@ -285,7 +285,7 @@ def _weigh_days(
         candidates.true_ages[rows],
         newest,
         slope,
-        np.nan_to_num(candidates.runs.limit[rows], nan=np.inf),
+        candidates.harmless_below[rows],
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         told = (explained <= 0.5) & ~grows_with_level & ~before & (allowed > 0)
