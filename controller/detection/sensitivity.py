@@ -15,7 +15,7 @@ from controller.policy.memory_policy import DetectionRules, Sensitivity
 DAY = 86400.0
 
 EAGER_FIRST_DAY = 0.4
-"""The patience of `Eager` on the first day: hours of lead for growth that may still stop by itself."""
+"""The patience of `Eager` on the first day: a longer lead for growth that may still stop by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Gates:
     gain_of_floor: float = 0.05
     gain_of_limit: float = 0.01
     leak_gain_of_goal: float = 0.20
-    """As a share of the line: less is how memory drifts."""
+    """As a share of the line it is measured against: less is how memory drifts."""
     nats: float = 0.4
     """Growth must explain the floors better than every bounded rival by this much,"""
     nats_doubtful: float = 1.7
