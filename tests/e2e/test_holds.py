@@ -88,10 +88,11 @@ def hold(stage: Stage, *, namespace: str) -> Seen:
     before = deploy_lone_replica(stage, namespace)
     cause.come(cluster, namespace)
     cluster.apply(lone_policy(namespace))
-    stage.held_incident(namespace, cause.reason)
     labels = {"namespace": namespace, "reason": cause.reason}
-    workloads = stage.until("the hold is counted", lambda: stage.metric("bilgepump_held_workloads", **labels))
-    total = stage.metric("bilgepump_holds_total", **labels)
+    # First of all: a counter is its process's own, and another story kills the controller.
+    total = stage.until("the hold is counted", lambda: stage.metric("bilgepump_holds_total", **labels))
+    stage.held_incident(namespace, cause.reason)
+    workloads = stage.until("it is held now", lambda: stage.metric("bilgepump_held_workloads", **labels))
     stage.wait_for_sweeps(4)
     held = stage.held_incident(namespace, cause.reason)
     told = [one for one in events(cluster, namespace) if one["reason"] == f"Held{cause.reason}"]
