@@ -23,6 +23,11 @@ def slow(scene: Scene) -> Case:
     return leaking(scene, duration=scene.between(110, 0.95 * scene.hours), birth=-scene.between(0, 20))
 
 
+def high_base(scene: Scene) -> Case:
+    """A large service in a tight limit: little room between what it needs and the threshold."""
+    return leaking(scene, duration=scene.between(0.25, 0.9) * scene.hours, base=scene.between(0.42, 0.58))
+
+
 def toothed(scene: Scene) -> Case:
     """Collector's teeth of a fifth to twice the base over rising floors."""
     period = scene.between(0.3, 6, log=True)
@@ -175,6 +180,7 @@ FAMILIES = tuple(
         linear,
         fast,
         slow,
+        high_base,
         toothed,
         seasonal,
         under_load,
