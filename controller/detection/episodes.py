@@ -218,7 +218,11 @@ def _weigh(
     straight = _straight(caution, shapes)
     over = np.maximum(danger - threshold, 0.0)
     firm = caution.firm(
-        lasted - over / slope, shapes.gain - over, shapes.first, since_start=since_start, straight=straight
+        lasted - over / shapes.slope,
+        shapes.gain - over,
+        shapes.first,
+        since_start=since_start,
+        straight=straight,
     )
     findings.firm[rows[told & firm]] = True
     findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
@@ -339,7 +343,9 @@ def _straight(caution: Caution, shapes: Shapes) -> Flags:
 
 
 def _material(caution: Caution, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
-    return np.maximum(shapes.gain, hidden.gain) >= caution.gates.leak_gain_of_goal * np.nan_to_num(goal)
+    gates, goal = caution.gates, np.nan_to_num(goal)
+    most, way = gates.leak_gain_of_goal * goal, gates.leak_gain_of_way * (goal - shapes.first)
+    return np.maximum(shapes.gain, hidden.gain) >= np.clip(way, gates.least_leak_gain_of_goal * goal, most)
 
 
 def _crossed_unseen(

@@ -18,6 +18,9 @@ from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes,
 
 BLOCKS = 14
 
+AS_HIGH = 0.9
+"""The share of the present height at which another life stood about as high."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lives:
@@ -138,23 +141,28 @@ def levelled_off_before(
         age = ages[index]
         mine = lives.group == lives.group_of_row[row]
         other = mine & (lives.finished | (lives.row != row)) & (lives.age >= 1.25 * age)
-        as_high = other & (tops >= 0.9 * floors[index]) & (tops < ceilings[index])
-        found[index] = any(_stands(lives, int(life), age, slopes[index]) for life in np.flatnonzero(as_high))
+        as_high = other & (tops >= AS_HIGH * floors[index]) & (tops < ceilings[index])
+        found[index] = any(
+            _stands(lives, int(life), age, floors[index], slopes[index]) for life in np.flatnonzero(as_high)
+        )
     return found
 
 
-def _stands(lives: Lives, life: int, age: float, slope: float) -> bool:
-    """Whether a life hardly grew after `age`, or stopped on its way from there to its end."""
+def _stands(lives: Lives, life: int, age: float, height: float, slope: float) -> bool:
+    """Whether a life hardly grew after `age`, or stopped about as high on its way from there to its end."""
     floors = lives.floors[life]
     seen_from = max(lives.born[life] + age, lives.begin[life])
     at = int(np.floor((seen_from - lives.begin[life]) / lives.length[life] * BLOCKS))
     at = min(at, BLOCKS - 3)
-    for begin, least in ((at, 0.1), ((at + BLOCKS) // 2, 0.25)):
+    # What ended may only have rested, as at night, when it did.
+    rest = 0.5 if lives.finished[life] else 0.25
+    for begin, least, lowest in ((at, 0.1, -np.inf), ((at + BLOCKS) // 2, rest, AS_HIGH * height)):
         known = begin + np.flatnonzero(~np.isnan(floors[begin:]))
         if len(known) < 2:
             return False
         lasted = (known[-1] - known[0]) * lives.length[life] / BLOCKS
-        if lasted > least * age and floors[known[-1]] - floors[known[0]] <= 0.3 * slope * lasted:
+        rose = floors[known].max() - floors[known[0]]
+        if lasted > least * age and rose <= 0.3 * slope * lasted and floors[known[-1]] >= lowest:
             return True
     return False
 

@@ -13,8 +13,8 @@ from controller.detection.trend import effective_sample_size, slope_interval
 
 BLOCKS = 24
 
-CREST_AHEAD = 1.5
-"""Blocks by which a crest runs ahead of memory that stays over a line: it is made of tops."""
+CREST_AHEAD_BLOCKS, CREST_AHEAD_SECONDS = 1.5, 450.0
+"""How far a crest runs ahead of memory that stays over a line, for it is made of tops: the lesser of the two."""
 
 PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.8, 0.7
 """
@@ -65,13 +65,15 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         )
 
         def until(line: Floats) -> Floats:
-            left = _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
-            return np.where(by_day, left, left + CREST_AHEAD * timeline.block_seconds)
+            return _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
 
         def error(left: Floats, bent: Floats) -> Floats:
             return np.hypot(PACE_ERROR, np.where(by_day, DAYS_ERROR, np.maximum(bent, 0.0))) * left
 
         left, left_to_critical = until(candidates.threshold[rows]), until(candidates.critical[rows])
+        ahead = min(CREST_AHEAD_BLOCKS * timeline.block_seconds, CREST_AHEAD_SECONDS)
+        # Only towards a line that is still to be met, and not where haste is safer.
+        left = np.where(by_day | (left <= 0), left, left + ahead)
         return Projection(
             slope=slopes.likely,
             low=slopes.low,

@@ -70,7 +70,11 @@ class Gates:
     gain_of_floor: float = 0.05
     gain_of_limit: float = 0.01
     leak_gain_of_goal: float = 0.20
-    """As a share of the line it is measured against: less is how memory drifts."""
+    """As a share of the line it is measured against: less is how memory drifts,"""
+    leak_gain_of_way: float = 0.5
+    """unless it is this share of the whole way from where it began,"""
+    least_leak_gain_of_goal: float = 0.14
+    """and never less: a tenth of the limit, where the line is at 0.7 of it."""
     nats: float = 0.4
     """Growth must explain the floors better than every bounded rival by this much,"""
     nats_doubtful: float = 1.7

@@ -13,7 +13,7 @@ from controller.detection.reasons import AssessmentReason
 from controller.detection.trend import slope_interval
 from controller.metrics.series import BlockMatrix, Signal
 from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
-from tests.detection.fleet import END, LIMIT, MIB, NOW, container, hours_before, judged, matrix
+from tests.detection.fleet import BLOCK, END, LIMIT, MIB, NOW, container, hours_before, judged, matrix
 
 H = hours_before(48)
 
@@ -78,8 +78,18 @@ def test_what_was_said_on_the_first_day_stands_when_the_threshold_is_crossed() -
     assert set(said.values()) == {Verdict.LEAKING}
 
 
+def test_leak_of_a_service_that_needs_most_of_its_limit_is_told_before_the_threshold() -> None:
+    crosses = (0.7 * LIMIT - 300) / 4
+
+    def after(hours: float) -> Verdict:
+        return judged(container(300 + 4 * H[: round(hours * 12)], started_hours_ago=hours + 0.1))[0].verdict
+
+    assert after(crosses - 0.5) is Verdict.LEAKING
+    assert after(0.5 * crosses) is not Verdict.LEAKING
+
+
 def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_critical_line() -> None:
-    wild = 87 + 8 * H + 70 * (H < 22) * np.sin(2 * np.pi * H / 5)
+    wild = 87 + 8 * H + 70 * (H < 29) * np.sin(2 * np.pi * H / 5)
 
     def after(hours: int) -> Verdict:
         (said,) = judged(container(wild[: hours * 12], started_hours_ago=hours + 0.1))
@@ -88,7 +98,7 @@ def test_growth_that_shows_only_above_the_threshold_is_measured_against_the_crit
         return said.verdict
 
     assert wild[43 * 12] < 0.85 * LIMIT
-    assert after(35) is not Verdict.LEAKING
+    assert after(37) is not Verdict.LEAKING
     assert after(43) is Verdict.LEAKING
 
 
@@ -317,6 +327,16 @@ def test_replica_that_is_older_speaks_from_when_it_stopped_however_it_grew_befor
 
     assert said.verdict is (Verdict.LEAKING if goes_on else Verdict.SUSPECT)
     assert (said.reason is AssessmentReason.LEVELLED_OFF_BEFORE) is not goes_on
+
+
+def test_replica_that_fell_back_or_rested_at_its_end_is_no_witness_that_growth_stops() -> None:
+    grows = 60 + 9.2 * H
+    younger = container(grows[: 31 * 12], started_hours_ago=31)
+
+    for end in (np.minimum(grows, 480) - 250 * (H > 46), np.where(H > 42, 100.0, grows)):
+        older = container(end, started_hours_ago=48)
+        _, said = judged(older, younger, peer_groups=("Deployment shop/api/app",) * 2)
+        assert said.verdict is Verdict.LEAKING
 
 
 GROUP = ("Deployment shop/api/app",) * 3
@@ -608,6 +628,27 @@ def test_interval_of_the_crossing_is_narrow_where_growth_is_even_and_wide_where_
     assert wild.crossing.latest is not None
     assert wild.crossing.latest - wild.crossing.earliest > even.crossing.latest - even.crossing.earliest
     assert even.crossing.latest - even.crossing.earliest < 0.4 * (even.crossing.likely - NOW)
+
+
+@pytest.mark.parametrize("days", [2, 9])
+def test_line_that_is_crossed_is_met_now_however_long_the_lookback(days: int) -> None:
+    rules = DetectionRules(lookback=timedelta(days=days))
+    blocks = matrix([container(100 + 6 * H, started_hours_ago=48.2)])
+    seconds = BLOCK * days / 2
+    wide = replace(
+        blocks,
+        block_seconds=seconds,
+        signals={
+            signal: values if signal is not Signal.START_TIME else values * days / 2
+            for signal, values in blocks.signals.items()
+        },
+    )
+
+    (said,) = assess(wide, rules, NOW)
+
+    assert said.verdict is Verdict.LEAKING
+    assert said.crossing is not None
+    assert said.crossing.likely == NOW
 
 
 def test_what_became_slower_may_cross_later_and_what_became_faster_earlier() -> None:
