@@ -323,9 +323,11 @@ def _trust(
     """
     gates = caution.gates
     nats = evidence_of_growth(values, shapes, ceiling)
+    crossed = ceiling <= candidates.critical[rows]
     first_day = shapes.span < 28 / 24 * DAY
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
     doubtful |= first_day & (shapes.late > gates.accelerates)
+    doubtful &= ~crossed
     allowed = caution.allowed(
         Growing(
             span=lasted,

@@ -46,9 +46,14 @@ class Findings:
     crest: Floats
 
     @property
+    def leaks(self) -> Flags:
+        """Where a leak is told."""
+        return self.leaking | self.leaking_by_days | self.leaking_by_lives
+
+    @property
     def told(self) -> Flags:
         """Where there is something to tell."""
-        return self.leaking | self.leaking_by_days | self.leaking_by_lives | self.suspect
+        return self.leaks | self.suspect
 
     @classmethod
     def nothing(cls, count: int) -> "Findings":

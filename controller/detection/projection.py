@@ -8,20 +8,19 @@ from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
 from controller.detection.growth import block_floors, fill_gaps, measure
 from controller.detection.sensitivity import DAY
-from controller.detection.timeline import Floats, Indices
+from controller.detection.timeline import Flags, Floats, Indices
 from controller.detection.trend import effective_sample_size, slope_interval
 
 BLOCKS = 24
 
 CREST_AHEAD_BLOCKS, CREST_AHEAD_SECONDS = 1.5, 450.0
-"""How far a crest runs ahead of memory that stays over a line, for it is made of tops: the lesser of the two."""
+"""How far a crest, made of tops, runs ahead of memory that stays over a line: the lesser of the two."""
 
-PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.8, 0.7
+PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.12, 0.7, 0.5
 """
 What the time left is uncertain by, added in squares: an eighth of itself; most of the time that the growth
-takes to cross the spread of the tops around its line; and as its two halves grew at different paces: what
-became faster may cross earlier, what became slower later. Fitted to what leaks of tuning seeds did after they
-were told.
+takes to cross the spread of the tops around its line; and half of how much the paces of its two halves
+differ. Fitted to what leaks of tuning seeds did after they were told.
 """
 DAYS_ERROR = 0.3
 """The same in place of spread and bend where days are compared: both are the day's rhythm there."""
@@ -44,16 +43,20 @@ class Projection:
     likely: Floats
     latest: Floats
     critical: Floats
-    """The earliest crossing of the critical line."""
+    """
+    The earliest crossing of the critical line. Where no leak is told (any more), the likely one from what is
+    used now: neither crest nor interval mean anything for growth that may have stopped.
+    """
 
 
 def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projection:
-    """Projects each of `rows` from its crest at its pace; both are what the verdict was reached by."""
-    spans, paces, crests = findings.span[rows], findings.slope[rows], findings.crest[rows]
+    """Projects each of `rows` from the crest that the verdict was reached by, at the slope that is stated."""
+    spans, crests, by_day = findings.span[rows], findings.crest[rows], findings.by_day[rows]
     timeline, spacing = candidates.timeline, spans / BLOCKS
     floors = block_floors(timeline, candidates.floor_extremes, rows, spans, BLOCKS)
     slopes = slope_interval(floors, spacing, z=1.64)
-    by_day = findings.by_day[rows]
+    # What days were compared by is another slope: the day's own rhythm is in that of the floors.
+    paces = np.where(by_day | ~(slopes.likely > 0), findings.slope[rows], slopes.likely)
     tops = fill_gaps(block_floors(timeline, candidates.danger_extremes, rows, spans, BLOCKS))
     around = tops - (paces * spacing)[:, None] * np.arange(BLOCKS)
     accelerations = _accelerations(floors, spans)
@@ -67,26 +70,32 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         def until(line: Floats) -> Floats:
             return _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
 
-        def error(left: Floats, bent: Floats) -> Floats:
-            return np.hypot(PACE_ERROR, np.where(by_day, DAYS_ERROR, np.maximum(bent, 0.0))) * left
-
-        left, left_to_critical = until(candidates.threshold[rows]), until(candidates.critical[rows])
+        critical = candidates.critical[rows]
+        left, left_to_critical = until(candidates.threshold[rows]), until(critical)
         ahead = min(CREST_AHEAD_BLOCKS * timeline.block_seconds, CREST_AHEAD_SECONDS)
         # Only towards a line that is still to be met, and not where haste is safer.
         left = np.where(by_day | (left <= 0), left, left + ahead)
+        error = np.hypot(_relative_error(np.abs(bend), by_day) * left, around_line)
+        # What bends because it stops must not seem the nearer to the critical line for that.
+        haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * left_to_critical, around_curve)
         return Projection(
             slope=slopes.likely,
             low=slopes.low,
             high=slopes.high,
-            earliest=np.maximum(left - np.hypot(error(left, bend), around_line), 0.0),
+            earliest=np.maximum(left - error, 0.0),
             likely=left,
             # The day's crest, by which days are compared, may be a day away.
-            latest=left + np.hypot(error(left, -bend), around_line) + np.where(by_day, DAY, 0.0),
-            # What bends because it stops must not seem the nearer for that.
-            critical=np.maximum(
-                left_to_critical - np.hypot(error(left_to_critical, bend), around_curve), 0.0
+            latest=left + error + np.where(by_day, DAY, 0.0),
+            critical=np.where(
+                findings.leaks[rows],
+                np.maximum(left_to_critical - haste, 0.0),
+                np.maximum(critical - candidates.used[rows], 0.0) / paces,
             ),
         )
+
+
+def _relative_error(bend: Floats, by_day: Flags) -> Floats:
+    return np.asarray(np.hypot(PACE_ERROR, np.where(by_day, DAYS_ERROR, bend)))
 
 
 def _spread(values: Floats) -> Floats:
@@ -140,7 +149,7 @@ def _parabola(values: Floats) -> _Parabola:
 
 
 def _bend(floors: Floats, spacing: Floats, paces: Floats) -> Floats:
-    """The logarithm of the newer slope over the older one of two halves: positive where growth sped up."""
+    """The logarithm of the newer slope over the older one of two halves."""
     least = 0.02 * paces
     older, newer = (
         np.fmax(slope_interval(half, spacing).likely, least)

@@ -82,7 +82,15 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
         rows, span, slope = rows[kept], (compared[kept] + 24) * HOUR, gain[kept] / DAY
         allowed = caution.patience.second_day_compared * compared[kept] * HOUR
         _weigh_days(
-            candidates, rows, span, slope, floors[kept, -1], allowed, np.zeros(len(rows), np.bool_), findings
+            candidates,
+            caution,
+            rows,
+            span,
+            slope,
+            floors[kept, -1],
+            allowed,
+            np.zeros(len(rows), np.bool_),
+            findings,
         )
 
 
@@ -192,7 +200,9 @@ def _compare(
             [span >= 6.6 * DAY, since_start], [caution.patience.week, caution.patience.same_hour], 0.0
         )
         with_level = ~candidates.load.known[rows] & _grows_with_level(floors)
-        _weigh_days(candidates, rows, span, slope, floors[:, -1], patience * span, with_level, findings)
+        _weigh_days(
+            candidates, caution, rows, span, slope, floors[:, -1], patience * span, with_level, findings
+        )
 
 
 def _since_start(candidates: Candidates, rows: Indices, span: Floats) -> Flags:
@@ -261,6 +271,7 @@ def _one_step(floors: Floats, confirmed: Floats, trailing: int) -> Flags:
 
 def _weigh_days(
     candidates: Candidates,
+    caution: Caution,
     rows: Indices,
     span: Floats,
     slope: Floats,
@@ -293,7 +304,8 @@ def _weigh_days(
     began_below = newest - slope * span < candidates.threshold[rows]
     leaking = (urgency <= 1) & began_below & (slope * span >= 0.1 * candidates.threshold[rows])
     findings.leaking_by_days[rows] |= leaking
-    findings.firm[rows] |= leaking
+    since = np.maximum(crest - candidates.threshold[rows], 0.0) / slope
+    findings.firm[rows] |= leaking & caution.firm_by_days(span - since)
     findings.suspect[rows] |= left <= 3 * span
     findings.follows_load[rows] |= explained > 0.5
     findings.levelled_before[rows] |= before

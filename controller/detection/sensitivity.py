@@ -96,7 +96,7 @@ class Caution:
     lookback: float
     block_seconds: float
     minimum_age: float
-    firm_after_days: float = 28 / 24
+    firm_after_days: float = 36 / 24
     """Younger growth may be a fill or a limb of the day: it is acted on when the critical line is near,"""
     firm_gain: float = 1.5
     """
@@ -158,6 +158,10 @@ class Caution:
             return np.ones(len(span), dtype=np.bool_)
         outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
         return np.asarray(straight & (outlived | outgrew | ~since_start))
+
+    def firm_by_days(self, span: Floats) -> Flags:
+        """The same for growth by days: one day more, with which the others are compared; shape (rows,)."""
+        return np.asarray((self.firm_after_days == 0) | (span >= (self.firm_after_days + 1) * DAY))
 
     def behind_the_line(self, lasted: Floats) -> Floats:
         """The multiple for growth that crossed the threshold before it could be told; shape (rows,)."""

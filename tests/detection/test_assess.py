@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from controller.detection.assess import assess
-from controller.detection.assessment import GrowthClass, Verdict
+from controller.detection.assessment import Assessment, GrowthClass, Verdict
 from controller.detection.reasons import AssessmentReason
 from controller.detection.trend import slope_interval
 from controller.metrics.series import BlockMatrix, Signal
@@ -113,10 +113,14 @@ def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
     assert said.verdict is Verdict.LEAKING
 
 
-def _on_the_second_day(memory: np.ndarray, hours: int) -> Verdict:
+def _by_days(memory: np.ndarray, hours: int) -> Assessment:
     recent = matrix([container(memory[max(hours - 48, 0) * 12 : hours * 12], started_hours_ago=hours + 0.1)])
     whole = _hourly(memory[: hours * 12], started_hours_ago=hours + 0.1)
-    return assess(recent, DetectionRules(), NOW, history=whole)[0].verdict
+    return assess(recent, DetectionRules(), NOW, history=whole)[0]
+
+
+def _on_the_second_day(memory: np.ndarray, hours: int) -> Verdict:
+    return _by_days(memory, hours).verdict
 
 
 def test_leak_under_a_daily_rhythm_is_found_while_the_second_day_goes_on() -> None:
@@ -239,10 +243,11 @@ def test_days_are_compared_alike_whoever_else_is_judged() -> None:
     [
         pytest.param(200, 14, Sensitivity.BALANCED, False, id="young, and less than what was there"),
         pytest.param(60, 14, Sensitivity.BALANCED, True, id="young, and far more than what was there"),
-        pytest.param(60, 14, Sensitivity.CONSERVATIVE, True, id="the same, cautiously"),
+        pytest.param(60, 14, Sensitivity.CONSERVATIVE, True, id="far more, cautiously"),
         pytest.param(110, 14, Sensitivity.CONSERVATIVE, False, id="twice as much, cautiously"),
-        pytest.param(200, 30, Sensitivity.BALANCED, True, id="it has outlived a day"),
-        pytest.param(200, 30, Sensitivity.CONSERVATIVE, False, id="one day, cautiously"),
+        pytest.param(200, 38, Sensitivity.BALANCED, True, id="it has outlived a day and a half"),
+        pytest.param(200, 30, Sensitivity.BALANCED, False, id="not yet"),
+        pytest.param(200, 38, Sensitivity.CONSERVATIVE, False, id="the same, cautiously"),
         pytest.param(200, 14, Sensitivity.EAGER, True, id="eagerly"),
     ],
 )
@@ -258,6 +263,30 @@ def test_leak_is_firm_when_it_outgrew_or_outlived_what_stops_by_itself(
     assert said.critical_earliest is not None
     assert said.crossing is not None
     assert said.crossing.earliest < said.critical_earliest
+
+
+@pytest.mark.parametrize(("hours", "firm"), [(58, False), (66, True)])
+def test_leak_by_days_is_firm_a_day_later(hours: int, *, firm: bool) -> None:
+    rhythm = hours_before(hours)
+    slope = 230 / hours
+    said = _by_days(100 + slope * rhythm + 25 * np.sin(2 * np.pi * rhythm / 24), hours)
+
+    assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.GROWS_DAY_OVER_DAY)
+    assert said.firm is firm
+
+
+def test_critical_line_of_what_is_no_longer_told_as_a_leak_is_met_from_where_memory_is_now() -> None:
+    stopped = np.minimum(100 + 9.2 * H, 400)
+
+    (said,) = judged(container(stopped[: 37 * 12], started_hours_ago=37.1))
+
+    assert said.verdict is Verdict.SUSPECT
+    assert said.growth is not None
+    assert said.used_bytes is not None
+    assert said.critical_earliest is not None
+    left = 0.85 * LIMIT * MIB - said.used_bytes
+    expected = left / said.growth.bytes_per_hour
+    assert (said.critical_earliest - NOW) / timedelta(hours=1) == pytest.approx(expected, rel=0.01)
 
 
 def test_crossing_of_growth_that_accelerates_is_not_told_too_late() -> None:
@@ -651,18 +680,20 @@ def test_line_that_is_crossed_is_met_now_however_long_the_lookback(days: int) ->
     assert said.crossing.likely == NOW
 
 
-def test_what_became_slower_may_cross_later_and_what_became_faster_earlier() -> None:
-    def sides(first: float, then: float) -> tuple[timedelta, timedelta]:
+def test_interval_is_wider_where_the_pace_changed_and_only_what_became_faster_makes_haste() -> None:
+    def told(first: float, then: float) -> tuple[timedelta, timedelta]:
         memory = 100 + first * np.minimum(H, 24) + then * np.maximum(H - 24, 0)
         (said,) = judged(container(memory, started_hours_ago=48.2))
         assert said.crossing is not None
-        assert said.crossing.latest is not None
-        return said.crossing.likely - said.crossing.earliest, said.crossing.latest - said.crossing.likely
+        assert said.critical_earliest is not None
+        likely = said.crossing.likely - NOW
+        return (said.crossing.likely - said.crossing.earliest) / likely, (
+            said.critical_earliest - NOW
+        ) / likely
 
-    earlier, later = sides(5.5, 4)
-    assert later > earlier
-    earlier, later = sides(4, 5.5)
-    assert earlier > later
+    even, slower, faster = told(4.75, 4.75), told(5.5, 4), told(4, 5.5)
+    assert even[0] < min(slower[0], faster[0])
+    assert faster[1] < slower[1]
 
 
 @pytest.mark.parametrize("hours", [24, 28, 32])
