@@ -79,7 +79,10 @@ class Assessment:
     firm: bool = True
     """False where the growth is so young that it may still stop by itself, or is only suspected."""
     critical_earliest: datetime | None = None
-    """When memory reaches the critical line at the earliest if it goes on as it does. Aware UTC."""
+    """
+    When memory reaches the critical line if it goes on as it does: at the earliest, or most likely where no
+    leak is told (any more). Aware UTC.
+    """
     used_bytes: int | None = None
     """The working set now; resident memory where no working set is measured."""
     limit_bytes: int | None = None

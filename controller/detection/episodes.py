@@ -173,11 +173,9 @@ def _weigh(
     hidden, lasted, stood_still = hidden.only(np.flatnonzero(near)), lasted[near], stood_still[near]
     now = np.zeros(len(rows))
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
-    threshold, critical = candidates.threshold[rows], candidates.critical[rows]
-    crossed, harmless = behind & (shapes.first < threshold), candidates.harmless_below[rows]
-    # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
-    ceiling = np.where(crossed & (critical > threshold), critical, harmless)
-    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now, ceiling)
+    threshold = candidates.threshold[rows]
+    crossed = behind & (shapes.first < threshold)
+    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now, crossed)
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
@@ -193,9 +191,9 @@ def _weigh(
         candidates.true_ages[rows],
         shapes.newest,
         slope,
-        harmless,
+        candidates.harmless_below[rows],
     )
-    leaking = (urgency <= 1) & _material(caution, shapes, hidden, goal) & ~np.isnan(goal)
+    leaking = (urgency <= 1) & _material(caution, shapes, hidden, goal, threshold) & ~np.isnan(goal)
     leaking &= ~bounded & ~follows & ~before
     place = np.flatnonzero(leaking)
     stalled = _stalled(candidates, caution, clock, rows[place], shapes.only(leaking))
@@ -210,7 +208,7 @@ def _weigh(
         shapes.only(leaking),
         hidden.only(place),
         ago,
-        ceiling[place],
+        crossed[place],
     )
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
@@ -224,7 +222,7 @@ def _weigh(
         since_start=since_start,
         straight=straight,
     )
-    findings.firm[rows[told & firm]] = True
+    findings.firm[rows[told & firm & (shapes.first < threshold)]] = True
     findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
     findings.suspect[rows[leaking | suspect]] = True
     findings.bounded[rows[bounded]] = True
@@ -234,7 +232,7 @@ def _weigh(
         rows,
         np.where(leaking, urgency, np.nan_to_num(1 + left / lasted, nan=NO_LINE)),
         span=shapes.span,
-        slope=slope,
+        slope=shapes.slope,
         gain=shapes.gain,
         crest=danger,
     )
@@ -315,19 +313,20 @@ def _trust(
     lasted: Floats,
     since_start: Flags,
     ago: Floats,
-    ceiling: Floats,
+    crossed: Flags,
 ) -> tuple[Floats, Flags]:
     """
     How long a time left was still short for growth that ended `ago` seconds before now, and where something
-    that stops below `ceiling` explains it as well.
+    that stops by itself explains it as well.
     """
-    gates = caution.gates
-    nats = evidence_of_growth(values, shapes, ceiling)
-    crossed = ceiling <= candidates.critical[rows]
+    gates, critical = caution.gates, candidates.critical[rows]
+    # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
+    beyond = crossed & (critical > candidates.threshold[rows])
+    nats = evidence_of_growth(values, shapes, np.where(beyond, critical, candidates.harmless_below[rows]))
     first_day = shapes.span < 28 / 24 * DAY
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
     doubtful |= first_day & (shapes.late > gates.accelerates)
-    doubtful &= ~crossed
+    doubtful &= ~beyond
     allowed = caution.allowed(
         Growing(
             span=lasted,
@@ -344,10 +343,14 @@ def _straight(caution: Caution, shapes: Shapes) -> Flags:
     return np.asarray((shapes.straightness >= caution.gates.straight) & (shapes.late >= 0.85))
 
 
-def _material(caution: Caution, shapes: Shapes, hidden: HiddenGrowth, goal: Floats) -> Flags:
+def _material(
+    caution: Caution, shapes: Shapes, hidden: HiddenGrowth, goal: Floats, threshold: Floats
+) -> Flags:
     gates, goal = caution.gates, np.nan_to_num(goal)
     most, way = gates.leak_gain_of_goal * goal, gates.leak_gain_of_way * (goal - shapes.first)
-    return np.maximum(shapes.gain, hidden.gain) >= np.clip(way, gates.least_leak_gain_of_goal * goal, most)
+    # What always stood above its threshold drifts there like anything else.
+    least = np.where(shapes.first < threshold, np.clip(way, gates.least_leak_gain_of_goal * goal, most), most)
+    return np.asarray(np.maximum(shapes.gain, hidden.gain) >= least)
 
 
 def _crossed_unseen(
@@ -382,7 +385,7 @@ def _crossed_unseen(
         shapes.only(young_then),
         nothing,
         since[place],
-        candidates.harmless_below[rows[place]],
+        np.zeros(len(place), dtype=np.bool_),
     )
     young_then[place[stood]] = False
     return np.asarray(young_then | began_above)
@@ -397,7 +400,7 @@ def _stood(
     shapes: Shapes,
     hidden: HiddenGrowth,
     ago: Floats,
-    ceiling: Floats,
+    crossed: Flags,
 ) -> Flags:
     """Where the growth passed every test already as it was seen `ago` seconds before."""
     if not len(rows):
@@ -409,7 +412,8 @@ def _stood(
     stood_still = _stood_still_before(candidates, rows, begins, then)
     since_start = _since_start(candidates, rows, then, hidden, stood_still, shapes.span - seen)
     allowed, bounded = _trust(
-        candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen, ceiling
+        candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen, crossed
     )
-    material = _material(caution, then, hidden, candidates.threshold[rows])
+    threshold = candidates.threshold[rows]
+    material = _material(caution, then, hidden, threshold, threshold)
     return np.asarray(_grows(then, candidates, caution, rows) & material & (allowed > 0) & ~bounded)

@@ -24,7 +24,7 @@ class Findings:
     leaking_by_lives: Flags
     suspect: Flags
     firm: Flags
-    """A growth that leaks has outlived what stops by itself within a day, so that it is acted on in time."""
+    """A growth that leaks has outlived what stops by itself, so that it is acted on before the threshold."""
     by_day: Flags
     """The numbers are of days against days: the crest is the newest day's, its rhythm is in it."""
     bounded: Flags

@@ -155,7 +155,7 @@ def _stands(lives: Lives, life: int, age: float, height: float, slope: float) ->
     at = int(np.floor((seen_from - lives.begin[life]) / lives.length[life] * BLOCKS))
     at = min(at, BLOCKS - 3)
     # What ended may only have rested, as at night, when it did.
-    rest = 0.5 if lives.finished[life] else 0.25
+    rest = 0.4 if lives.finished[life] else 0.25
     for begin, least, lowest in ((at, 0.1, -np.inf), ((at + BLOCKS) // 2, rest, AS_HIGH * height)):
         known = begin + np.flatnonzero(~np.isnan(floors[begin:]))
         if len(known) < 2:

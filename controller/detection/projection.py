@@ -25,6 +25,9 @@ differ. Fitted to what leaks of tuning seeds did after they were told.
 DAYS_ERROR = 0.3
 """The same in place of spread and bend where days are compared: both are the day's rhythm there."""
 
+CURVE_COVERAGE = 0.6
+"""The share of the look-back that must be known before it tells a change of pace."""
+
 CURVED, FASTER = 4.0, 1.15
 """
 Growth accelerates when its curvature is so many standard errors, and its newest part so many times as steep
@@ -44,40 +47,43 @@ class Projection:
     latest: Floats
     critical: Floats
     """
-    The earliest crossing of the critical line. Where no leak is told (any more), the likely one from what is
-    used now: neither crest nor interval mean anything for growth that may have stopped.
+    The earliest crossing of the critical line. Where no leak is told (any more), the likely one from the
+    newest tops as they were: carried on they mean nothing for growth that may have stopped.
     """
 
 
 def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projection:
-    """Projects each of `rows` from the crest that the verdict was reached by, at the slope that is stated."""
-    spans, crests, by_day = findings.span[rows], findings.crest[rows], findings.by_day[rows]
+    """Projects each of `rows` from the crest and at the pace that were found."""
+    spans, paces, crests = findings.span[rows], findings.slope[rows], findings.crest[rows]
     timeline, spacing = candidates.timeline, spans / BLOCKS
     floors = block_floors(timeline, candidates.floor_extremes, rows, spans, BLOCKS)
     slopes = slope_interval(floors, spacing, z=1.64)
-    # What days were compared by is another slope: the day's own rhythm is in that of the floors.
-    paces = np.where(by_day | ~(slopes.likely > 0), findings.slope[rows], slopes.likely)
+    by_day = findings.by_day[rows]
     tops = fill_gaps(block_floors(timeline, candidates.danger_extremes, rows, spans, BLOCKS))
     around = tops - (paces * spacing)[:, None] * np.arange(BLOCKS)
-    accelerations = _accelerations(floors, spans)
+    # A run much younger than the lives it is judged by shows no curve of its own.
+    seen = np.mean(~np.isnan(floors), axis=1) >= CURVE_COVERAGE
+    accelerations = np.where(seen, _accelerations(floors, spans), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        bend = BEND_ERROR * _bend(floors, spacing, paces)
+        bend = np.where(seen, _bend(floors, spacing, paces), 0.0)
         around_line, around_curve = (
             np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * _spread(values) / paces))
             for values in (around, _parabola(around).residuals)
         )
 
-        def until(line: Floats) -> Floats:
-            return _time_to_grow(np.maximum(line - crests, 0.0), paces, accelerations, spans)
+        def until(line: Floats, start: Floats, pace: Floats) -> Floats:
+            return _time_to_grow(np.maximum(line - start, 0.0), pace, accelerations, spans)
 
-        critical = candidates.critical[rows]
-        left, left_to_critical = until(candidates.threshold[rows]), until(critical)
+        left = until(candidates.threshold[rows], crests, paces)
         ahead = min(CREST_AHEAD_BLOCKS * timeline.block_seconds, CREST_AHEAD_SECONDS)
         # Only towards a line that is still to be met, and not where haste is safer.
         left = np.where(by_day | (left <= 0), left, left + ahead)
         error = np.hypot(_relative_error(np.abs(bend), by_day) * left, around_line)
-        # What bends because it stops must not seem the nearer to the critical line for that.
-        haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * left_to_critical, around_curve)
+        # What slows down must not seem the nearer to the critical line for that.
+        newer = paces * np.exp(np.minimum(bend, 0.0) / 2)
+        leaks, stands = findings.leaks[rows], tops[:, -BLOCKS // 6 :].max(axis=1)
+        to_critical = until(candidates.critical[rows], np.where(leaks, crests, stands), newer)
+        haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * to_critical, around_curve)
         return Projection(
             slope=slopes.likely,
             low=slopes.low,
@@ -86,16 +92,12 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
             likely=left,
             # The day's crest, by which days are compared, may be a day away.
             latest=left + error + np.where(by_day, DAY, 0.0),
-            critical=np.where(
-                findings.leaks[rows],
-                np.maximum(left_to_critical - haste, 0.0),
-                np.maximum(critical - candidates.used[rows], 0.0) / paces,
-            ),
+            critical=np.where(leaks, np.maximum(to_critical - haste, 0.0), to_critical),
         )
 
 
 def _relative_error(bend: Floats, by_day: Flags) -> Floats:
-    return np.asarray(np.hypot(PACE_ERROR, np.where(by_day, DAYS_ERROR, bend)))
+    return np.asarray(np.hypot(PACE_ERROR, np.where(by_day, DAYS_ERROR, BEND_ERROR * bend)))
 
 
 def _spread(values: Floats) -> Floats:
@@ -149,10 +151,9 @@ def _parabola(values: Floats) -> _Parabola:
 
 
 def _bend(floors: Floats, spacing: Floats, paces: Floats) -> Floats:
-    """The logarithm of the newer slope over the older one of two halves."""
-    least = 0.02 * paces
+    """The logarithm of the newer slope over the older one of two halves; 0 where one is not known."""
     older, newer = (
-        np.fmax(slope_interval(half, spacing).likely, least)
+        np.maximum(slope_interval(half, spacing).likely, 0.02 * paces)
         for half in (floors[:, : BLOCKS // 2], floors[:, BLOCKS // 2 :])
     )
-    return np.asarray(np.log(newer / older))
+    return np.asarray(np.nan_to_num(np.log(newer / older)))

@@ -145,6 +145,10 @@ class Caution:
         """A changed limit moves caps that follow it; so long nothing is called a leak (12 h of 48 h)."""
         return self.share(1 / 4)
 
+    @property
+    def _always_firm(self) -> bool:
+        return self.lookback < DAY or self.firm_after_days == 0
+
     def firm(
         self, span: Floats, gain: Floats, first: Floats, *, since_start: Flags, straight: Flags
     ) -> Flags:
@@ -154,14 +158,16 @@ class Caution:
         `span` and `gain` are those of the moment at which it met the threshold: what was not firm then does
         not become so by standing above it.
         """
-        if self.lookback < DAY or self.firm_after_days == 0:
+        if self._always_firm:
             return np.ones(len(span), dtype=np.bool_)
         outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
         return np.asarray(straight & (outlived | outgrew | ~since_start))
 
     def firm_by_days(self, span: Floats) -> Flags:
         """The same for growth by days: one day more, with which the others are compared; shape (rows,)."""
-        return np.asarray((self.firm_after_days == 0) | (span >= (self.firm_after_days + 1) * DAY))
+        if self._always_firm:
+            return np.ones(len(span), dtype=np.bool_)
+        return np.asarray(span >= (self.firm_after_days + 1) * DAY)
 
     def behind_the_line(self, lasted: Floats) -> Floats:
         """The multiple for growth that crossed the threshold before it could be told; shape (rows,)."""
