@@ -348,8 +348,9 @@ def _material(
 ) -> Flags:
     gates, goal = caution.gates, np.nan_to_num(goal)
     most, way = gates.leak_gain_of_goal * goal, gates.leak_gain_of_way * (goal - shapes.first)
-    # What always stood above its threshold drifts there like anything else.
-    least = np.where(shapes.first < threshold, np.clip(way, gates.least_leak_gain_of_goal * goal, most), most)
+    # What always stood above its threshold drifts there like anything else, and a day's growth is a day's.
+    drifts = ~(shapes.first < threshold) | (shapes.span < 28 / 24 * DAY)
+    least = np.where(drifts, most, np.clip(way, gates.least_leak_gain_of_goal * goal, most))
     return np.asarray(np.maximum(shapes.gain, hidden.gain) >= least)
 
 

@@ -79,12 +79,12 @@ def test_what_was_said_on_the_first_day_stands_when_the_threshold_is_crossed() -
 
 
 def test_leak_of_a_service_that_needs_most_of_its_limit_is_told_before_the_threshold() -> None:
-    crosses = (0.7 * LIMIT - 300) / 4
+    crosses = (0.7 * LIMIT - 300) / 1.5
 
     def after(hours: float) -> Verdict:
-        return judged(container(300 + 4 * H[: round(hours * 12)], started_hours_ago=hours + 0.1))[0].verdict
+        return judged(container(300 + 1.5 * H[: round(hours * 12)], started_hours_ago=hours + 0.1))[0].verdict
 
-    assert after(crosses - 0.5) is Verdict.LEAKING
+    assert after(crosses - 5) is Verdict.LEAKING
     assert after(0.5 * crosses) is not Verdict.LEAKING
 
 
