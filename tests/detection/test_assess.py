@@ -84,7 +84,7 @@ def test_leak_of_a_service_that_needs_most_of_its_limit_is_told_before_the_thres
     def after(hours: float) -> Verdict:
         return judged(container(300 + 1.5 * H[: round(hours * 12)], started_hours_ago=hours + 0.1))[0].verdict
 
-    assert after(crosses - 5) is Verdict.LEAKING
+    assert after(crosses - 2) is Verdict.LEAKING
     assert after(0.5 * crosses) is not Verdict.LEAKING
 
 
