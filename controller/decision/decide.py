@@ -114,13 +114,15 @@ def _due(situation: Situation, near: Danger) -> bool:
     """
     Whether the line is near that the growth may not meet.
 
-    For growth that may still stop by itself that is the critical line, once the threshold is crossed: most
-    healthy growth stops before.
+    For growth that may still stop by itself that is the critical line: most healthy growth stops before. Under
+    a rhythm it may be near while memory is in a trough below the threshold; what is only doubted has to be
+    above.
     """
     if _firm(situation):
         return True
     critical = situation.judgement.worst.critical_earliest
-    return near is Danger.CROSSED and critical is not None and _act_now(situation, critical)
+    leaks = situation.judgement.verdict is Verdict.LEAKING
+    return (leaks or near is Danger.CROSSED) and critical is not None and _act_now(situation, critical)
 
 
 def _firm(situation: Situation) -> bool:
