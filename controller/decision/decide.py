@@ -114,9 +114,9 @@ def _due(situation: Situation, near: Danger) -> bool:
     """
     Whether the line is near that the growth may not meet.
 
-    For growth that may still stop by itself that is the critical line: most healthy growth stops before. Under
-    a rhythm it may be near while memory is in a trough below the threshold; what is only doubted has to be
-    above.
+    For growth that may still stop by itself that is the critical line: most healthy growth stops before.
+    Under a rhythm it may be near while memory is in a trough below the threshold; what is only doubted has to
+    be above.
     """
     if _firm(situation):
         return True

@@ -219,7 +219,6 @@ def _weigh(
         lasted - over / shapes.slope,
         shapes.gain - over,
         shapes.first,
-        since_start=since_start,
         straight=straight,
     )
     findings.firm[rows[told & firm & (shapes.first < threshold)]] = True

@@ -100,8 +100,8 @@ class Caution:
     """Younger growth may be a fill or a limb of the day: it is acted on when the critical line is near,"""
     firm_gain: float = 1.5
     """
-    unless it has added so many times what was there before, or began in a run whose usual day is known.
-    Growth that bends is never firm. With 0 days all growth is.
+    unless it has added so many times what was there before. Growth that bends is never firm. With 0 days all
+    growth is.
     """
     patience: Patience = Patience()
     gates: Gates = Gates()
@@ -149,9 +149,7 @@ class Caution:
     def _always_firm(self) -> bool:
         return self.lookback < DAY or self.firm_after_days == 0
 
-    def firm(
-        self, span: Floats, gain: Floats, first: Floats, *, since_start: Flags, straight: Flags
-    ) -> Flags:
+    def firm(self, span: Floats, gain: Floats, first: Floats, *, straight: Flags) -> Flags:
         """
         Growth that is acted on at the threshold: all of it where no day plays a part; shape (rows,).
 
@@ -161,7 +159,7 @@ class Caution:
         if self._always_firm:
             return np.ones(len(span), dtype=np.bool_)
         outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
-        return np.asarray(straight & (outlived | outgrew | ~since_start))
+        return np.asarray(straight & (outlived | outgrew))
 
     def firm_by_days(self, span: Floats) -> Flags:
         """The same for growth by days: one day more, with which the others are compared; shape (rows,)."""
