@@ -9,6 +9,7 @@ import pytest
 
 from controller.detection.assess import assess
 from controller.detection.assessment import Assessment, GrowthClass, Verdict
+from controller.detection.lives import Lives, levelled_off_before
 from controller.detection.reasons import AssessmentReason
 from controller.detection.trend import slope_interval
 from controller.metrics.series import BlockMatrix, Signal
@@ -265,10 +266,17 @@ def test_leak_is_firm_when_it_outgrew_or_outlived_what_stops_by_itself(
     assert said.crossing.earliest < said.critical_earliest
 
 
-@pytest.mark.parametrize(("hours", "firm"), [(58, False), (66, True)])
-def test_leak_by_days_is_firm_a_day_later(hours: int, *, firm: bool) -> None:
+@pytest.mark.parametrize(
+    ("hours", "gain", "firm"),
+    [
+        pytest.param(58, 230, False, id="not yet"),
+        pytest.param(66, 230, True, id="two days and a half"),
+        pytest.param(66, 300, False, id="when it had crossed"),
+    ],
+)
+def test_leak_by_days_is_firm_a_day_later(hours: int, gain: float, *, firm: bool) -> None:
     rhythm = hours_before(hours)
-    slope = 230 / hours
+    slope = gain / hours
     said = _by_days(100 + slope * rhythm + 25 * np.sin(2 * np.pi * rhythm / 24), hours)
 
     assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.GROWS_DAY_OVER_DAY)
@@ -307,6 +315,19 @@ def test_critical_line_of_what_is_no_longer_told_as_a_leak_is_met_from_the_newes
     assert said.critical_earliest is not None
     least = (0.85 * LIMIT * MIB - said.used_bytes - 3 * MIB) / (9.2 * MIB)
     assert (said.critical_earliest - NOW) / timedelta(hours=1) > least
+
+
+@pytest.mark.parametrize("power", [1.6, 1.8])
+def test_doubt_in_growth_that_accelerates_ends_where_it_crossed_the_threshold_untold(power: float) -> None:
+    limb = 100 + (0.87 * LIMIT - 100) * (H / 24) ** power
+    before, behind = (
+        judged(container(limb[: round(hours * 12)], started_hours_ago=hours + 0.1))[0]
+        for hours in (21, 23.25)
+    )
+
+    assert behind.used_bytes is not None
+    assert 0.8 * LIMIT * MIB < behind.used_bytes < 0.85 * LIMIT * MIB
+    assert (before.verdict, behind.verdict) == (Verdict.SUSPECT, Verdict.LEAKING)
 
 
 @pytest.mark.parametrize("base", [0.705, 0.715])
@@ -766,6 +787,7 @@ def test_interval_is_wider_where_the_pace_changed_and_only_what_became_faster_ma
 
     even, slower, faster = told(4.75, 4.75), told(5.5, 4), told(4, 5.5)
     assert even[0] < min(slower[0], faster[0])
+    assert slower[0] == pytest.approx(faster[0], rel=0.25)
     assert faster[1] < slower[1]
 
 
@@ -778,3 +800,32 @@ def test_fill_above_a_threshold_in_bytes_without_a_limit_is_no_leak(hours: int) 
     (said,) = assess(matrix([fills]), rules, NOW)
 
     assert said.verdict is not Verdict.LEAKING
+
+
+@pytest.mark.parametrize(("rests_at", "speaks"), [(400.0, True), (100.0, False)])
+def test_older_replica_that_rests_speaks_only_where_it_stands_about_as_high(
+    rests_at: float, *, speaks: bool
+) -> None:
+    hour = 3600.0
+    grown = np.r_[np.linspace(100, 400, 10), np.full(4, rests_at)]
+    lives = Lives(
+        row=np.array([1]),
+        group=np.array([0]),
+        born=np.array([-56 * hour]),
+        begin=np.array([-56 * hour]),
+        end=np.array([0.0]),
+        finished=np.array([False]),
+        floors=grown[None],
+        group_of_row=np.array([0, 0]),
+    )
+
+    found = levelled_off_before(
+        lives,
+        np.array([0]),
+        np.array([24 * hour]),
+        np.array([300.0]),
+        np.array([8 / hour]),
+        np.array([np.inf]),
+    )
+
+    assert found.tolist() == [speaks]
