@@ -16,9 +16,9 @@ BLOCKS = 24
 CREST_AHEAD_BLOCKS, CREST_AHEAD_SECONDS = 1.5, 450.0
 """How far a crest, made of tops, runs ahead of memory that stays over a line: the lesser of the two."""
 
-PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.13, 0.75, 0.55
+PACE_ERROR, SPREAD_ERROR, BEND_ERROR = 0.14, 0.8, 0.55
 """
-What the time left is uncertain by, added in squares: an eighth of itself; most of the time that the growth
+What the time left is uncertain by, added in squares: a seventh of itself; most of the time that the growth
 takes to cross the spread of the tops around its line; and half of how much the paces of its two halves
 differ. Fitted to what leaks of tuning seeds did after they were told.
 """
