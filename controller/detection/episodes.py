@@ -213,15 +213,11 @@ def _weigh(
     suspect = shapes.span >= caution.short_growth
     told = leaking & ~candidates.only_working_set[rows]
     findings.leaking[rows[told]] = True
-    straight = _straight(caution, shapes)
     over = np.maximum(danger - threshold, 0.0)
-    firm = caution.firm(
-        lasted - over / shapes.slope,
-        shapes.gain - over,
-        shapes.first,
-        straight=straight,
-    )
-    findings.firm[rows[told & firm & (shapes.first < threshold)]] = True
+    # What always stood above its threshold never met it.
+    sound = _straight(caution, shapes) & (shapes.first < threshold)
+    firm = caution.firm(lasted - over / shapes.slope, shapes.gain - over, shapes.first, sound=sound)
+    findings.firm[rows[told & firm]] = True
     findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
     findings.suspect[rows[leaking | suspect]] = True
     findings.bounded[rows[bounded]] = True

@@ -81,7 +81,7 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         error = np.hypot(_relative_error(np.abs(bend), by_day) * left, around_line)
         # What slows down must not seem the nearer to the critical line for that.
         newer = paces * np.exp(np.minimum(bend, 0.0) / 2)
-        leaks, stands = findings.leaks[rows], tops[:, -BLOCKS // 6 :].max(axis=1)
+        leaks, stands = findings.leaks[rows], tops[:, -(BLOCKS // 6) :].max(axis=1)
         to_critical = until(candidates.critical[rows], np.where(leaks, crests, stands), newer)
         haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * to_critical, around_curve)
         return Projection(

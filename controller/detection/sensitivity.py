@@ -149,17 +149,17 @@ class Caution:
     def _always_firm(self) -> bool:
         return self.lookback < DAY or self.firm_after_days == 0
 
-    def firm(self, span: Floats, gain: Floats, first: Floats, *, straight: Flags) -> Flags:
+    def firm(self, span: Floats, gain: Floats, first: Floats, *, sound: Flags) -> Flags:
         """
         Growth that is acted on at the threshold: all of it where no day plays a part; shape (rows,).
 
         `span` and `gain` are those of the moment at which it met the threshold: what was not firm then does
-        not become so by standing above it.
+        not become so by standing above it. What is not `sound` bends, or always stood above.
         """
         if self._always_firm:
             return np.ones(len(span), dtype=np.bool_)
         outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
-        return np.asarray(straight & (outlived | outgrew))
+        return np.asarray(sound & (outlived | outgrew))
 
     def firm_by_days(self, span: Floats) -> Flags:
         """The same for growth by days: one day more, with which the others are compared; shape (rows,)."""
