@@ -55,7 +55,7 @@ def state(
             young_floor_bytes=_whole(young[row]),
             started_at=_started(candidates, row, now),
             ready_at=_ready_at(candidates, caution, reason, row, now),
-            tests=_tests(findings, row) if told else (),
+            tests=_tests(candidates, findings, row) if told else (),
         )
 
 
@@ -184,10 +184,13 @@ def _whole(value: float) -> int | None:
     return int(value) if np.isfinite(value) else None
 
 
-def _tests(findings: Findings, row: int) -> tuple[tuple[str, float], ...]:
-    return (
-        ("timeToThresholdOverAllowed", float(findings.urgency[row])),
-        ("grownForSeconds", float(findings.span[row])),
-        ("grownBytes", float(findings.gain[row])),
-        ("crestBytes", float(findings.crest[row])),
-    )
+def _tests(candidates: Candidates, findings: Findings, row: int) -> tuple[tuple[str, float], ...]:
+    span, gain, crest = (float(values[row]) for values in (findings.span, findings.gain, findings.crest))
+    grown = (("grownForSeconds", span), ("grownBytes", gain), ("crestBytes", crest))
+    if findings.leaks[row]:
+        return ("timeToThresholdOverAllowed", float(findings.urgency[row])), *grown
+    threshold, pace = float(candidates.threshold[row]), float(findings.slope[row])
+    if not (np.isfinite(threshold) and pace > 0):
+        return grown
+    # Nothing was allowed for what is only doubted: how far it is in terms of what it has grown for.
+    return ("timeToThresholdOverGrown", max(threshold - crest, 0.0) / pace / span), *grown

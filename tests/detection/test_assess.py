@@ -584,6 +584,17 @@ def test_without_a_limit_nothing_is_more_than_suspect() -> None:
     assert (said.growth_class, said.crossing) == (GrowthClass.HEAP, None)
 
 
+def test_what_is_doubted_is_measured_by_what_it_has_grown_for() -> None:
+    doubted, unlimited = (container(100 + 4.5 * H[: 24 * 12], started_hours_ago=24.1) for _ in range(2))
+    del unlimited[Signal.LIMIT]
+
+    (far,), (nowhere,) = judged(doubted), judged(unlimited)
+
+    assert (far.verdict, nowhere.verdict) == (Verdict.SUSPECT, Verdict.SUSPECT)
+    assert dict(far.tests)["timeToThresholdOverGrown"] == pytest.approx(1.37, abs=0.02)
+    assert [name for name, _ in nowhere.tests] == ["grownForSeconds", "grownBytes", "crestBytes"]
+
+
 def test_threshold_in_bytes_needs_no_limit() -> None:
     fleet = matrix([container(100 + 5 * H, limit=0, started_hours_ago=48)])
     rules = DetectionRules(threshold=Threshold(ratio=None, value_bytes=int(370 * MIB)))
