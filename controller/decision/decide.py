@@ -114,15 +114,18 @@ def _due(situation: Situation, near: Danger) -> bool:
     """
     Whether the line is near that the growth may not meet.
 
-    For growth that may still stop by itself that is the critical line: most healthy growth stops before.
-    Under a rhythm it may be near while memory is in a trough below the threshold; what is only doubted has to
-    be above.
+    For growth that may still stop by itself that is the critical line, once the threshold is crossed: most
+    healthy growth stops before. What grows from day to day may be in a trough below the threshold then.
     """
     if _firm(situation):
         return True
-    critical = situation.judgement.worst.critical_earliest
-    leaks = situation.judgement.verdict is Verdict.LEAKING
-    return (leaks or near is Danger.CROSSED) and critical is not None and _act_now(situation, critical)
+    worst = situation.judgement.worst
+    if worst.critical_earliest is None:
+        return False
+    if near is Danger.CROSSED:
+        return _act_now(situation, worst.critical_earliest)
+    in_a_trough = worst.verdict is Verdict.LEAKING and worst.reason == AssessmentReason.GROWS_DAY_OVER_DAY
+    return in_a_trough and situation.now >= worst.critical_earliest - situation.lead
 
 
 def _firm(situation: Situation) -> bool:
@@ -177,7 +180,7 @@ def may_keep_evidence(situation: Situation) -> bool:
 
 def _not_yet_needed(situation: Situation) -> Decision:
     worst = situation.judgement.worst
-    line, earliest = "the growth is young and may stop; the critical line", worst.critical_earliest
+    line, earliest = "the growth may still stop; the critical line", worst.critical_earliest
     if _firm(situation):
         line, earliest = "the threshold", worst.crossing.earliest if worst.crossing else None
     retry_at = max(earliest - situation.lead, situation.now) if earliest else None

@@ -342,10 +342,11 @@ def _material(
     caution: Caution, shapes: Shapes, hidden: HiddenGrowth, goal: Floats, threshold: Floats
 ) -> Flags:
     gates, goal = caution.gates, np.nan_to_num(goal)
-    most, way = gates.leak_gain_of_goal * goal, gates.leak_gain_of_way * (goal - shapes.first)
-    # What always stood above its threshold drifts there like anything else, and a day's growth is a day's.
+    # What always stood above its threshold drifts there like anything else, and a day's growth is a day's: it
+    # has to have met its line.
     drifts = ~(shapes.first < threshold) | (shapes.span < 28 / 24 * DAY)
-    least = np.where(drifts, most, np.clip(way, gates.least_leak_gain_of_goal * goal, most))
+    way = np.where(drifts, 1.0, gates.leak_gain_of_way) * (goal - shapes.first)
+    least = np.clip(way, gates.least_leak_gain_of_goal * goal, gates.leak_gain_of_goal * goal)
     return np.asarray(np.maximum(shapes.gain, hidden.gain) >= least)
 
 

@@ -25,6 +25,9 @@ differ. Fitted to what leaks of tuning seeds did after they were told.
 DAYS_ERROR = 0.3
 """The same in place of spread and bend where days are compared: both are the day's rhythm there."""
 
+LEAST_PACE = 0.6
+"""The share of its pace that growth which slowed down keeps at least, on its way to the critical line."""
+
 CURVE_COVERAGE = 0.6
 """The share of the look-back that must be known before it tells a change of pace."""
 
@@ -80,8 +83,9 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         left = np.where(by_day | (left <= 0), left, left + ahead)
         error = np.hypot(_relative_error(np.abs(bend), by_day) * left, around_line)
         # What slows down must not seem the nearer to the critical line for that.
-        newer = paces * np.exp(np.minimum(bend, 0.0) / 2)
-        leaks, stands = findings.leaks[rows], tops[:, -(BLOCKS // 6) :].max(axis=1)
+        newer = paces * np.where(by_day, 1.0, np.exp(np.clip(bend / 2, np.log(LEAST_PACE), 0.0)))
+        # The second highest: one spike is no memory that stays.
+        leaks, stands = findings.leaks[rows], np.sort(tops[:, -(BLOCKS // 6) :], axis=1)[:, -2]
         to_critical = until(candidates.critical[rows], np.where(leaks, crests, stands), newer)
         haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * to_critical, around_curve)
         return Projection(

@@ -72,7 +72,7 @@ class Gates:
     leak_gain_of_goal: float = 0.20
     """As a share of the line it is measured against: less is how memory drifts,"""
     leak_gain_of_way: float = 0.5
-    """unless it has outlived a day and is this share of the whole way from where it began,"""
+    """or this share of the whole way from where it began, once it has outlived a day (all of it before),"""
     least_leak_gain_of_goal: float = 0.14
     """and never less: a tenth of the limit, where the line is at 0.7 of it."""
     nats: float = 0.4

@@ -217,17 +217,36 @@ def test_young_growth_waits_until_the_critical_line_is_near(memory: dict[str, ob
 
     assert (held.action, held.reason) == (Action.HOLD, HoldReason.NOT_YET_NEEDED)
     assert held.retry_at == NOW + timedelta(hours=2, minutes=30)
-    line = "the growth is young and may stop; the critical line is reached 2026-03-02 15:00Z at the earliest"
+    line = "the growth may still stop; the critical line is reached 2026-03-02 15:00Z at the earliest"
     assert held.message == line
 
 
 @pytest.mark.parametrize(
-    "memory", [pytest.param(NEAR, id="in a trough"), pytest.param(CROSSED, id="crossed")]
+    ("memory", "reason", "critical_in", "action"),
+    [
+        pytest.param(CROSSED, "SteadyGrowth", 30, Action.REMEDIATE, id="crossed"),
+        pytest.param(NEAR, "SteadyGrowth", 30, Action.HOLD, id="not crossed"),
+        pytest.param(NEAR, "GrowsDayOverDay", 30, Action.REMEDIATE, id="in a trough of its day"),
+        pytest.param(NEAR, "GrowsDayOverDay", 31, Action.HOLD, id="in a trough, not due"),
+    ],
 )
-def test_young_growth_is_remediated_when_the_critical_line_is_near(memory: dict[str, object]) -> None:
-    due = a_leaking_situation(judgement=a_judgement(**memory, **DUE), captured=Captured.LATE)
+def test_young_growth_is_remediated_when_the_critical_line_is_near(
+    memory: dict[str, object], reason: str, critical_in: int, action: Action
+) -> None:
+    soft = {"firm": False, "critical_earliest": NOW + timedelta(minutes=critical_in)}
+    judgement = a_judgement(reason=AssessmentReason(reason), **memory, **soft)
 
-    assert decide(due).action is Action.REMEDIATE
+    assert decide(a_leaking_situation(judgement=judgement, captured=Captured.LATE)).action is action
+
+
+def test_growth_in_a_trough_of_its_day_does_not_use_the_last_window_before_it_is_due() -> None:
+    soft = {"firm": False, "critical_earliest": NOW + timedelta(hours=30)}
+    judgement = a_judgement(reason=AssessmentReason.GROWS_DAY_OVER_DAY, **NEAR, **soft)
+    policy = a_policy(remediation=RemediationRules(maintenance_windows=(AT_NOON,)))
+
+    held = decide(a_leaking_situation(judgement=judgement, captured=Captured.LATE, policy=policy))
+
+    assert held.reason is HoldReason.NOT_YET_NEEDED
 
 
 @pytest.mark.parametrize("memory", [pytest.param(NEAR, id="near"), pytest.param(CROSSED, id="crossed")])

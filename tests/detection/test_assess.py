@@ -305,16 +305,30 @@ def test_leak_by_days_is_firm_at_once_where_all_leaks_are() -> None:
     assert short.firm
 
 
-def test_critical_line_of_what_is_no_longer_told_as_a_leak_is_met_from_the_newest_tops() -> None:
-    stopped = np.minimum(100 + 9.2 * H, 400)
+@pytest.mark.parametrize("spike", [False, True])
+def test_critical_line_of_what_is_no_longer_told_as_a_leak_is_met_from_the_newest_tops(
+    *, spike: bool
+) -> None:
+    stopped = container(np.minimum(100 + 9.2 * H[: 37 * 12], 400), started_hours_ago=37.1)
+    if spike:
+        stopped[Signal.WORKING_SET_TOP][-36] = 0.9 * LIMIT * MIB
 
-    (said,) = judged(container(stopped[: 37 * 12], started_hours_ago=37.1))
+    (said,) = judged(stopped)
 
     assert said.verdict is Verdict.SUSPECT
     assert said.used_bytes is not None
     assert said.critical_earliest is not None
     least = (0.85 * LIMIT * MIB - said.used_bytes - 3 * MIB) / (9.2 * MIB)
     assert (said.critical_earliest - NOW) / timedelta(hours=1) > least
+
+
+@pytest.mark.parametrize("base", [0.72, 0.84])
+def test_leak_that_began_above_its_threshold_is_told_before_the_limit(base: float) -> None:
+    grown = base * LIMIT + (0.97 - base) * LIMIT / 44 * H[: 44 * 12]
+
+    (said,) = judged(container(grown, started_hours_ago=44.1))
+
+    assert said.verdict is Verdict.LEAKING
 
 
 @pytest.mark.parametrize("power", [1.6, 1.8])
