@@ -14,7 +14,7 @@ from controller.detection.growth import Shapes, block_floors, measure, window_fl
 from controller.detection.hidden import HiddenGrowth, behind_a_soft_limit
 from controller.detection.lives import levelled_off_before
 from controller.detection.rivals import evidence_of_growth
-from controller.detection.sensitivity import DAY, Caution, Growing
+from controller.detection.sensitivity import DAY_OUTLIVED, Caution, Growing
 from controller.detection.timeline import Flags, Floats, Indices
 
 LOOK_BACKS = (1.0, 0.8, 0.62, 0.48, 0.37, 0.28, 0.2, 0.14)
@@ -89,7 +89,7 @@ def _judge(
     rows, spans, values = rows[measured], spans[measured], values[measured]
     if blocks < BLOCKS[1]:
         # A stair of few steps looks straight in few blocks; growth that outlived a day has room for more.
-        young = spans < 28 / 24 * DAY
+        young = spans < DAY_OUTLIVED
         rows, spans, values = rows[young], spans[young], values[young]
     if not len(rows):
         return
@@ -106,7 +106,7 @@ def _judge(
 
 def _grows(shapes: Shapes, candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
     gates = caution.gates
-    first_day = shapes.span < 28 / 24 * DAY
+    first_day = shapes.span < DAY_OUTLIVED
     limit = np.nan_to_num(candidates.runs.limit[rows])
     with np.errstate(invalid="ignore"):
         return np.asarray(
@@ -318,7 +318,7 @@ def _trust(
     # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
     beyond = crossed & (critical > candidates.threshold[rows])
     nats = evidence_of_growth(values, shapes, np.where(beyond, critical, candidates.harmless_below[rows]))
-    first_day = shapes.span < 28 / 24 * DAY
+    first_day = shapes.span < DAY_OUTLIVED
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
     doubtful |= first_day & (shapes.late > gates.accelerates)
     doubtful &= ~beyond
@@ -344,7 +344,7 @@ def _material(
     gates, goal = caution.gates, np.nan_to_num(goal)
     # What always stood above its threshold drifts there like anything else, and a day's growth is a day's: it
     # has to have met its line.
-    drifts = ~(shapes.first < threshold) | (shapes.span < 28 / 24 * DAY)
+    drifts = ~(shapes.first < threshold) | (shapes.span < DAY_OUTLIVED)
     way = np.where(drifts, 1.0, gates.leak_gain_of_way) * (goal - shapes.first)
     least = np.clip(way, gates.least_leak_gain_of_goal * goal, gates.leak_gain_of_goal * goal)
     return np.asarray(np.maximum(shapes.gain, hidden.gain) >= least)
@@ -370,7 +370,7 @@ def _crossed_unseen(
     with np.errstate(invalid="ignore", divide="ignore"):
         since = np.maximum(danger - threshold, 0.0) / np.maximum(shapes.slope, 1e-12)
         began_above = shapes.first >= threshold
-        young_then = (danger >= threshold) & ~began_above & (shapes.span - since < 28 / 24 * DAY)
+        young_then = (danger >= threshold) & ~began_above & (shapes.span - since < DAY_OUTLIVED)
     place = np.flatnonzero(young_then)
     nothing = HiddenGrowth.nothing(len(place))
     stood = _stood(

@@ -14,6 +14,9 @@ from controller.policy.memory_policy import DetectionRules, Sensitivity
 
 DAY = 86400.0
 
+DAY_OUTLIVED = 28 / 24 * DAY
+"""From here growth is no limb of a day any more."""
+
 EAGER_FIRST_DAY = 0.4
 """The patience of `Eager` on the first day: a longer lead for growth that may still stop by itself."""
 
@@ -156,16 +159,12 @@ class Caution:
         `span` and `gain` are those of the moment at which it met the threshold: what was not firm then does
         not become so by standing above it. What is not `sound` bends, or always stood above.
         """
-        if self._always_firm:
-            return np.ones(len(span), dtype=np.bool_)
         outlived, outgrew = span >= self.firm_after_days * DAY, gain >= self.firm_gain * first
-        return np.asarray(sound & (outlived | outgrew))
+        return np.asarray(self._always_firm | (sound & (outlived | outgrew)))
 
     def firm_by_days(self, span: Floats) -> Flags:
         """The same for growth by days: one day more, with which the others are compared; shape (rows,)."""
-        if self._always_firm:
-            return np.ones(len(span), dtype=np.bool_)
-        return np.asarray(span >= (self.firm_after_days + 1) * DAY)
+        return np.asarray(self._always_firm | (span >= (self.firm_after_days + 1) * DAY))
 
     def behind_the_line(self, lasted: Floats) -> Floats:
         """The multiple for growth that crossed the threshold before it could be told; shape (rows,)."""
@@ -190,9 +189,9 @@ class Caution:
                 span >= 6.6 * DAY,
                 (span >= 50 / 24 * DAY) & (growing.since_start | usual),
                 span >= 50 / 24 * DAY,
-                (span >= 28 / 24 * DAY) & growing.since_start,
-                (span >= 28 / 24 * DAY) & usual,
-                span >= 28 / 24 * DAY,
+                (span >= DAY_OUTLIVED) & growing.since_start,
+                (span >= DAY_OUTLIVED) & usual,
+                span >= DAY_OUTLIVED,
                 span < self.shortest_leak,
                 growing.since_start & (self.lookback < DAY),
                 growing.since_start & ~growing.start_known,
