@@ -10,7 +10,7 @@ from tests.demo.stage import CONTROLLER_NAMESPACE
 from tests.e2e.performance import Performance
 from tests.e2e.test_isolation import OBSERVED, observe
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 READS = frozenset({"get", "list", "watch"})
 TELLING = frozenset(

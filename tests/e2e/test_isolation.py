@@ -21,7 +21,7 @@ from tests.e2e.performance import (
     lone_policy,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 OBSERVED = "e2e-observed"
 UNGOVERNED = "e2e-ungoverned"

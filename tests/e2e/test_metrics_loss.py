@@ -19,7 +19,7 @@ from tests.e2e.performance import (
     lone_policy,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 UNRELIABLE = "unreliable"
 """The metrics source, by name, that this story's policy uses and that goes down."""

@@ -9,7 +9,7 @@ import pytest
 from tests.demo.stage import a_policy, deploy, incidents
 from tests.e2e.performance import Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 NAMESPACE = "e2e-neighbours"
 NAMES = ("warmup", "sawtooth")

@@ -20,7 +20,7 @@ from tests.demo.stage import CONTROLLER_NAMESPACE, events
 from tests.e2e.performance import Performance
 from tests.e2e.test_story import DEPLOYMENT, Seen
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 STORIES = (DEPLOYMENT,)
 LOGS = "pod-logs"

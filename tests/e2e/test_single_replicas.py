@@ -13,7 +13,7 @@ from tests.cluster.audit import AuditEvent
 from tests.demo.stage import MANIFESTS, LoadResult, a_policy, deploy, start_load, stop_load
 from tests.e2e.performance import Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 REPLACE, EVICT = "e2e-replace", "e2e-evict"
 
@@ -51,7 +51,7 @@ def one_leaks(stage: Stage) -> Seen:
     before = stage.uids(REPLACE)
     switch = f"/api/v1/namespaces/{REPLACE}/pods/{leaking['name']}:6060/proxy/debug/leak/on"
     cluster.kubectl("create", "--raw", switch, "-f", "/dev/null")
-    start_load(cluster, REPLACE, requests_per_second=90)
+    start_load(cluster, REPLACE)
     return _seen(stage, REPLACE, "deployments", "api", before, leaking["uid"])
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.demo.stage import LoadResult, a_policy, deploy, events, start_load, stop_load
 from tests.e2e.performance import MIB, Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 EVIDENCE = "/var/lib/bilgepump/evidence"
 PATHS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}

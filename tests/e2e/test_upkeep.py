@@ -21,7 +21,7 @@ from tests.e2e.performance import MIB, Performance, Stage
 from tests.e2e.test_neighbours import NAMES, stay_healthy
 from tests.e2e.test_neighbours import NAMESPACE as NEIGHBOURS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 REPORT: Path = REPOSITORY / "build" / "e2e" / "upkeep.json"
 QUIET_SWEEPS = 12

@@ -69,7 +69,7 @@ LEAKS = (
         holders=("main.(*renderCache).page",), culprit="main.(*renderCache).page",
     ),
     Leak(
-        program="gocache", warm=1000, units=40000, cause="cache-without-expiry", growth_class=HEAP,
+        program="gocache", warm=1000, units=120000, cause="cache-without-expiry", growth_class=HEAP,
         holders=("main.loadProfile",), culprit="main.loadProfile",
     ),
     Leak(
@@ -129,11 +129,11 @@ LEAKS = (
         holders=("main.(*worker).step",), culprit="main.(*worker).step",
     ),
     Leak(
-        program="groupcache", warm=1000, units=15000, cause="cache-without-expiry", growth_class=HEAP,
+        program="groupcache", warm=1000, units=45000, cause="cache-without-expiry", growth_class=HEAP,
         holders=("main.render", "main.(*pages).get"), culprit="main.(*pages).get",
     ),
     Leak(
-        program="lrutoolarge", warm=1000, units=15000, cause="cache-without-expiry", growth_class=HEAP,
+        program="lrutoolarge", warm=1000, units=45000, cause="cache-without-expiry", growth_class=HEAP,
         holders=("main.quoteFor",), culprit="main.quoteFor",
     ),
     Leak(

@@ -10,7 +10,7 @@ import (
 
 type profile struct {
 	name string
-	tags [120]string
+	tags [60]string
 }
 
 var profiles = cache.New(cache.NoExpiration, 0)
@@ -29,5 +29,5 @@ func main() {
 	harness.Serve(func(i int) {
 		loadProfile("visitor-" + strconv.Itoa(i))
 		units++
-	}, func() int64 { return units * (2048 + 16) })
+	}, func() int64 { return units * (1024 + 16) })
 }

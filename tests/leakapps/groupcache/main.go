@@ -20,7 +20,7 @@ func (p *pages) get(path string) []byte {
 }
 
 func render(path string) []byte {
-	page := make([]byte, 2048)
+	page := make([]byte, 1024)
 	copy(page, path)
 	return page
 }
@@ -31,5 +31,5 @@ func main() {
 	harness.Serve(func(i int) {
 		p.get("/article/" + strconv.Itoa(i))
 		units++
-	}, func() int64 { return units * (2048 + 250) })
+	}, func() int64 { return units * (1024 + 250) })
 }

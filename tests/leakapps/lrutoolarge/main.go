@@ -8,7 +8,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-type quote struct{ terms [250]int64 }
+type quote struct{ terms [125]int64 }
 
 var quotes, _ = lru.New[string, *quote](50_000_000)
 
@@ -26,5 +26,5 @@ func main() {
 	harness.Serve(func(i int) {
 		quoteFor("sku-" + strconv.Itoa(i))
 		units++
-	}, func() int64 { return units * (2048 + 150) })
+	}, func() int64 { return units * (1024 + 150) })
 }
