@@ -10,7 +10,7 @@ import numpy as np
 from controller.detection.candidates import Candidates
 from controller.detection.clock import Clock, RequestClock, WallClock
 from controller.detection.findings import Findings
-from controller.detection.growth import Shapes, block_floors, measure, window_floors
+from controller.detection.growth import Shapes, block_floors, measure, window_floors, without_lone_dip
 from controller.detection.hidden import HiddenGrowth, behind_a_soft_limit
 from controller.detection.lives import levelled_off_before
 from controller.detection.rivals import evidence_of_growth
@@ -86,7 +86,7 @@ def _judge(
 ) -> None:
     values = clock.floors(candidates.floor_extremes, rows, -spans, np.zeros(len(rows)), blocks)
     measured = np.mean(~np.isnan(values), axis=1) >= caution.gates.coverage
-    rows, spans, values = rows[measured], spans[measured], values[measured]
+    rows, spans, values = rows[measured], spans[measured], without_lone_dip(values[measured])
     if blocks < BLOCKS[1]:
         # A stair of few steps looks straight in few blocks; growth that outlived a day has room for more.
         young = spans < DAY_OUTLIVED
@@ -403,7 +403,7 @@ def _stood(
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
     begins, seen = -shapes.span, np.maximum(shapes.span - ago, caution.block_seconds)
-    values = clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks)
+    values = without_lone_dip(clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks))
     then = measure(values, seen)
     lasted = np.maximum(seen, hidden.span - ago)
     stood_still = _stood_still_before(candidates, rows, begins, then)

@@ -86,6 +86,23 @@ def fill_gaps(values: Floats) -> Floats:
     return np.asarray(low + (high - low) * np.clip(share, 0.0, 1.0))
 
 
+def without_lone_dip(values: Floats) -> Floats:
+    """
+    `values` (rows, blocks) without the deepest block of each row after which memory is back where it was.
+
+    A collection that is asked for, as with a heap profile, lowers memory for a moment; a tooth or a life that
+    ended begins again from below.
+    """
+    before, dips, after = values[:, :-2], values[:, 1:-1], values[:, 2:]
+    with np.errstate(invalid="ignore"):
+        depths = np.where((dips < before) & (after >= before), before - dips, 0.0)
+    deepest, rows = depths.argmax(axis=1), np.arange(len(values))
+    dipped = depths[rows, deepest] > 0
+    levelled = values.copy()
+    levelled[rows[dipped], deepest[dipped] + 1] = np.nan
+    return levelled
+
+
 def measure(values: Floats, spans: Floats) -> Shapes:
     """The shape of `values` (rows, blocks), each row spread evenly over its `spans` seconds (rows,)."""
     coverage = np.mean(~np.isnan(values), axis=1)

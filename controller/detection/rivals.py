@@ -1,17 +1,21 @@
 """
 Explanations that stop by themselves, against growth that goes on.
 
-Both sides are two-parameter fits y = a + c f(t) with c >= 0 to the same floors; a bounded one must stop
-below the limit to count. The evidence is half the effective sample size times the logarithm of the ratio of
-their squared errors (a difference of log-likelihoods, in nats).
+Both sides are fits y = a + c f(t) with c >= 0 to the same floors; a bounded one must stop below the limit to
+count. Growth that outlived a day is seen through the rhythm of its days: both sides have a daily sine for
+free there, so that it speaks for neither. The evidence is half the effective sample size times the logarithm
+of the ratio of their squared errors (a difference of log-likelihoods, in nats).
 """
 
 import numpy as np
 
 from controller.detection.growth import Shapes, fill_gaps
-from controller.detection.sensitivity import DAY
+from controller.detection.sensitivity import DAY, DAY_OUTLIVED
 from controller.detection.timeline import Floats
 from controller.detection.trend import effective_sample_size
+
+FEWEST_A_DAY = 3
+"""Blocks of a day below which its rhythm is not seen."""
 
 
 def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats) -> Floats:
@@ -21,31 +25,43 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats) -> Float
     A rival counts that stops below its row's `ceiling` in bytes.
     """
     y = fill_gaps(values)
-    count = y.shape[1]
+    rows, count = y.shape
     u = np.linspace(0.0, 1.0, count)
-    centred = y - y.mean(axis=1, keepdims=True)
-    total = np.einsum("ij,ij->i", centred, centred)
     mean = y.mean(axis=1)
-    growing, best = _errors(centred, total, _growing(u))[0], np.full(len(y), np.inf)
-    grows = growing.min(axis=1)
+    free = _free(u, shapes.span)
+    moves = _beyond(free, y[:, None, :])[:, 0]
+    total = np.einsum("rc,rc->r", moves, moves)
+    grows = _errors(moves, total, free, _growing(u))[0].min(axis=1)
+    best = _daily_limb(y - mean[:, None], mean, shapes.span, ceiling)
     for family, end in _bounded(u):
-        errors, scale = _errors(centred, total, family)
+        errors, scale = _errors(moves, total, free, family)
         top = mean[:, None] + scale * (end - family.mean(axis=1))
         best = np.minimum(best, np.where(top < ceiling[:, None], errors, np.inf).min(axis=1))
-    best = np.minimum(best, _daily_limb(centred, total, mean, shapes.span, ceiling))
-    line = centred - shapes.slope[:, None] * (shapes.span / count)[:, None] * (
-        np.arange(count) - (count - 1) / 2
-    )
-    worth = effective_sample_size(line)
+    line = _beyond(free, np.broadcast_to(u, (rows, 1, count)))[:, 0]
+    slope = np.einsum("rc,rc->r", moves, line) / np.einsum("rc,rc->r", line, line)
+    worth = effective_sample_size(moves - slope[:, None] * line)
     noise = count * (0.0015 * mean) ** 2
     return np.asarray(0.5 * worth * np.log((best + noise) / (grows + noise)))
 
 
-def _errors(centred: Floats, total: Floats, family: Floats) -> tuple[Floats, Floats]:
+def _free(u: Floats, spans: Floats) -> Floats:
+    """Orthonormal columns of what both sides have for free, a level and a rhythm; shape (rows, count, 3)."""
+    angle = 2 * np.pi * spans[:, None] * u / DAY
+    columns = np.linalg.qr(np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=2))[0]
+    columns[(spans < DAY_OUTLIVED) | (FEWEST_A_DAY * spans > len(u) * DAY), :, 1:] = 0.0
+    return np.asarray(columns)
+
+
+def _beyond(free: Floats, functions: Floats) -> Floats:
+    """What `functions` (rows or 1, functions, count) are beside what is free; (rows, functions, count)."""
+    return np.asarray(functions - (functions @ free) @ free.transpose(0, 2, 1))
+
+
+def _errors(moves: Floats, total: Floats, free: Floats, family: Floats) -> tuple[Floats, Floats]:
     """Squared error and scale of the best fit with c >= 0 of each function; shapes (rows, functions)."""
-    shape = family - family.mean(axis=1, keepdims=True)
-    power = np.einsum("ij,ij->i", shape, shape)
-    scale = np.maximum(centred @ shape.T / power, 0.0)
+    shape = _beyond(free, family[None])
+    power = np.einsum("rfc,rfc->rf", shape, shape)
+    scale = np.maximum(np.einsum("rc,rfc->rf", moves, shape) / power, 0.0)
     return total[:, None] - scale * scale * power, scale
 
 
@@ -70,11 +86,12 @@ def _bounded(u: Floats) -> tuple[tuple[Floats, Floats], ...]:
     )
 
 
-def _daily_limb(centred: Floats, total: Floats, mean: Floats, span: Floats, ceiling: Floats) -> Floats:
+def _daily_limb(centred: Floats, mean: Floats, span: Floats, ceiling: Floats) -> Floats:
     """Error of the best daily sine that keeps between a fifth of the mean and the ceiling, or inf."""
     angle = 2 * np.pi * span[:, None] * np.linspace(0.0, 1.0, centred.shape[1]) / DAY
     sine, cosine = np.sin(angle), np.cos(angle)
     sine_level, cosine_level = sine.mean(axis=1), cosine.mean(axis=1)
+    total = np.einsum("ij,ij->i", centred, centred)
     s, c = sine - sine_level[:, None], cosine - cosine_level[:, None]
     ss, cc, sc = (np.einsum("ij,ij->i", left, right) for left, right in ((s, s), (c, c), (s, c)))
     ys, yc = np.einsum("ij,ij->i", centred, s), np.einsum("ij,ij->i", centred, c)

@@ -114,6 +114,18 @@ def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
     assert said.verdict is Verdict.LEAKING
 
 
+@pytest.mark.parametrize("phase", [0, 6, 12, 18])
+def test_growth_that_outlived_a_day_is_seen_through_its_rhythm(phase: int) -> None:
+    hours = hours_before(32)
+    rhythm = 10 * np.sin(2 * np.pi * (hours + phase) / 24)
+    leak, fill = 150 + 4.5 * hours + rhythm, 150 + 180 * (1 - np.exp(-hours / 20)) + rhythm
+
+    leaks, fills = judged(*(container(one, noise=2, seed=1, started_hours_ago=32.1) for one in (leak, fill)))
+
+    assert (leaks.verdict, leaks.reason) == (Verdict.LEAKING, AssessmentReason.STEADY_GROWTH)
+    assert fills.verdict is not Verdict.LEAKING
+
+
 def _by_days(memory: np.ndarray, hours: int) -> Assessment:
     recent = matrix([container(memory[max(hours - 48, 0) * 12 : hours * 12], started_hours_ago=hours + 0.1)])
     whole = _hourly(memory[: hours * 12], started_hours_ago=hours + 0.1)
@@ -342,6 +354,27 @@ def test_doubt_in_growth_that_accelerates_ends_where_it_crossed_the_threshold_un
     assert behind.used_bytes is not None
     assert 0.8 * LIMIT * MIB < behind.used_bytes < 0.85 * LIMIT * MIB
     assert (before.verdict, behind.verdict) == (Verdict.SUSPECT, Verdict.LEAKING)
+
+
+def test_one_collection_does_not_hide_a_leak() -> None:
+    """As a heap profile asks for one; memory is back where it was in the next block."""
+    hours = hours_before(32)
+    memory = 150 + 4.5 * hours
+    memory[-40] -= 60
+
+    (said,) = judged(container(memory, started_hours_ago=32.1))
+
+    assert said.verdict is Verdict.LEAKING
+
+
+def test_memory_that_was_given_back_for_longer_is_no_leak() -> None:
+    hours = hours_before(32)
+    memory = 150 + 4.5 * hours
+    memory[-40:] -= 60
+
+    (said,) = judged(container(memory, started_hours_ago=32.1))
+
+    assert said.verdict is not Verdict.LEAKING
 
 
 @pytest.mark.parametrize("base", [0.705, 0.715])
