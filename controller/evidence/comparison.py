@@ -8,6 +8,7 @@ allocated and what is still in use come from the same sampled objects.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from controller.evidence.profile import Frame, Profile
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 Indices = np.ndarray[Any, np.dtype[np.int32]]
+
+NOWHERE = Frame("<no stack>", "", 0)
+"""Stands for the stack of a sample that has none, so that its bytes count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +65,7 @@ def compare(now: Profile, baseline: Profile | None = None) -> Comparison:
     rows = _Rows()
     for index, profile in enumerate((baseline, now)):
         if profile is not None:
-            rows.add(profile, _numbered(profile, numbering), index)
+            rows.add(profile, _stack_keys(profile, numbering), index)
     table = rows.table()
     before, after = table[:, 0, :], table[:, 1, :]
     same_process = baseline is not None and bool((after[:, 0] >= before[:, 0] * (1 - 1e-9)).all())
@@ -86,12 +90,17 @@ def compare(now: Profile, baseline: Profile | None = None) -> Comparison:
     )
 
 
-def _numbered(profile: Profile, numbering: dict[Frame, int]) -> Indices:
-    """The stacks of a profile in the joint numbering (stack frames,)."""
+def _stack_keys(profile: Profile, numbering: dict[Frame, int]) -> list[bytes]:
+    """The stack of each sample (samples,) in the joint numbering, as the bytes of an int32 array."""
     joint = np.array(
         [numbering.setdefault(frame, len(numbering)) for frame in profile.frames], dtype=np.int32
     )
-    return joint[profile.stack_frames] if len(joint) else profile.stack_frames
+    frames = joint[profile.stack_frames] if len(joint) else profile.stack_frames
+    keys = [frames[begin:end].tobytes() for begin, end in pairwise(profile.stack_starts.tolist())]
+    if b"" not in keys:
+        return keys
+    nowhere = np.array([numbering.setdefault(NOWHERE, len(numbering))], dtype=np.int32).tobytes()
+    return [key or nowhere for key in keys]
 
 
 class _Rows:
@@ -102,17 +111,14 @@ class _Rows:
         self._row_numbers: dict[tuple[int, float], int] = {}
         self._parts: list[tuple[int, Sequence[int], Numbers]] = []
 
-    def add(self, profile: Profile, stack_frames: Indices, index: int) -> None:
+    def add(self, profile: Profile, stack_keys: Sequence[bytes], index: int) -> None:
         columns = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
         values = np.stack([profile.column(name) for name in columns], axis=1)
         values[_taken_by_observer(profile)] = 0
         sizes: list[float] = _block_sizes(profile, values).tolist()
-        starts = profile.stack_starts.tolist()
         places = []
-        for sample in range(profile.samples):
-            key = stack_frames[starts[sample] : starts[sample + 1]].tobytes()
-            stack = self._stack_numbers.setdefault(key, len(self._stack_numbers))
-            row = (stack, sizes[sample])
+        for key, size in zip(stack_keys, sizes, strict=True):
+            row = (self._stack_numbers.setdefault(key, len(self._stack_numbers)), size)
             places.append(self._row_numbers.setdefault(row, len(self._row_numbers)))
         self._parts.append((index, places, values))
 

@@ -631,7 +631,17 @@ def test_a_document_that_is_no_diagnosis_is_refused(damage: dict[str, object]):
         read_diagnosis(json.dumps(document))
 
 
+def test_a_sample_without_a_stack_counts_and_is_named_so():
+    heap = heap_profile().heap("main.page", *SERVED, inuse=MEBIBYTE).heap(inuse=30 * MEBIBYTE)
+
+    diagnosis = diagnose(Evidence(heap=heap.plain()))
+
+    assert diagnosis.growth_bytes == 31 * MEBIBYTE
+    assert diagnosis.retainers[0].function == "<no stack>"
+
+
 @hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.example(seed=175350364, flips=2, same=True)
 @hypothesis.given(st.integers(0, 2**32), st.integers(1, 10), st.booleans())
 def test_whatever_the_files_say_it_is_diagnosed_or_refused(seed: int, flips: int, same: bool):
     """Damage that the reader lets pass, negative sizes for instance, reaches every later step."""
