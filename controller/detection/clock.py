@@ -17,6 +17,9 @@ from controller.metrics.series import Signal
 class Clock(Protocol):
     """Cuts stretches of time into blocks that are equally long on it."""
 
+    keeps_time: bool
+    """Whether the blocks are equally long in time, so that the rhythm of days shows in them."""
+
     def floors(
         self, extremes: RangeExtremes, rows: Indices, begins: Floats, ends: Floats, blocks: int
     ) -> Floats:
@@ -35,6 +38,8 @@ class Clock(Protocol):
 class WallClock:
     """Time itself."""
 
+    keeps_time = True
+
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
 
@@ -51,6 +56,8 @@ class WallClock:
 
 class RequestClock:
     """Requests served; only for containers whose request rate is known."""
+
+    keeps_time = False
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline

@@ -175,7 +175,9 @@ def _weigh(
     since_start = _since_start(candidates, rows, shapes, hidden, stood_still, now)
     threshold = candidates.threshold[rows]
     crossed = behind & (shapes.first < threshold)
-    allowed, bounded = _trust(candidates, caution, rows, values, shapes, lasted, since_start, now, crossed)
+    allowed, bounded = _trust(
+        candidates, caution, clock, rows, values, shapes, lasted, since_start, now, crossed
+    )
     allowed = np.where(crossed, np.minimum(allowed, caution.behind_the_line(lasted)), allowed)
     since_change = -candidates.runs.limit_changed[rows]
     allowed = np.where(since_change < caution.quiet_after_limit_change, 0.0, allowed)
@@ -302,6 +304,7 @@ def _stood_still_before(candidates: Candidates, rows: Indices, begins: Floats, s
 def _trust(
     candidates: Candidates,
     caution: Caution,
+    clock: Clock,
     rows: Indices,
     values: Floats,
     shapes: Shapes,
@@ -317,7 +320,8 @@ def _trust(
     gates, critical = caution.gates, candidates.critical[rows]
     # With the threshold behind it, what stops beyond the critical line is no better than what goes on.
     beyond = crossed & (critical > candidates.threshold[rows])
-    nats = evidence_of_growth(values, shapes, np.where(beyond, critical, candidates.harmless_below[rows]))
+    ceiling = np.where(beyond, critical, candidates.harmless_below[rows])
+    nats = evidence_of_growth(values, shapes, ceiling, rhythm=clock.keeps_time)
     first_day = shapes.span < DAY_OUTLIVED
     doubtful = (shapes.straightness < gates.bent) | (values.shape[1] < BLOCKS[1])
     doubtful |= first_day & (shapes.late > gates.accelerates)
@@ -409,7 +413,7 @@ def _stood(
     stood_still = _stood_still_before(candidates, rows, begins, then)
     since_start = _since_start(candidates, rows, then, hidden, stood_still, shapes.span - seen)
     allowed, bounded = _trust(
-        candidates, caution, rows, values, then, lasted, since_start, shapes.span - seen, crossed
+        candidates, caution, clock, rows, values, then, lasted, since_start, shapes.span - seen, crossed
     )
     threshold = candidates.threshold[rows]
     material = _material(caution, then, hidden, threshold, threshold)

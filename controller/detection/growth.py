@@ -14,6 +14,9 @@ from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes,
 LATE_SHARE = 0.4
 """The newest share of an episode whose own slope says whether growth goes on."""
 
+OUTSTANDING = 4.0
+"""How many usual steps beside the growth a dip must be deep: those of a random walk hardly ever are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shapes:
@@ -90,14 +93,16 @@ def without_lone_dip(values: Floats) -> Floats:
     """
     `values` (rows, blocks) without the deepest block of each row after which memory is back where it was.
 
-    A collection that is asked for, as with a heap profile, lowers memory for a moment; a tooth or a life that
-    ended begins again from below.
+    A collection that is asked for, as with a heap profile, lowers memory far for a moment; a tooth or a life
+    that ended begins again from below.
     """
     before, dips, after = values[:, :-2], values[:, 1:-1], values[:, 2:]
     with np.errstate(invalid="ignore"):
         depths = np.where((dips < before) & (after >= before), before - dips, 0.0)
     deepest, rows = depths.argmax(axis=1), np.arange(len(values))
-    dipped = depths[rows, deepest] > 0
+    rises = np.diff(fill_gaps(values), axis=1)
+    usual = np.median(np.abs(rises - np.median(rises, axis=1, keepdims=True)), axis=1)
+    dipped = depths[rows, deepest] > OUTSTANDING * usual
     levelled = values.copy()
     levelled[rows[dipped], deepest[dipped] + 1] = np.nan
     return levelled

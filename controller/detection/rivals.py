@@ -2,9 +2,9 @@
 Explanations that stop by themselves, against growth that goes on.
 
 Both sides are fits y = a + c f(t) with c >= 0 to the same floors; a bounded one must stop below the limit to
-count. Growth that outlived a day is seen through the rhythm of its days: both sides have a daily sine for
-free there, so that it speaks for neither. The evidence is half the effective sample size times the logarithm
-of the ratio of their squared errors (a difference of log-likelihoods, in nats).
+count. Growth in time that outlived a day is seen through the rhythm of its days: both sides have a daily sine
+for free there, so that it speaks for neither. The evidence is half the effective sample size times the
+logarithm of the ratio of their squared errors (a difference of log-likelihoods, in nats).
 """
 
 import numpy as np
@@ -18,17 +18,18 @@ FEWEST_A_DAY = 3
 """Blocks of a day below which its rhythm is not seen."""
 
 
-def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats) -> Floats:
+def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhythm: bool) -> Floats:
     """
     By how many nats growth explains `values` (rows, blocks) better than the best bounded rival; (rows,).
 
-    A rival counts that stops below its row's `ceiling` in bytes.
+    A rival counts that stops below its row's `ceiling` in bytes. `rhythm` says whether that of the days is in
+    `values`: they are spread over time, and no means of days.
     """
     y = fill_gaps(values)
     rows, count = y.shape
     u = np.linspace(0.0, 1.0, count)
     mean = y.mean(axis=1)
-    free = _free(u, shapes.span)
+    free = _free(u, shapes.span, rhythm=rhythm)
     moves = _beyond(free, y[:, None, :])[:, 0]
     total = np.einsum("rc,rc->r", moves, moves)
     grows = _errors(moves, total, free, _growing(u))[0].min(axis=1)
@@ -44,11 +45,12 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats) -> Float
     return np.asarray(0.5 * worth * np.log((best + noise) / (grows + noise)))
 
 
-def _free(u: Floats, spans: Floats) -> Floats:
+def _free(u: Floats, spans: Floats, *, rhythm: bool) -> Floats:
     """Orthonormal columns of what both sides have for free, a level and a rhythm; shape (rows, count, 3)."""
     angle = 2 * np.pi * spans[:, None] * u / DAY
     columns = np.linalg.qr(np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=2))[0]
-    columns[(spans < DAY_OUTLIVED) | (FEWEST_A_DAY * spans > len(u) * DAY), :, 1:] = 0.0
+    seen = rhythm & (spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= len(u) * DAY)
+    columns[~seen, :, 1:] = 0.0
     return np.asarray(columns)
 
 

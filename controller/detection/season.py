@@ -226,7 +226,7 @@ def _bends(
     ago = np.rint(confirmed[:, None] * (1 - shares)).astype(np.intp)
     values = np.take_along_axis(means, floors.shape[1] - 1 - ago, axis=1)
     shapes = measure(values, confirmed * HOUR)
-    nats = evidence_of_growth(values, shapes, candidates.harmless_below[rows])
+    nats = evidence_of_growth(values, shapes, candidates.harmless_below[rows], rhythm=False)
     gates = caution.gates
     return np.asarray(nats < np.where(shapes.straightness < gates.bent, gates.nats_doubtful, gates.nats))
 
