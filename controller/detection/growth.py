@@ -14,7 +14,7 @@ from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes,
 LATE_SHARE = 0.4
 """The newest share of an episode whose own slope says whether growth goes on."""
 
-OUTSTANDING = 4.0
+OUTSTANDING = 2.0
 """How many usual steps beside the growth a dip must be deep: those of a random walk hardly ever are."""
 
 
@@ -101,7 +101,9 @@ def without_lone_dip(values: Floats) -> Floats:
         depths = np.where((dips < before) & (after >= before), before - dips, 0.0)
     deepest, rows = depths.argmax(axis=1), np.arange(len(values))
     rises = np.diff(fill_gaps(values), axis=1)
-    usual = np.median(np.abs(rises - np.median(rises, axis=1, keepdims=True)), axis=1)
+    beside = np.abs(rises - np.median(rises, axis=1, keepdims=True))
+    # Two of the rises are the dip's own; what alternates has half of them at nothing.
+    usual = np.quantile(beside, 2 / 3, axis=1, method="lower")
     dipped = depths[rows, deepest] > OUTSTANDING * usual
     levelled = values.copy()
     levelled[rows[dipped], deepest[dipped] + 1] = np.nan
