@@ -32,12 +32,15 @@ demo-ecs: setup ## The same story on ECS: real processes, no cluster and no acco
 fmt: setup ## Format and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-.PHONY: check
-check: setup ## The quick one: style, types, import contract, unit tests (about three minutes)
+.PHONY: lint
+lint: setup ## Style, types, import contract
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+.PHONY: check
+check: lint ## The quick one: style, types, import contract, unit tests (about three minutes)
 	@$(BIN)/pytest -q -n 2 -m "not go and not apiserver and not browser and not cluster and not long"
 
 .PHONY: binaries
