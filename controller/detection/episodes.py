@@ -86,7 +86,7 @@ def _judge(
 ) -> None:
     values = clock.floors(candidates.floor_extremes, rows, -spans, np.zeros(len(rows)), blocks)
     measured = np.mean(~np.isnan(values), axis=1) >= caution.gates.coverage
-    rows, spans, values = rows[measured], spans[measured], without_lone_dip(values[measured])
+    rows, spans, values = rows[measured], spans[measured], _without_dips(clock, values[measured])
     if blocks < BLOCKS[1]:
         # A stair of few steps looks straight in few blocks; growth that outlived a day has room for more.
         young = spans < DAY_OUTLIVED
@@ -102,6 +102,11 @@ def _judge(
     kept = _new_record(candidates, rows, spans, crest, shapes.gain, caution.gates.record)
     if kept.any():
         _weigh(candidates, caution, clock, rows[kept], values[kept], shapes.only(kept), crest[kept], findings)
+
+
+def _without_dips(clock: Clock, values: Floats) -> Floats:
+    """Along requests a block may be a whole night, in which memory was given back."""
+    return without_lone_dip(values) if clock.keeps_time else values
 
 
 def _grows(shapes: Shapes, candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
@@ -407,7 +412,8 @@ def _stood(
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
     begins, seen = -shapes.span, np.maximum(shapes.span - ago, caution.block_seconds)
-    values = without_lone_dip(clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks))
+    values = clock.floors(candidates.floor_extremes, rows, begins, begins + seen, blocks)
+    values = _without_dips(clock, values)
     then = measure(values, seen)
     lasted = np.maximum(seen, hidden.span - ago)
     stood_still = _stood_still_before(candidates, rows, begins, then)

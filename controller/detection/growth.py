@@ -94,11 +94,12 @@ def without_lone_dip(values: Floats) -> Floats:
     `values` (rows, blocks) without the deepest block of each row after which memory is back where it was.
 
     A collection that is asked for, as with a heap profile, lowers memory far for a moment; a tooth or a life
-    that ended begins again from below.
+    that ended begins again from below, and what falls below the beginning gave all of it back.
     """
     before, dips, after = values[:, :-2], values[:, 1:-1], values[:, 2:]
     with np.errstate(invalid="ignore"):
-        depths = np.where((dips < before) & (after >= before), before - dips, 0.0)
+        lone = (dips < before) & (after >= before) & (dips >= values[:, :1])
+    depths = np.where(lone, before - dips, 0.0)
     deepest, rows = depths.argmax(axis=1), np.arange(len(values))
     rises = np.diff(fill_gaps(values), axis=1)
     beside = np.abs(rises - np.median(rises, axis=1, keepdims=True))

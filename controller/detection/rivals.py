@@ -2,9 +2,9 @@
 Explanations that stop by themselves, against growth that goes on.
 
 Both sides are fits y = a + c f(t) with c >= 0 to the same floors; a bounded one must stop below the limit to
-count. Growth in time that outlived a day is seen through the rhythm of its days: both sides have a daily sine
-for free there, so that it speaks for neither. The evidence is half the effective sample size times the
-logarithm of the ratio of their squared errors (a difference of log-likelihoods, in nats).
+count. Growth in time that outlived a day is seen through the rhythm of its days, where it has one: both sides
+have a daily sine for free there, so that it speaks for neither. The evidence is half the effective sample
+size times the logarithm of the ratio of their squared errors (a difference of log-likelihoods, in nats).
 """
 
 import numpy as np
@@ -17,6 +17,12 @@ from controller.detection.trend import effective_sample_size
 FEWEST_A_DAY = 3
 """Blocks of a day below which its rhythm is not seen."""
 
+CLEAR = 1.6
+"""
+How many times smaller a daily sine must make the squared error of a line to be there. One that is not there
+would speak for what stops: over little more than a day it bends a line as that does.
+"""
+
 
 def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhythm: bool) -> Floats:
     """
@@ -26,10 +32,10 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhyth
     `values`: they are spread over time, and no means of days.
     """
     y = fill_gaps(values)
-    rows, count = y.shape
+    count = y.shape[1]
     u = np.linspace(0.0, 1.0, count)
     mean = y.mean(axis=1)
-    free = _free(u, shapes.span, rhythm=rhythm)
+    free = _free(y, shapes.span) if rhythm else _level(count)
     moves = _beyond(free, y[:, None, :])[:, 0]
     total = np.einsum("rc,rc->r", moves, moves)
     grows = _errors(moves, total, free, _growing(u))[0].min(axis=1)
@@ -38,20 +44,40 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhyth
         errors, scale = _errors(moves, total, free, family)
         top = mean[:, None] + scale * (end - family.mean(axis=1))
         best = np.minimum(best, np.where(top < ceiling[:, None], errors, np.inf).min(axis=1))
-    line = _beyond(free, np.broadcast_to(u, (rows, 1, count)))[:, 0]
-    slope = np.einsum("rc,rc->r", moves, line) / np.einsum("rc,rc->r", line, line)
-    worth = effective_sample_size(moves - slope[:, None] * line)
+    worth = effective_sample_size(_off_the_line(moves, free))
     noise = count * (0.0015 * mean) ** 2
     return np.asarray(0.5 * worth * np.log((best + noise) / (grows + noise)))
 
 
-def _free(u: Floats, spans: Floats, *, rhythm: bool) -> Floats:
-    """Orthonormal columns of what both sides have for free, a level and a rhythm; shape (rows, count, 3)."""
-    angle = 2 * np.pi * spans[:, None] * u / DAY
+def _level(count: int) -> Floats:
+    """The orthonormal column of a level; shape (1, count, 1)."""
+    return np.full((1, count, 1), count**-0.5)
+
+
+def _free(y: Floats, spans: Floats) -> Floats:
+    """
+    Orthonormal columns of what both sides have for free; shape (rows, count, 3).
+
+    A level, and a daily rhythm where growth outlived a day and clearly has one.
+    """
+    count = y.shape[1]
+    angle = 2 * np.pi * spans[:, None] * (np.arange(count) / count) / DAY
     columns = np.linalg.qr(np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=2))[0]
-    seen = rhythm & (spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= len(u) * DAY)
+    errors = [
+        np.square(_off_the_line(_beyond(free, y[:, None, :])[:, 0], free)).sum(axis=1)
+        for free in (_level(count), columns)
+    ]
+    seen = (spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= count * DAY) & (errors[0] >= CLEAR * errors[1])
     columns[~seen, :, 1:] = 0.0
     return np.asarray(columns)
+
+
+def _off_the_line(moves: Floats, free: Floats) -> Floats:
+    """What is left of `moves` (rows, count) when the best line is taken away, beside what is free."""
+    count = moves.shape[1]
+    line = _beyond(free, np.broadcast_to(np.linspace(0.0, 1.0, count), (len(moves), 1, count)))[:, 0]
+    slope = np.einsum("rc,rc->r", moves, line) / np.einsum("rc,rc->r", line, line)
+    return np.asarray(moves - slope[:, None] * line)
 
 
 def _beyond(free: Floats, functions: Floats) -> Floats:

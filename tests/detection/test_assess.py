@@ -367,14 +367,25 @@ def test_one_collection_does_not_hide_a_leak() -> None:
     assert said.verdict is Verdict.LEAKING
 
 
-def test_memory_that_was_given_back_for_longer_is_no_leak() -> None:
+@pytest.mark.parametrize("given_back", [slice(-240, -215), slice(-240, -228)])
+def test_memory_that_was_given_back_whole_or_for_longer_is_no_leak(given_back: slice) -> None:
     hours = hours_before(32)
     memory = 150 + 4.5 * hours
-    memory[-40:] -= 60
+    memory[given_back] = 100
 
     (said,) = judged(container(memory, started_hours_ago=32.1))
 
     assert said.verdict is not Verdict.LEAKING
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("span_hours", [29, 32, 36])
+def test_leak_without_a_rhythm_is_told_when_it_outlived_a_day(span_hours: int, seed: int) -> None:
+    memory = 150 + 150 * hours_before(span_hours) / span_hours
+
+    (said,) = judged(container(memory, noise=6, seed=seed, started_hours_ago=span_hours + 0.1))
+
+    assert said.verdict is Verdict.LEAKING
 
 
 @pytest.mark.parametrize("base", [0.705, 0.715])

@@ -21,6 +21,7 @@ def changed(**blocks: float) -> np.ndarray:
         pytest.param(changed(block_12=-60), [12], id="a collection"),
         pytest.param(changed(block_12=-60, block_18=-80), [18], id="only the deeper of two"),
         pytest.param(changed(block_12=-60, block_13=-60), [], id="given back for longer"),
+        pytest.param(changed(block_12=-130), [], id="all of it given back"),
         pytest.param(changed(block_12=60), [], id="a rise"),
         pytest.param(np.where(np.arange(24) < 12, LINE, LINE - 120), [], id="a life that ended"),
         pytest.param(LINE + 20 * (np.arange(24) % 2), [], id="what goes up and down all the time"),
@@ -37,6 +38,6 @@ def test_a_lone_deep_block_is_left_out(values: np.ndarray, left_out: list[int]) 
 
 
 def test_each_row_stands_for_itself() -> None:
-    levelled = without_lone_dip(np.stack([LINE, changed(block_5=-70)]))
+    levelled = without_lone_dip(np.stack([LINE, changed(block_15=-70)]))
 
-    assert np.argwhere(np.isnan(levelled)).tolist() == [[1, 5]]
+    assert np.argwhere(np.isnan(levelled)).tolist() == [[1, 15]]

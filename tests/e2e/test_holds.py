@@ -89,8 +89,9 @@ def hold(stage: Stage, *, namespace: str) -> Seen:
     cause.come(cluster, namespace)
     cluster.apply(lone_policy(namespace))
     labels = {"namespace": namespace, "reason": cause.reason}
-    stage.held_incident(namespace, cause.reason)
+    # First of all: a counter is its process's own, and the last story kills the controller.
     total = stage.until("the hold is counted", lambda: stage.metric("bilgepump_holds_total", **labels))
+    stage.held_incident(namespace, cause.reason)
     workloads = stage.until("it is held now", lambda: stage.metric("bilgepump_held_workloads", **labels))
     stage.wait_for_sweeps(4)
     held = stage.held_incident(namespace, cause.reason)
