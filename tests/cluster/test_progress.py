@@ -35,14 +35,14 @@ def test_a_step_says_that_it_goes_on_and_that_it_is_done(
             "the running step is shown", lambda: "nearly there" in output.getvalue(), timeout_seconds=10
         )
     assert "of about 1 m 30 s · nearly there" in output.getvalue()
-    assert "build it: done in 0." in output.getvalue()
+    assert "build it: done in " in output.getvalue()
 
 
 def test_a_step_that_fails_says_so() -> None:
     shown, output = on(terminal=False)
     with pytest.raises(OSError, match="no space"), shown.step("build it", expected_seconds=90):
         raise OSError("no space")
-    assert "build it: failed after 0." in output.getvalue()
+    assert "build it: failed after " in output.getvalue()
 
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["on a terminal", "in a log"])
