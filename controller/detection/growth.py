@@ -99,15 +99,15 @@ def without_lone_dip(values: Floats) -> Floats:
     before, dips, after = values[:, :-2], values[:, 1:-1], values[:, 2:]
     with np.errstate(invalid="ignore"):
         lone = (dips < before) & (after >= before) & (dips >= values[:, :1])
-    depths = np.where(lone, before - dips, 0.0)
-    deepest, rows = depths.argmax(axis=1), np.arange(len(values))
-    rises = np.diff(fill_gaps(values), axis=1)
+    rows = np.flatnonzero(lone.any(axis=1))
+    depths = np.where(lone[rows], before[rows] - dips[rows], 0.0)
+    rises = np.diff(fill_gaps(values[rows]), axis=1)
     beside = np.abs(rises - np.median(rises, axis=1, keepdims=True))
     # Two of the rises are the dip's own; what alternates has half of them at nothing.
     usual = np.quantile(beside, 2 / 3, axis=1, method="lower")
-    dipped = depths[rows, deepest] > OUTSTANDING * usual
+    dipped = depths.max(axis=1) > OUTSTANDING * usual
     levelled = values.copy()
-    levelled[rows[dipped], deepest[dipped] + 1] = np.nan
+    levelled[rows[dipped], depths[dipped].argmax(axis=1) + 1] = np.nan
     return levelled
 
 

@@ -10,6 +10,7 @@ size times the logarithm of the ratio of their squared errors (a difference of l
 import numpy as np
 
 from controller.detection.growth import Shapes, fill_gaps
+from controller.detection.load import without_trend
 from controller.detection.sensitivity import DAY, DAY_OUTLIVED
 from controller.detection.timeline import Floats
 from controller.detection.trend import effective_sample_size
@@ -17,7 +18,7 @@ from controller.detection.trend import effective_sample_size
 FEWEST_A_DAY = 3
 """Blocks of a day below which its rhythm is not seen."""
 
-CLEAR = 1.6
+RHYTHM_SHOWS = 1.6
 """
 How many times smaller a daily sine must make the squared error of a line to be there. One that is not there
 would speak for what stops: over little more than a day it bends a line as that does.
@@ -35,7 +36,7 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhyth
     count = y.shape[1]
     u = np.linspace(0.0, 1.0, count)
     mean = y.mean(axis=1)
-    free = _free(y, shapes.span) if rhythm else _level(count)
+    free = _free(y, shapes.span, rhythm=rhythm)
     moves = _beyond(free, y[:, None, :])[:, 0]
     total = np.einsum("rc,rc->r", moves, moves)
     grows = _errors(moves, total, free, _growing(u))[0].min(axis=1)
@@ -49,27 +50,23 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhyth
     return np.asarray(0.5 * worth * np.log((best + noise) / (grows + noise)))
 
 
-def _level(count: int) -> Floats:
-    """The orthonormal column of a level; shape (1, count, 1)."""
-    return np.full((1, count, 1), count**-0.5)
-
-
-def _free(y: Floats, spans: Floats) -> Floats:
+def _free(y: Floats, spans: Floats, *, rhythm: bool) -> Floats:
     """
     Orthonormal columns of what both sides have for free; shape (rows, count, 3).
 
-    A level, and a daily rhythm where growth outlived a day and clearly has one.
+    A level, and the rhythm of days where growth outlived one and clearly has it; zeros elsewhere.
     """
     count = y.shape[1]
-    angle = 2 * np.pi * spans[:, None] * (np.arange(count) / count) / DAY
-    columns = np.linalg.qr(np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=2))[0]
-    errors = [
-        np.square(_off_the_line(_beyond(free, y[:, None, :])[:, 0], free)).sum(axis=1)
-        for free in (_level(count), columns)
-    ]
-    seen = (spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= count * DAY) & (errors[0] >= CLEAR * errors[1])
-    columns[~seen, :, 1:] = 0.0
-    return np.asarray(columns)
+    free = np.zeros((*y.shape, 3))
+    free[:, :, 0] = count**-0.5
+    rows = np.flatnonzero(rhythm & (spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= count * DAY))
+    angle = 2 * np.pi * spans[rows, None] * (np.arange(count) / count) / DAY
+    daily = np.linalg.qr(np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=2))[0]
+    without = np.square(without_trend(y[rows])).sum(axis=1)
+    beside = np.square(_off_the_line(_beyond(daily, y[rows, None, :])[:, 0], daily)).sum(axis=1)
+    shows = without >= RHYTHM_SHOWS * beside
+    free[rows[shows]] = daily[shows]
+    return free
 
 
 def _off_the_line(moves: Floats, free: Floats) -> Floats:

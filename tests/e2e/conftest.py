@@ -49,7 +49,7 @@ def stage(cluster: Cluster, prometheus: Prometheus, loaded_controller_image: str
 
 @pytest.fixture(scope="package")
 def performance(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Performance]:
-    """The stories of all selected tests; a `LAST_STORY` kills the controller, and begins after the others."""
+    """The stories of all selected tests; a `LAST_STORY` kills the controller, and is queued last."""
     modules = {item.module: None for item in request.session.items if isinstance(item, pytest.Function)}
     stories = [story for module in modules for story in getattr(module, "STORIES", ())]
     last = [module.LAST_STORY for module in modules if hasattr(module, "LAST_STORY")]

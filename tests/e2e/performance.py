@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cluster.audit import AuditEvent, service_account_user
@@ -30,6 +31,8 @@ from tests.demo.stage import (
     start_load,
 )
 
+ON_STAGE = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+"""Marks of tests that ask for what stories saw: the first of them waits for all stories of the session."""
 STORY_SECONDS = 900.0
 STORIES_AT_ONCE = 6
 """Services under load, restarted within seconds: more of them starve each other on a machine of two cores."""

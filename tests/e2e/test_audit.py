@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.chart.test_permissions_page import grants_on_page
 from tests.cluster.audit import WRITES, AuditEvent
 from tests.demo.stage import CONTROLLER_NAMESPACE
-from tests.e2e.performance import Performance
+from tests.e2e.performance import ON_STAGE, Performance
 from tests.e2e.test_isolation import OBSERVED, observe
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 READS = frozenset({"get", "list", "watch"})
 TELLING = frozenset(

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.demo.stage import a_policy, deploy
-from tests.e2e.performance import Performance, Stage, create_namespace
+from tests.e2e.performance import ON_STAGE, Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 NAMESPACE = "e2e-by-hand"
 APP = "warmup"

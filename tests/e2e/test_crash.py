@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.demo.stage import CONTROLLER_NAMESPACE, LoadResult, a_policy, deploy, start_load, stop_load
-from tests.e2e.performance import Performance, Stage, create_namespace
+from tests.e2e.performance import ON_STAGE, Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 NAMESPACE = "e2e-crash"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/api"

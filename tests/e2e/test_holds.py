@@ -11,9 +11,9 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.demo.stage import events, stop_load
-from tests.e2e.performance import Performance, Stage, deploy_lone_replica, lone_policy
+from tests.e2e.performance import ON_STAGE, Performance, Stage, deploy_lone_replica, lone_policy
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 Act = Callable[[Cluster, str], object]
 

@@ -14,6 +14,7 @@ from tests.demo.stage import a_policy, events, incidents, stop_load
 from tests.e2e.performance import (
     LONE_THRESHOLD_MIB,
     MIB,
+    ON_STAGE,
     Performance,
     Stage,
     create_namespace,
@@ -21,7 +22,7 @@ from tests.e2e.performance import (
     lone_policy,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 OBSERVED = "e2e-observed"
 UNGOVERNED = "e2e-ungoverned"

@@ -13,13 +13,14 @@ from tests.demo.stage import events, stop_load
 from tests.e2e.performance import (
     LONE_THRESHOLD_MIB,
     MIB,
+    ON_STAGE,
     Performance,
     Stage,
     deploy_lone_replica,
     lone_policy,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 UNRELIABLE = "unreliable"
 """The metrics source, by name, that this story's policy uses and that goes down."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.demo.stage import a_policy, deploy, incidents
-from tests.e2e.performance import Performance, Stage, create_namespace
+from tests.e2e.performance import ON_STAGE, Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 NAMESPACE = "e2e-neighbours"
 NAMES = ("warmup", "sawtooth")

@@ -17,10 +17,10 @@ import yaml
 
 from tests.cluster.cluster import Cluster
 from tests.demo.stage import CONTROLLER_NAMESPACE, events
-from tests.e2e.performance import Performance
+from tests.e2e.performance import ON_STAGE, Performance
 from tests.e2e.test_story import DEPLOYMENT, Seen
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 STORIES = (DEPLOYMENT,)
 LOGS = "pod-logs"

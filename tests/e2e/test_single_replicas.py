@@ -11,9 +11,9 @@ import yaml
 
 from tests.cluster.audit import AuditEvent
 from tests.demo.stage import MANIFESTS, LoadResult, a_policy, deploy, start_load, stop_load
-from tests.e2e.performance import Performance, Stage, create_namespace
+from tests.e2e.performance import ON_STAGE, Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 REPLACE, EVICT = "e2e-replace", "e2e-evict"
 

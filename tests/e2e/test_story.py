@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.demo.stage import LoadResult, a_policy, deploy, events, start_load, stop_load
-from tests.e2e.performance import MIB, Performance, Stage, create_namespace
+from tests.e2e.performance import MIB, ON_STAGE, Performance, Stage, create_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 EVIDENCE = "/var/lib/bilgepump/evidence"
 PATHS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}

@@ -17,11 +17,11 @@ import pytest
 
 from tests.cluster.audit import WRITES, AuditEvent
 from tests.demo.stage import CONTROLLER_NAMESPACE, REPOSITORY
-from tests.e2e.performance import MIB, Performance, Stage
+from tests.e2e.performance import MIB, ON_STAGE, Performance, Stage
 from tests.e2e.test_neighbours import NAMES, stay_healthy
 from tests.e2e.test_neighbours import NAMESPACE as NEIGHBOURS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
+pytestmark = ON_STAGE
 
 REPORT: Path = REPOSITORY / "build" / "e2e" / "upkeep.json"
 QUIET_SWEEPS = 12
