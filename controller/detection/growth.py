@@ -102,9 +102,11 @@ def without_lone_dip(values: Floats) -> Floats:
     rows = np.flatnonzero(lone.any(axis=1))
     depths = np.where(lone[rows], before[rows] - dips[rows], 0.0)
     rises = np.diff(fill_gaps(values[rows]), axis=1)
-    beside = np.abs(rises - np.median(rises, axis=1, keepdims=True))
+    count = rises.shape[1]
+    # Sorted by hand: numpy's median and quantile take four times as long over rows this short.
+    beside = np.abs(rises - np.sort(rises, axis=1)[:, count // 2, None])
     # Two of the rises are the dip's own; what alternates has half of them at nothing.
-    usual = np.quantile(beside, 2 / 3, axis=1, method="lower")
+    usual = np.sort(beside, axis=1)[:, (count - 1) * 2 // 3]
     dipped = depths.max(axis=1) > OUTSTANDING * usual
     levelled = values.copy()
     levelled[rows[dipped], depths[dipped].argmax(axis=1) + 1] = np.nan

@@ -7,12 +7,14 @@ have a daily sine for free there, so that it speaks for neither. The evidence is
 size times the logarithm of the ratio of their squared errors (a difference of log-likelihoods, in nats).
 """
 
+from functools import cache
+
 import numpy as np
 
 from controller.detection.growth import Shapes, fill_gaps
 from controller.detection.load import without_trend
 from controller.detection.sensitivity import DAY, DAY_OUTLIVED
-from controller.detection.timeline import Floats
+from controller.detection.timeline import Floats, Indices
 from controller.detection.trend import effective_sample_size
 
 FEWEST_A_DAY = 3
@@ -24,6 +26,9 @@ How many times smaller a daily sine must make the squared error of a line to be 
 would speak for what stops: over little more than a day it bends a line as that does.
 """
 
+LONGEST_LIMB = 1.6 * DAY
+"""Growth of this age and more is no limb of one day."""
+
 
 def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhythm: bool) -> Floats:
     """
@@ -33,87 +38,112 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhyth
     `values`: they are spread over time, and no means of days.
     """
     y = fill_gaps(values)
+    if not rhythm:
+        return _nats(y, shapes.span, ceiling, _level(y.shape[1]))
+    nats = np.empty(len(y))
+    rows, daily = _rhythm_of_days(y, shapes.span)
+    others = np.delete(np.arange(len(y)), rows)
+    for chosen, free in ((rows, daily), (others, _level(y.shape[1]))):
+        if len(chosen):
+            nats[chosen] = _nats(y[chosen], shapes.span[chosen], ceiling[chosen], free)
+    return nats
+
+
+def _nats(y: Floats, spans: Floats, ceiling: Floats, free: Floats) -> Floats:
+    """The same where both sides have orthonormal columns for free; (1 or rows, count, columns)."""
     count = y.shape[1]
-    u = np.linspace(0.0, 1.0, count)
+    growing, bounded, ends = _functions(count)
     mean = y.mean(axis=1)
-    free = _free(y, shapes.span, rhythm=rhythm)
-    moves = _beyond(free, y[:, None, :])[:, 0]
-    total = np.einsum("rc,rc->r", moves, moves)
-    grows = _errors(moves, total, free, _growing(u))[0].min(axis=1)
-    best = _daily_limb(y - mean[:, None], mean, shapes.span, ceiling)
-    for family, end in _bounded(u):
-        errors, scale = _errors(moves, total, free, family)
-        top = mean[:, None] + scale * (end - family.mean(axis=1))
-        best = np.minimum(best, np.where(top < ceiling[:, None], errors, np.inf).min(axis=1))
+    moves = _beyond(free, y.reshape(len(free), -1, count))
+    errors, scale = _errors(moves, free, np.concatenate([growing, bounded]))
+    grows = errors[:, : len(growing)].min(axis=1)
+    tops = mean[:, None] + scale[:, len(growing) :] * (ends - bounded.mean(axis=1))
+    stops = np.where(tops < ceiling[:, None], errors[:, len(growing) :], np.inf).min(axis=1)
+    best = np.minimum(stops, _daily_limb(y, spans, ceiling))
     worth = effective_sample_size(_off_the_line(moves, free))
     noise = count * (0.0015 * mean) ** 2
     return np.asarray(0.5 * worth * np.log((best + noise) / (grows + noise)))
 
 
-def _free(y: Floats, spans: Floats, *, rhythm: bool) -> Floats:
-    """
-    Orthonormal columns of what both sides have for free; shape (rows, count, 3).
+def _level(count: int) -> Floats:
+    """A level and nothing else; shape (1, count, 1)."""
+    return np.full((1, count, 1), count**-0.5)
 
-    A level, and the rhythm of days where growth outlived one and clearly has it; zeros elsewhere.
-    """
+
+def _rhythm_of_days(y: Floats, spans: Floats) -> tuple[Indices, Floats]:
+    """Rows whose growth outlived a day and clearly has its rhythm; a level and it, (those rows, count, 3)."""
     count = y.shape[1]
-    free = np.zeros((*y.shape, 3))
-    free[:, :, 0] = count**-0.5
-    rows = np.flatnonzero(rhythm & (spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= count * DAY))
-    angle = 2 * np.pi * spans[rows, None] * (np.arange(count) / count) / DAY
-    daily = np.linalg.qr(np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=2))[0]
+    rows = np.flatnonzero((spans >= DAY_OUTLIVED) & (FEWEST_A_DAY * spans <= count * DAY))
+    daily = _daily(count, spans[rows])
     without = np.square(without_trend(y[rows])).sum(axis=1)
-    beside = np.square(_off_the_line(_beyond(daily, y[rows, None, :])[:, 0], daily)).sum(axis=1)
+    beside = np.square(_off_the_line(_beyond(daily, y[rows, None, :]), daily)).sum(axis=1)
     shows = without >= RHYTHM_SHOWS * beside
-    free[rows[shows]] = daily[shows]
-    return free
+    return rows[shows], daily[shows]
+
+
+def _daily(count: int, spans: Floats) -> Floats:
+    """Orthonormal columns of a level and a day's rhythm; shape (rows, count, 3)."""
+    angle = 2 * np.pi * spans[:, None] * (np.arange(count) / count) / DAY
+    sine, cosine = _unit(np.sin(angle)), _unit(np.cos(angle))
+    cosine = _unit(cosine - np.einsum("rc,rc->r", cosine, sine)[:, None] * sine)
+    return np.stack([np.full_like(sine, count**-0.5), sine, cosine], axis=2)
+
+
+def _unit(rows: Floats) -> Floats:
+    """Each row beside its level, of length one."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt(np.einsum("rc,rc->r", centred, centred))[:, None])
 
 
 def _off_the_line(moves: Floats, free: Floats) -> Floats:
-    """What is left of `moves` (rows, count) when the best line is taken away, beside what is free."""
-    count = moves.shape[1]
-    line = _beyond(free, np.broadcast_to(np.linspace(0.0, 1.0, count), (len(moves), 1, count)))[:, 0]
-    slope = np.einsum("rc,rc->r", moves, line) / np.einsum("rc,rc->r", line, line)
-    return np.asarray(moves - slope[:, None] * line)
+    """What the best line beside what is free leaves of `moves` (groups, rows, count); shape (rows, count)."""
+    line = _beyond(free, np.linspace(0.0, 1.0, moves.shape[2])[None, None])
+    slope = moves @ line.transpose(0, 2, 1) / np.square(line).sum(axis=2, keepdims=True)
+    return np.asarray(moves - slope * line).reshape(-1, moves.shape[2])
 
 
 def _beyond(free: Floats, functions: Floats) -> Floats:
-    """What `functions` (rows or 1, functions, count) are beside what is free; (rows, functions, count)."""
+    """What `functions` (groups or 1, functions, count) are beside `free` (groups, count, columns)."""
     return np.asarray(functions - (functions @ free) @ free.transpose(0, 2, 1))
 
 
-def _errors(moves: Floats, total: Floats, free: Floats, family: Floats) -> tuple[Floats, Floats]:
+def _errors(moves: Floats, free: Floats, functions: Floats) -> tuple[Floats, Floats]:
     """Squared error and scale of the best fit with c >= 0 of each function; shapes (rows, functions)."""
-    shape = _beyond(free, family[None])
-    power = np.einsum("rfc,rfc->rf", shape, shape)
-    scale = np.maximum(np.einsum("rc,rfc->rf", moves, shape) / power, 0.0)
-    return total[:, None] - scale * scale * power, scale
+    shape = _beyond(free, functions[None])
+    power = np.square(shape).sum(axis=2)[:, None]
+    scale = np.maximum(moves @ shape.transpose(0, 2, 1) / power, 0.0)
+    errors = np.square(moves).sum(axis=2)[:, :, None] - scale * scale * power
+    return errors.reshape(-1, len(functions)), scale.reshape(-1, len(functions))
 
 
-def _growing(u: Floats) -> Floats:
-    return np.stack(
+@cache
+def _functions(count: int) -> tuple[Floats, Floats, Floats]:
+    """What grows and what is bounded, shapes (functions, count), and where each of the bounded ends."""
+    u = np.linspace(0.0, 1.0, count)
+    growing = np.stack(
         [u, np.sqrt(u), u**0.75, u * u, np.expm1(2 * u), np.expm1(4 * u)]
         + [np.maximum(u - late, 0) for late in (0.2, 0.4)]
     )
-
-
-def _bounded(u: Floats) -> tuple[tuple[Floats, Floats], ...]:
     taus = np.array([0.1, 0.2, 0.3, 0.45, 0.65, 0.9, 1.3])
     saturating = 1 - np.exp(-u / taus[:, None])
     scales = np.array([0.003, 0.02, 0.1])
     logarithmic = np.log1p(u / scales[:, None])
     middles, widths = np.array([0.3, 0.5, 0.7, 0.5]), np.array([0.12, 0.12, 0.12, 0.2])
     logistic = 1 / (1 + np.exp(-(u - middles[:, None]) / widths[:, None]))
-    return (
-        (saturating, np.ones(len(taus))),
-        (logarithmic, np.log1p(4 / scales)),
-        (logistic, np.ones(len(middles))),
-    )
+    ends = [np.ones(len(taus)), np.log1p(4 / scales), np.ones(len(middles))]
+    return growing, np.concatenate([saturating, logarithmic, logistic]), np.concatenate(ends)
 
 
-def _daily_limb(centred: Floats, mean: Floats, span: Floats, ceiling: Floats) -> Floats:
+def _daily_limb(y: Floats, spans: Floats, ceiling: Floats) -> Floats:
     """Error of the best daily sine that keeps between a fifth of the mean and the ceiling, or inf."""
-    angle = 2 * np.pi * span[:, None] * np.linspace(0.0, 1.0, centred.shape[1]) / DAY
+    found = np.full(len(y), np.inf)
+    short = np.flatnonzero(spans < LONGEST_LIMB)
+    if not len(short):
+        return found
+    y, spans, ceiling = y[short], spans[short], ceiling[short]
+    mean = y.mean(axis=1)
+    centred = y - mean[:, None]
+    angle = 2 * np.pi * spans[:, None] * np.linspace(0.0, 1.0, y.shape[1]) / DAY
     sine, cosine = np.sin(angle), np.cos(angle)
     sine_level, cosine_level = sine.mean(axis=1), cosine.mean(axis=1)
     total = np.einsum("ij,ij->i", centred, centred)
@@ -126,5 +156,6 @@ def _daily_limb(centred: Floats, mean: Floats, span: Floats, ceiling: Floats) ->
         base = mean - of_sine * sine_level - of_cosine * cosine_level
         amplitude = np.hypot(of_sine, of_cosine)
         error = np.maximum(total - of_sine * ys - of_cosine * yc, 0.0)
-        fits = (base + amplitude < ceiling) & (base - amplitude > 0.2 * mean) & (span < 1.6 * DAY)
-    return np.asarray(np.where(fits & np.isfinite(error), error, np.inf))
+        fits = (base + amplitude < ceiling) & (base - amplitude > 0.2 * mean)
+    found[short] = np.where(fits & np.isfinite(error), error, np.inf)
+    return found

@@ -19,7 +19,9 @@ from controller.metrics.series import Matrix
 BLOCKS = 96
 
 FEWEST = 2
-"""So many others must be seen over the whole run."""
+"""So many others must be seen over the whole run,"""
+SEEN = 0.8
+"""which is so much of its blocks."""
 
 ABOVE = 1.15
 """How far above every other a replica must stand, as a ratio,"""
@@ -44,31 +46,39 @@ def without_shared_rhythm(
     numbers = group_numbers(groups, len(floors))
     rows = np.flatnonzero(_stand_above(floors, numbers) & (run_begins <= -shortest_run))
     adjusted_floors, adjusted_tops = floors, tops
-    for row, others, values in _beside_the_others(timeline, floor_extremes, numbers, rows, run_begins):
-        part = _shared_part(floors, others, values)
-        if part is None:
-            continue
-        if adjusted_floors is floors:
-            adjusted_floors, adjusted_tops = floors.copy(), tops.copy()
-        adjusted_floors[row] = np.maximum(floors[row] - part, 0.0)
-        adjusted_tops[row] = np.maximum(tops[row] - part, 0.0)
+    for members, values in _with_the_others(timeline, floor_extremes, numbers, rows, run_begins):
+        seen = np.mean(~np.isnan(values), axis=2) >= SEEN
+        effects = _effects(values, seen)
+        for place in np.flatnonzero(effects > 0):
+            row, others = members[place, 0], members[place, 1:][seen[place, 1:]]
+            part = effects[place] * _rhythm_of(floors[others])
+            if adjusted_floors is floors:
+                adjusted_floors, adjusted_tops = floors.copy(), tops.copy()
+            adjusted_floors[row] = np.maximum(floors[row] - part, 0.0)
+            adjusted_tops[row] = np.maximum(tops[row] - part, 0.0)
     return adjusted_floors, adjusted_tops
 
 
-def _beside_the_others(
+def _with_the_others(
     timeline: Timeline, floor_extremes: RangeExtremes, numbers: Indices, rows: Indices, run_begins: Floats
-) -> Iterator[tuple[int, Indices, Floats]]:
-    """Each of `rows`, the others of its group, and the blocks of it and of them over its present run."""
+) -> Iterator[tuple[Indices, Floats]]:
+    """
+    Each of `rows` with the others of its group, itself first, and their blocks over its present run.
+
+    Groups of one size come together; shapes (groups, size) and (groups, size, BLOCKS).
+    """
     order = np.argsort(numbers, kind="stable")
     first, stop = (np.searchsorted(numbers[order], numbers[rows], side=side) for side in ("left", "right"))
-    groups = [order[begin:end] for begin, end in zip(first, stop, strict=True)]
-    sizes = stop - first
-    members = np.concatenate([*groups, np.zeros(0, dtype=np.intp)])
-    begins = np.repeat(run_begins[rows], sizes)
-    blocks = window_floors(timeline, floor_extremes, members, begins, np.zeros(len(members)), BLOCKS)
-    for row, group, end in zip(rows, groups, np.cumsum(sizes), strict=True):
-        itself, values = group == row, blocks[end - len(group) : end]
-        yield int(row), group[~itself], np.concatenate([values[itself], values[~itself]])
+    for size in np.unique(stop - first):
+        chosen = np.flatnonzero(stop - first == size)
+        members = order[first[chosen][:, None] + np.arange(size)]
+        members = np.take_along_axis(
+            members, np.argsort(members != rows[chosen, None], kind="stable"), axis=1
+        )
+        begins = np.repeat(run_begins[rows[chosen]], size)
+        ends = np.zeros(len(begins))
+        blocks = window_floors(timeline, floor_extremes, members.ravel(), begins, ends, BLOCKS)
+        yield members, blocks.reshape(*members.shape, BLOCKS)
 
 
 def _stand_above(floors: Matrix, numbers: Indices) -> Flags:
@@ -83,30 +93,38 @@ def _stand_above(floors: Matrix, numbers: Indices) -> Flags:
     return found
 
 
-def _shared_part(floors: Matrix, others: Indices, values: Floats) -> Floats | None:
+def _effects(values: Floats, seen: Flags) -> Floats:
     """
-    What of one row's columns is the rhythm of the others, in bytes; None where that is not clear.
+    How strongly the first of each group follows the rhythm of the others; 0 where that is not clear.
 
-    `values` (1 + others, BLOCKS) are the row's blocks and theirs.
+    `values` (groups, size, BLOCKS) are the blocks of all, `seen` (groups, size) of whom enough is known.
     """
-    seen = np.mean(~np.isnan(values), axis=1) >= 0.8
-    if not seen[0] or np.sum(seen[1:]) < FEWEST:
-        return None
-    others = others[seen[1:]]
-    own, shared = fill_gaps(values[:1]), np.median(fill_gaps(values[1:][seen[1:]]), axis=0, keepdims=True)
-    moves, rhythm = without_trend(own)[0], without_trend(shared)[0]
-    power, common = float(rhythm @ rhythm), float(moves @ rhythm)
-    if common <= 0 or common**2 < CLEAR * power * float(moves @ moves):
-        return None
-    effect = common / power
-    if _trend(own[0] - moves) < OUTGROWS * max(effect * _trend(shared[0] - rhythm), 0.0):
-        return None
-    known = ~np.isnan(floors[others]).all(axis=0)
+    effects = np.zeros(len(values))
+    able = np.flatnonzero(seen[:, 0] & (np.sum(seen[:, 1:], axis=1) >= FEWEST))
+    if not len(able):
+        return effects
+    values, seen = values[able], seen[able]
+    own = fill_gaps(values[:, 0])
+    others = fill_gaps(values[:, 1:].reshape(-1, BLOCKS)).reshape(len(own), -1, BLOCKS)
+    shared = np.nanmedian(np.where(seen[:, 1:, None], others, np.nan), axis=1)
+    moves, rhythm = without_trend(own), without_trend(shared)
+    power, common = np.einsum("gb,gb->g", rhythm, rhythm), np.einsum("gb,gb->g", moves, rhythm)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = common / power
+        clear = (common > 0) & (common**2 >= CLEAR * power * np.einsum("gb,gb->g", moves, moves))
+        clear &= _trend(own - moves) >= OUTGROWS * np.maximum(effect * _trend(shared - rhythm), 0.0)
+    effects[able[clear]] = effect[clear]
+    return effects
+
+
+def _rhythm_of(floors: Matrix) -> Floats:
+    """What most of `floors` (replicas, columns) did around its usual level; zero where nobody was seen."""
+    known = ~np.isnan(floors).all(axis=0)
     load = np.full(floors.shape[1], np.nan)
-    load[known] = np.nanmedian(floors[others][:, known], axis=0)
-    return np.asarray(np.nan_to_num(effect * (load - np.nanmedian(load))))
+    load[known] = np.nanmedian(floors[:, known], axis=0)
+    return np.asarray(np.nan_to_num(load - np.nanmedian(load)))
 
 
-def _trend(line: Floats) -> float:
-    """The rise of a straight line."""
-    return float(line[-1] - line[0])
+def _trend(lines: Floats) -> Floats:
+    """The rise of each straight line."""
+    return np.asarray(lines[:, -1] - lines[:, 0])

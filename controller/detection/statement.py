@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -29,14 +31,12 @@ def state(
     projection = project(candidates, findings, grown)
     place = {int(row): index for index, row in enumerate(grown)}
     classes = name_classes(candidates, findings, grown)
-    young = _young_floors(candidates)
-    for row, now in enumerate(moments):
-        verdict, reason = _verdict(candidates, findings, row)
+    told_of = zip(moments, _verdicts(candidates, findings), *_columns(candidates, findings), strict=True)
+    for row, (now, (verdict, reason), used, limit, threshold, young, started, firm) in enumerate(told_of):
         doubtful = verdict in (Verdict.LEAKING, Verdict.SUSPECT)
         told = doubtful and row in place
         growth = _growth(projection, place[row]) if told else None
         crossing = _crossing(projection, place[row], now) if told else None
-        threshold = candidates.threshold[row]
         yield Assessment(
             key=candidates.timeline.keys[row],
             at=now,
@@ -47,55 +47,49 @@ def state(
             growth=growth,
             crossing=crossing,
             onset=now - timedelta(seconds=float(findings.span[row]) + candidates.lag) if told else None,
-            firm=bool(findings.firm[row]) or not doubtful,
+            firm=firm or not doubtful,
             critical_earliest=_moment(float(projection.critical[place[row]]), now) if told else None,
-            used_bytes=_whole(candidates.used[row]),
-            limit_bytes=_whole(candidates.runs.limit[row]),
+            used_bytes=_whole(used),
+            limit_bytes=_whole(limit),
             threshold_bytes=_whole(threshold),
-            young_floor_bytes=_whole(young[row]),
-            started_at=_started(candidates, row, now),
+            young_floor_bytes=_whole(young),
+            started_at=_started(started, candidates.lag, now),
             ready_at=_ready_at(candidates, caution, reason, row, now),
             tests=_tests(candidates, findings, row) if told else (),
         )
 
 
-def _verdict(candidates: Candidates, findings: Findings, row: int) -> tuple[Verdict, AssessmentReason]:
-    if not candidates.measured[row]:
-        return Verdict.INSUFFICIENT_DATA, AssessmentReason.NO_DATA
-    if candidates.stale[row]:
-        return Verdict.INSUFFICIENT_DATA, AssessmentReason.STALE
-    if findings.leaking_by_lives[row]:
-        return Verdict.LEAKING, AssessmentReason.LIVES_GROW
-    if candidates.too_young[row]:
-        return Verdict.INSUFFICIENT_DATA, AssessmentReason.RUN_TOO_YOUNG
-    if candidates.gappy[row]:
-        return Verdict.INSUFFICIENT_DATA, AssessmentReason.GAPS
-    if findings.leaking[row]:
-        return Verdict.LEAKING, AssessmentReason.STEADY_GROWTH
-    if findings.leaking_by_days[row]:
-        return Verdict.LEAKING, AssessmentReason.GROWS_DAY_OVER_DAY
-    if not findings.suspect[row]:
-        return Verdict.HEALTHY, AssessmentReason.NOTHING_KEPT
-    return Verdict.SUSPECT, _doubt(candidates, findings, row)
+def _columns(candidates: Candidates, findings: Findings) -> Iterator[list[Any]]:
+    """What every assessment tells, as plain lists: numpy is slow at giving out single values."""
+    runs = candidates.runs
+    numbers = (candidates.used, runs.limit, candidates.threshold, _young_floors(candidates), runs.started)
+    return (column.tolist() for column in (*numbers, findings.firm))
 
 
-def _doubt(candidates: Candidates, findings: Findings, row: int) -> AssessmentReason:
-    if findings.hidden[row]:
-        goroutines = bool(findings.goroutines[row])
-        return AssessmentReason.GOROUTINES_GROW if goroutines else AssessmentReason.LIVE_HEAP_GROWS
-    if findings.beside[row]:
-        return AssessmentReason.CACHE_GROWS
-    if candidates.only_working_set[row]:
-        return AssessmentReason.ONLY_WORKING_SET
-    if np.isnan(candidates.threshold[row]):
-        return AssessmentReason.NO_LIMIT
-    if findings.follows_load[row]:
-        return AssessmentReason.FOLLOWS_LOAD
-    if findings.levelled_before[row]:
-        return AssessmentReason.LEVELLED_OFF_BEFORE
-    if findings.bounded[row]:
-        return AssessmentReason.COULD_BE_BOUNDED
-    return AssessmentReason.CROSSING_FAR
+def _verdicts(candidates: Candidates, findings: Findings) -> Iterator[tuple[Verdict, AssessmentReason]]:
+    """The verdict on every container: the first that holds, in the order in which they are asked."""
+    insufficient, leaking, suspect = Verdict.INSUFFICIENT_DATA, Verdict.LEAKING, Verdict.SUSPECT
+    asked = (
+        (~candidates.measured, insufficient, AssessmentReason.NO_DATA),
+        (candidates.stale, insufficient, AssessmentReason.STALE),
+        (findings.leaking_by_lives, leaking, AssessmentReason.LIVES_GROW),
+        (candidates.too_young, insufficient, AssessmentReason.RUN_TOO_YOUNG),
+        (candidates.gappy, insufficient, AssessmentReason.GAPS),
+        (findings.leaking, leaking, AssessmentReason.STEADY_GROWTH),
+        (findings.leaking_by_days, leaking, AssessmentReason.GROWS_DAY_OVER_DAY),
+        (~findings.suspect, Verdict.HEALTHY, AssessmentReason.NOTHING_KEPT),
+        (findings.hidden & findings.goroutines, suspect, AssessmentReason.GOROUTINES_GROW),
+        (findings.hidden, suspect, AssessmentReason.LIVE_HEAP_GROWS),
+        (findings.beside > 0, suspect, AssessmentReason.CACHE_GROWS),
+        (candidates.only_working_set, suspect, AssessmentReason.ONLY_WORKING_SET),
+        (np.isnan(candidates.threshold), suspect, AssessmentReason.NO_LIMIT),
+        (findings.follows_load, suspect, AssessmentReason.FOLLOWS_LOAD),
+        (findings.levelled_before, suspect, AssessmentReason.LEVELLED_OFF_BEFORE),
+        (findings.bounded, suspect, AssessmentReason.COULD_BE_BOUNDED),
+        (findings.suspect, suspect, AssessmentReason.CROSSING_FAR),
+    )
+    first = np.argmax(np.stack([flags for flags, _, _ in asked]), axis=0)
+    return (asked[place][1:] for place in first.tolist())
 
 
 def _class(
@@ -163,11 +157,8 @@ def _young_floors(candidates: Candidates) -> Floats:
     return np.asarray(np.where(candidates.runs.started >= seen_from, floors, np.nan))
 
 
-def _started(candidates: Candidates, row: int, now: datetime) -> datetime | None:
-    started = float(candidates.runs.started[row])
-    if not np.isfinite(started):
-        return None
-    return now + timedelta(seconds=round(started - candidates.lag))
+def _started(started: float, lag: float, now: datetime) -> datetime | None:
+    return now + timedelta(seconds=round(started - lag)) if isfinite(started) else None
 
 
 def _ready_at(
@@ -181,7 +172,7 @@ def _ready_at(
 
 
 def _whole(value: float) -> int | None:
-    return int(value) if np.isfinite(value) else None
+    return int(value) if isfinite(value) else None
 
 
 def _tests(candidates: Candidates, findings: Findings, row: int) -> tuple[tuple[str, float], ...]:
