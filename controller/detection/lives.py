@@ -64,41 +64,35 @@ def find_lives(
     """All lives of all containers that lasted at least a few blocks."""
     group_of_row = group_numbers(groups, len(timeline.keys))
     crowded = np.bincount(group_of_row, minlength=len(timeline.keys))[group_of_row] > 1
-    rows: list[int] = []
-    begins: list[float] = []
-    born: list[float] = []
-    ends: list[float] = []
-    finished: list[bool] = []
-    shortest = caution.share(1 / 72, 8)
-    for row in np.flatnonzero(crowded | np.array([bool(cuts) for cuts in runs.cuts])):
-        bounds = _bounds(runs, int(row))
-        started = float(runs.first_started[row])
-        for index, (begin, end) in enumerate(bounds):
-            warm = begin + min(caution.warm_up, 0.1 * (end - begin))
-            if end - warm >= shortest:
-                rows.append(int(row))
-                begins.append(warm)
-                born.append(started if index == 0 and np.isfinite(started) else begin)
-                ends.append(_end_before(timeline, end) if index + 1 < len(bounds) else end)
-                finished.append(index + 1 < len(bounds) or runs.newest[row] < -caution.stale_after)
-    row_array = np.array(rows, dtype=np.intp)
-    begin_array, end_array = np.array(begins, dtype=np.float64), np.array(ends, dtype=np.float64)
+    cut = np.array([bool(cuts) for cuts in runs.cuts], dtype=np.bool_)
+    told = np.flatnonzero((crowded | cut) & np.isfinite(runs.newest))
+    bounds = [(row, begin, end) for row in told.tolist() for begin, end in _bounds(runs, row)]
+    rows = np.array([row for row, _, _ in bounds], dtype=np.intp)
+    begins, ends = np.array([times for _, *times in bounds], dtype=np.float64).reshape(-1, 2).T
+    first, last = np.diff(rows, prepend=-1) != 0, np.diff(rows, append=-1) != 0
+    started = runs.first_started[rows]
+    born = np.where(first & np.isfinite(started), started, begins)
+    warm = begins + np.minimum(caution.warm_up, 0.1 * (ends - begins))
+    finished = ~last | (runs.newest[rows] < -caution.stale_after)
+    kept = ends - warm >= caution.share(1 / 72, 8)
+    ends = np.where(last, ends, _end_before(timeline, ends))
+    rows, born, warm, ends, finished = rows[kept], born[kept], warm[kept], ends[kept], finished[kept]
     return Lives(
-        row=row_array,
-        group=group_of_row[row_array],
-        born=np.array(born, dtype=np.float64),
-        begin=begin_array,
-        end=end_array,
-        finished=np.array(finished, dtype=np.bool_),
-        floors=window_floors(timeline, floors, row_array, begin_array, end_array, BLOCKS),
+        row=rows,
+        group=group_of_row[rows],
+        born=born,
+        begin=warm,
+        end=ends,
+        finished=finished,
+        floors=window_floors(timeline, floors, rows, warm, ends, BLOCKS),
         group_of_row=group_of_row,
     )
 
 
-def _end_before(timeline: Timeline, cut: float) -> float:
+def _end_before(timeline: Timeline, cuts: Floats) -> Floats:
     """The last moment before the block in which the next life began: that block holds memory of both."""
-    column = int(np.searchsorted(timeline.stops, cut - 1e-3))
-    return float(timeline.starts[min(column, timeline.columns - 1)])
+    columns = np.searchsorted(timeline.stops, cuts - 1e-3)
+    return timeline.starts[np.minimum(columns, timeline.columns - 1)]
 
 
 def _bounds(runs: Runs, row: int) -> list[tuple[float, float]]:
@@ -137,13 +131,15 @@ def levelled_off_before(
     if not len(lives.row):
         return found
     tops = np.nanmax(np.where(np.isnan(lives.floors), -np.inf, lives.floors), axis=1)
-    for index, row in enumerate(rows):
-        age = ages[index]
-        mine = lives.group == lives.group_of_row[row]
-        other = mine & (lives.finished | (lives.row != row)) & (lives.age >= 1.25 * age)
-        as_high = other & (tops >= AS_HIGH * floors[index]) & (tops < ceilings[index])
+    order = np.argsort(lives.group, kind="stable")
+    groups = lives.group_of_row[rows]
+    first, stop = (np.searchsorted(lives.group[order], groups, side=side) for side in ("left", "right"))
+    for index in np.flatnonzero(stop > first):
+        mine, age = order[first[index] : stop[index]], ages[index]
+        other = (lives.finished[mine] | (lives.row[mine] != rows[index])) & (lives.age[mine] >= 1.25 * age)
+        as_high = other & (tops[mine] >= AS_HIGH * floors[index]) & (tops[mine] < ceilings[index])
         found[index] = any(
-            _stands(lives, int(life), age, floors[index], slopes[index]) for life in np.flatnonzero(as_high)
+            _stands(lives, int(life), age, floors[index], slopes[index]) for life in mine[as_high]
         )
     return found
 
