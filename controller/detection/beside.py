@@ -33,7 +33,9 @@ def judge_beside(candidates: Candidates, caution: Caution, findings: Findings) -
     whole = timeline.signals.get(Signal.WORKING_SET_FLOOR)
     if own is None or whole is None:
         return
-    beside = whole - own
+    # More than a float holds, less as much, is unmeasured like anything else that is not told.
+    with np.errstate(invalid="ignore"):
+        beside = whole - own
     seen = -candidates.runs.known_from
     able = candidates.measured & ~candidates.stale & ~np.isnan(candidates.threshold)
     able &= (seen >= caution.short_growth) & ~findings.told
