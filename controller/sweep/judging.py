@@ -9,7 +9,7 @@ from controller.detection.assess import assess
 from controller.detection.assessment import Assessment
 from controller.detection.judgement import Judgement, judge
 from controller.inventory.coverage import Conflict, Governed, governing, governs_container
-from controller.inventory.workload import Workload
+from controller.inventory.workload import Replica, Workload
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import DetectionRules, MemoryPolicy
 from controller.ports import MemoryRequest, MemorySource, MetricsUnavailable
@@ -147,30 +147,58 @@ def judge_all(
 
 
 def _assess(covered: Sequence[Covered], gathered: Gathered, now: datetime) -> dict[ContainerKey, Assessment]:
-    """Every governed container, in as few calls as there are different rules."""
-    by_rules: dict[tuple[str, DetectionRules], dict[ContainerKey, str]] = defaultdict(dict)
+    """
+    Every governed container, in as few calls as there are different rules.
+
+    What vanished lately still stands in memory, where its lives speak for its kind.
+    """
+    by_rules: dict[tuple[str, DetectionRules], _Kinds] = defaultdict(_Kinds)
     for item in covered:
         if (item.policy.key, item.policy.namespace) in gathered.unread:
             continue
-        keys = by_rules[item.policy.metrics.source, item.policy.detection]
+        kinds = by_rules[item.policy.metrics.source, item.policy.detection]
         for replica in item.workload.replicas:
             for container in replica.containers:
                 if governs_container(item.policy, container.name):
-                    key = ContainerKey(item.workload.ref.namespace, replica.name, container.name)
-                    keys[key] = f"{item.workload.uid}/{container.name}/{container.image_digest}"
+                    kind = f"{item.workload.uid}/{container.name}/{container.image_digest}"
+                    kinds.add(item.workload.ref.namespace, replica, container.name, kind)
     assessments: dict[ContainerKey, Assessment] = {}
-    for (source, rules), groups in by_rules.items():
+    for (source, rules), kinds in by_rules.items():
         matrix = gathered.memory.get((source, rules.lookback))
         history = gathered.history.get((source, rules.lookback))
         if matrix is None:
             continue
-        rows = [row for row, key in enumerate(matrix.keys) if key in groups]
-        part = matrix.of_rows(rows)
-        peers = [groups[key] for key in part.keys]
+        peers = {row: peer for row, key in enumerate(matrix.keys) if (peer := kinds.of(key))}
+        part = matrix.of_rows(list(peers))
         assessments.update(
-            (one.key, one) for one in assess(part, rules, now, history=history, peer_groups=peers)
+            (one.key, one)
+            for one in assess(part, rules, now, history=history, peer_groups=list(peers.values()))
         )
     return assessments
+
+
+@dataclass(slots=True)
+class _Kinds:
+    """Which containers were made from the same image and template."""
+
+    named: dict[ContainerKey, str] = field(default_factory=dict)
+    of_template: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """By namespace, what the names of a ReplicaSet's pods begin with, and container."""
+
+    def add(self, namespace: str, replica: Replica, container: str, kind: str) -> None:
+        self.named[ContainerKey(namespace, replica.name, container)] = kind
+        stem = _stem(replica.name)
+        # Only a ReplicaSet's pods have the hash of their template in their names.
+        if replica.revision and stem.endswith(f"-{replica.revision}"):
+            self.of_template[namespace, stem, container] = kind
+
+    def of(self, key: ContainerKey) -> str | None:
+        """The kind of a container of a replica, or of one that is gone; None where nobody knows."""
+        return self.named.get(key) or self.of_template.get((key.namespace, _stem(key.pod), key.container))
+
+
+def _stem(pod: str) -> str:
+    return pod.rpartition("-")[0]
 
 
 def _of(item: Covered, assessments: Mapping[ContainerKey, Assessment]) -> list[Assessment]:

@@ -1,13 +1,17 @@
 """What is judged where a part of what was asked for is not known."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import numpy as np
+import pytest
+
+from controller.detection.reasons import AssessmentReason
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, RequestRate
 from controller.ports import MemoryRequest
 from controller.sweep.judging import Covered, gather, judge_all
-from tests.fakes import FakeWorld, a_workload
+from tests.fakes import MIB, NOW, FakeWorld, a_replica, a_workload
 from tests.sweep.test_flow import a_leaking_world
 from tests.sweep.worlds import a_quick_policy
 
@@ -67,3 +71,36 @@ async def test_request_rate_that_is_unknown_in_one_namespace_of_a_cluster_policy
     assert judged["shop"] is not None
     assert judged["heavy"] is None
     assert gathered.missing == {cluster_wide.key: "too slow"}
+
+
+@pytest.mark.parametrize(
+    ("gone", "reason"),
+    [
+        ("api-5d4f6c-qqqqq", AssessmentReason.LEVELLED_OFF_BEFORE),
+        ("api-77b9d8-qqqqq", AssessmentReason.STEADY_GROWTH),
+    ],
+)
+async def test_pod_that_is_gone_speaks_for_its_template_and_for_no_other(
+    gone: str, reason: AssessmentReason
+) -> None:
+    """It filled up to where the present one is going to, stood there for ten hours, and was replaced."""
+    replica = a_replica("api-5d4f6c-aaaaa", revision="5d4f6c")
+    workload, policy = a_workload(replicas=(replica,)), a_quick_policy()
+    world = FakeWorld(workload)
+    climbs, filled = [60 * MIB, 352 * MIB], [60 * MIB, 352 * MIB, 353 * MIB, 353 * MIB]
+    world.memory.levels = {
+        ContainerKey("shop", replica.name, "app"): (NOW - timedelta(hours=20), climbs),
+        ContainerKey("shop", gone, "app"): (NOW - timedelta(hours=45), filled),
+    }
+    gathered = await gather(world.ports.memory_sources, [Covered(workload, policy)], NOW)
+    ((where, memory),) = gathered.memory.items()
+    ended = {signal: matrix.copy() for signal, matrix in memory.signals.items()}
+    for matrix in ended.values():
+        matrix[memory.keys.index(ContainerKey("shop", gone, "app")), -12:] = np.nan
+    gathered.memory[where] = replace(memory, signals=ended)
+
+    ((_, judgement),) = judge_all([Covered(workload, policy)], gathered, NOW)
+
+    assert judgement is not None
+    assert {one.key.pod for one in judgement.assessments} == {replica.name}
+    assert judgement.worst.reason is reason
