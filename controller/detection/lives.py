@@ -113,6 +113,17 @@ def group_numbers(groups: Sequence[str | None], count: int) -> Indices:
     return numbers
 
 
+def members_of(wanted: Indices, numbers: Indices) -> tuple[Indices, Indices, Indices]:
+    """
+    Who has each of the `wanted` group numbers, where `numbers` tells everybody's.
+
+    The answer is an order and, for each of `wanted`, where its members begin and stop in it.
+    """
+    order = np.argsort(numbers, kind="stable")
+    first, stop = (np.searchsorted(numbers[order], wanted, side=side) for side in ("left", "right"))
+    return order, first, stop
+
+
 def levelled_off_before(
     lives: Lives,
     rows: Indices,
@@ -131,9 +142,7 @@ def levelled_off_before(
     if not len(lives.row):
         return found
     tops = np.nanmax(np.where(np.isnan(lives.floors), -np.inf, lives.floors), axis=1)
-    order = np.argsort(lives.group, kind="stable")
-    groups = lives.group_of_row[rows]
-    first, stop = (np.searchsorted(lives.group[order], groups, side=side) for side in ("left", "right"))
+    order, first, stop = members_of(lives.group_of_row[rows], lives.group)
     for index in np.flatnonzero(stop > first):
         mine, age = order[first[index] : stop[index]], ages[index]
         other = (lives.finished[mine] | (lives.row[mine] != rows[index])) & (lives.age[mine] >= 1.25 * age)

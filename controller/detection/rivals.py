@@ -52,13 +52,14 @@ def evidence_of_growth(values: Floats, shapes: Shapes, ceiling: Floats, *, rhyth
 def _nats(y: Floats, spans: Floats, ceiling: Floats, free: Floats) -> Floats:
     """The same where both sides have orthonormal columns for free; (1 or rows, count, columns)."""
     count = y.shape[1]
-    growing, bounded, ends = _functions(count)
+    functions, ends = _functions(count)
     mean = y.mean(axis=1)
     moves = _beyond(free, y.reshape(len(free), -1, count))
-    errors, scale = _errors(moves, free, np.concatenate([growing, bounded]))
-    grows = errors[:, : len(growing)].min(axis=1)
-    tops = mean[:, None] + scale[:, len(growing) :] * (ends - bounded.mean(axis=1))
-    stops = np.where(tops < ceiling[:, None], errors[:, len(growing) :], np.inf).min(axis=1)
+    errors, scale = _errors(moves, free, functions)
+    bounded = np.isfinite(ends)
+    grows = errors[:, ~bounded].min(axis=1)
+    tops = mean[:, None] + scale[:, bounded] * (ends - functions.mean(axis=1))[bounded]
+    stops = np.where(tops < ceiling[:, None], errors[:, bounded], np.inf).min(axis=1)
     best = np.minimum(stops, _daily_limb(y, spans, ceiling))
     worth = effective_sample_size(_off_the_line(moves, free))
     noise = count * (0.0015 * mean) ** 2
@@ -117,8 +118,8 @@ def _errors(moves: Floats, free: Floats, functions: Floats) -> tuple[Floats, Flo
 
 
 @cache
-def _functions(count: int) -> tuple[Floats, Floats, Floats]:
-    """What grows and what is bounded, shapes (functions, count), and where each of the bounded ends."""
+def _functions(count: int) -> tuple[Floats, Floats]:
+    """What grows and what is bounded, shape (functions, count), and where each ends: inf for what grows."""
     u = np.linspace(0.0, 1.0, count)
     growing = np.stack(
         [u, np.sqrt(u), u**0.75, u * u, np.expm1(2 * u), np.expm1(4 * u)]
@@ -130,8 +131,8 @@ def _functions(count: int) -> tuple[Floats, Floats, Floats]:
     logarithmic = np.log1p(u / scales[:, None])
     middles, widths = np.array([0.3, 0.5, 0.7, 0.5]), np.array([0.12, 0.12, 0.12, 0.2])
     logistic = 1 / (1 + np.exp(-(u - middles[:, None]) / widths[:, None]))
-    ends = [np.ones(len(taus)), np.log1p(4 / scales), np.ones(len(middles))]
-    return growing, np.concatenate([saturating, logarithmic, logistic]), np.concatenate(ends)
+    ends = [np.full(len(growing), np.inf), np.ones(len(taus)), np.log1p(4 / scales), np.ones(len(middles))]
+    return np.concatenate([growing, saturating, logarithmic, logistic]), np.concatenate(ends)
 
 
 def _daily_limb(y: Floats, spans: Floats, ceiling: Floats) -> Floats:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from controller.detection.growth import fill_gaps, window_floors
-from controller.detection.lives import group_numbers
+from controller.detection.lives import group_numbers, members_of
 from controller.detection.load import CLEAR, without_trend
 from controller.detection.runs import last_known
 from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes, Timeline
@@ -67,8 +67,7 @@ def _with_the_others(
 
     Groups of one size come together; shapes (groups, size) and (groups, size, BLOCKS).
     """
-    order = np.argsort(numbers, kind="stable")
-    first, stop = (np.searchsorted(numbers[order], numbers[rows], side=side) for side in ("left", "right"))
+    order, first, stop = members_of(numbers[rows], numbers)
     for size in np.unique(stop - first):
         chosen = np.flatnonzero(stop - first == size)
         members = order[first[chosen][:, None] + np.arange(size)]
