@@ -24,7 +24,7 @@ differ. Fitted to what leaks of tuning seeds did after they were told.
 """
 DAYS_ERROR = 0.3
 """The same in place of spread and bend where days are compared: both are the day's rhythm there."""
-LATER = 1.15
+LATER = 1.1
 """How much more uncertain it is towards later: two in three of those outside an interval came after it."""
 
 LEAST_PACE = 0.6
