@@ -132,7 +132,7 @@ def _by_days(memory: np.ndarray, hours: int) -> Assessment:
     return assess(recent, DetectionRules(), NOW, history=whole)[0]
 
 
-def _on_the_second_day(memory: np.ndarray, hours: int) -> Verdict:
+def _said_by_days(memory: np.ndarray, hours: int) -> Verdict:
     return _by_days(memory, hours).verdict
 
 
@@ -140,7 +140,7 @@ def test_leak_under_a_daily_rhythm_is_found_while_the_second_day_goes_on() -> No
     hours = hours_before(60)
     memory = 100 + 4.8 * hours + 25 * np.sin(2 * np.pi * hours / 24)
 
-    said = [_on_the_second_day(memory, at) for at in range(34, 60)]
+    said = [_said_by_days(memory, at) for at in range(34, 60)]
 
     assert Verdict.LEAKING in said
     assert max(memory[: (34 + said.index(Verdict.LEAKING)) * 12]) < 0.7 * LIMIT
@@ -160,7 +160,28 @@ def test_higher_second_day_that_gains_no_more_is_no_leak(grown: Callable[[np.nda
     memory = 170 + grown(hours) + 45 * np.sin(2 * np.pi * hours / 24)
 
     for at in range(34, 61, 2):
-        assert _on_the_second_day(memory, at) is not Verdict.LEAKING, f"after {at} h"
+        assert _said_by_days(memory, at) is not Verdict.LEAKING, f"after {at} h"
+
+
+def test_days_that_met_the_threshold_before_they_could_be_compared_wait_for_the_critical_line() -> None:
+    hours = hours_before(96)
+    memory = 150 + 3 * hours + 60 * np.sin(2 * np.pi * hours / 24)
+    critical = hours[np.argmax(memory > 0.85 * LIMIT)]
+
+    said = {at: _said_by_days(memory, at) for at in range(54, 94, 3)}
+    told = min(at for at, verdict in said.items() if verdict is Verdict.LEAKING)
+
+    assert memory[: 54 * 12].max() > 0.7 * LIMIT
+    assert critical - 8 < told < critical
+    assert all(verdict is Verdict.LEAKING for at, verdict in said.items() if at >= told)
+
+
+def test_leak_by_days_that_was_told_before_the_threshold_stays_told_behind_it() -> None:
+    hours = hours_before(96)
+    memory = 140 + 3 * hours + 50 * np.sin(2 * np.pi * hours / 24)
+
+    assert memory[: 57 * 12].max() < 0.7 * LIMIT < memory[: 80 * 12].max()
+    assert {_said_by_days(memory, at) for at in range(57, 94, 3)} == {Verdict.LEAKING}
 
 
 @pytest.mark.parametrize("stalls_at", [340.0, 370.0, 440.0], ids=["below", "over threshold", "over critical"])
