@@ -1,6 +1,7 @@
 """Builders of block matrices: one call per container, in hours and MiB."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -73,3 +74,16 @@ def matrix(containers: Sequence[dict[Signal, np.ndarray]], *, pods: Sequence[str
 def judged(*containers: dict[Signal, np.ndarray], **options: object) -> tuple[Assessment, ...]:
     """Assesses containers as one fleet, with default rules."""
     return assess(matrix(containers), DetectionRules(), NOW, **options)
+
+
+def hourly(memory: np.ndarray, *, started_hours_ago: float) -> BlockMatrix:
+    """The same container as history tells it, in blocks of an hour; whole hours only."""
+    floors = memory[len(memory) % 12 :].reshape(-1, 12).min(axis=1)
+    return replace(matrix([container(floors, started_hours_ago=started_hours_ago)]), block_seconds=3600.0)
+
+
+def judged_after(hours: float, memory: np.ndarray) -> Assessment:
+    """One container as the controller sees it so long after its start, with its history before two days."""
+    lived, started = memory[: round(hours * 12)], hours + 0.1
+    recent = matrix([container(lived[-576:], started_hours_ago=started)])
+    return assess(recent, DetectionRules(), NOW, history=hourly(lived, started_hours_ago=started))[0]

@@ -8,13 +8,25 @@ import numpy as np
 import pytest
 
 from controller.detection.assess import assess
-from controller.detection.assessment import Assessment, GrowthClass, Verdict
+from controller.detection.assessment import GrowthClass, Verdict
 from controller.detection.lives import Lives, levelled_off_before
 from controller.detection.reasons import AssessmentReason
 from controller.detection.trend import slope_interval
 from controller.metrics.series import BlockMatrix, Signal
 from controller.policy.memory_policy import DetectionRules, Sensitivity, Threshold
-from tests.detection.fleet import BLOCK, END, LIMIT, MIB, NOW, container, hours_before, judged, matrix
+from tests.detection.fleet import (
+    BLOCK,
+    END,
+    LIMIT,
+    MIB,
+    NOW,
+    container,
+    hourly,
+    hours_before,
+    judged,
+    judged_after,
+    matrix,
+)
 
 H = hours_before(48)
 
@@ -107,7 +119,7 @@ def test_leak_under_a_daily_rhythm_is_found_once_days_can_be_compared() -> None:
     hours = hours_before(96)
     memory = 100 + 2.2 * hours + 30 * np.sin(2 * np.pi * hours / 24)
     recent = matrix([container(memory[-576:], started_hours_ago=96)])
-    history = _hourly(memory, started_hours_ago=96)
+    history = hourly(memory, started_hours_ago=96)
 
     (said,) = assess(recent, DetectionRules(), NOW, history=history)
 
@@ -126,21 +138,11 @@ def test_growth_that_outlived_a_day_is_seen_through_its_rhythm(phase: int) -> No
     assert fills.verdict is not Verdict.LEAKING
 
 
-def _by_days(memory: np.ndarray, hours: int) -> Assessment:
-    recent = matrix([container(memory[max(hours - 48, 0) * 12 : hours * 12], started_hours_ago=hours + 0.1)])
-    whole = _hourly(memory[: hours * 12], started_hours_ago=hours + 0.1)
-    return assess(recent, DetectionRules(), NOW, history=whole)[0]
-
-
-def _said_by_days(memory: np.ndarray, hours: int) -> Verdict:
-    return _by_days(memory, hours).verdict
-
-
 def test_leak_under_a_daily_rhythm_is_found_while_the_second_day_goes_on() -> None:
     hours = hours_before(60)
     memory = 100 + 4.8 * hours + 25 * np.sin(2 * np.pi * hours / 24)
 
-    said = [_said_by_days(memory, at) for at in range(34, 60)]
+    said = [judged_after(at, memory).verdict for at in range(34, 60)]
 
     assert Verdict.LEAKING in said
     assert max(memory[: (34 + said.index(Verdict.LEAKING)) * 12]) < 0.7 * LIMIT
@@ -160,7 +162,7 @@ def test_higher_second_day_that_gains_no_more_is_no_leak(grown: Callable[[np.nda
     memory = 170 + grown(hours) + 45 * np.sin(2 * np.pi * hours / 24)
 
     for at in range(34, 61, 2):
-        assert _said_by_days(memory, at) is not Verdict.LEAKING, f"after {at} h"
+        assert judged_after(at, memory).verdict is not Verdict.LEAKING, f"after {at} h"
 
 
 def test_days_that_met_the_threshold_before_they_could_be_compared_wait_for_the_critical_line() -> None:
@@ -168,7 +170,7 @@ def test_days_that_met_the_threshold_before_they_could_be_compared_wait_for_the_
     memory = 150 + 3 * hours + 60 * np.sin(2 * np.pi * hours / 24)
     critical = hours[np.argmax(memory > 0.85 * LIMIT)]
 
-    said = {at: _said_by_days(memory, at) for at in range(54, 94, 3)}
+    said = {at: judged_after(at, memory).verdict for at in range(54, 94, 3)}
     told = min(at for at, verdict in said.items() if verdict is Verdict.LEAKING)
 
     assert memory[: 54 * 12].max() > 0.7 * LIMIT
@@ -181,7 +183,7 @@ def test_leak_by_days_that_was_told_before_the_threshold_stays_told_behind_it() 
     memory = 140 + 3 * hours + 50 * np.sin(2 * np.pi * hours / 24)
 
     assert memory[: 57 * 12].max() < 0.7 * LIMIT < memory[: 80 * 12].max()
-    assert {_said_by_days(memory, at) for at in range(57, 94, 3)} == {Verdict.LEAKING}
+    assert {judged_after(at, memory).verdict for at in range(57, 94, 3)} == {Verdict.LEAKING}
 
 
 @pytest.mark.parametrize("stalls_at", [340.0, 370.0, 440.0], ids=["below", "over threshold", "over critical"])
@@ -310,7 +312,7 @@ def test_leak_is_firm_when_it_outgrew_or_outlived_what_stops_by_itself(
 def test_leak_by_days_is_firm_a_day_later(hours: int, gain: float, *, firm: bool) -> None:
     rhythm = hours_before(hours)
     slope = gain / hours
-    said = _by_days(100 + slope * rhythm + 25 * np.sin(2 * np.pi * rhythm / 24), hours)
+    said = judged_after(hours, 100 + slope * rhythm + 25 * np.sin(2 * np.pi * rhythm / 24))
 
     assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.GROWS_DAY_OVER_DAY)
     assert said.firm is firm
@@ -319,7 +321,7 @@ def test_leak_by_days_is_firm_a_day_later(hours: int, gain: float, *, firm: bool
 def test_leak_by_days_is_firm_at_once_where_all_leaks_are() -> None:
     rhythm = hours_before(58)
     memory = 100 + 4 * rhythm + 25 * np.sin(2 * np.pi * rhythm / 24)
-    whole = _hourly(memory, started_hours_ago=58.1)
+    whole = hourly(memory, started_hours_ago=58.1)
     (eager,) = assess(
         matrix([container(memory[-48 * 12 :], started_hours_ago=58.1)]),
         DetectionRules(sensitivity=Sensitivity.EAGER),
@@ -467,10 +469,7 @@ def test_crossing_of_growth_that_accelerates_is_not_told_too_late() -> None:
     memory = 60 + 20 * np.exp(hours / 30)
     crosses = 30 * np.log((0.7 * LIMIT - 60) / 20)
     at = 60
-    recent = matrix([container(memory[(at - 48) * 12 : at * 12], started_hours_ago=at + 0.1)])
-    (said,) = assess(
-        recent, DetectionRules(), NOW, history=_hourly(memory[: at * 12], started_hours_ago=at + 0.1)
-    )
+    said = judged_after(at, memory)
 
     assert said.crossing is not None
     assert said.crossing.latest is not None
@@ -783,12 +782,6 @@ def _seconds_matrix(memory: np.ndarray, block_seconds: float) -> BlockMatrix:
             Signal.START_TIME: np.full_like(floors, -lasted),
         },
     )
-
-
-def _hourly(memory: np.ndarray, *, started_hours_ago: float) -> BlockMatrix:
-    hourly = memory.reshape(-1, 12).min(axis=1)
-    wide = matrix([container(hourly, started_hours_ago=started_hours_ago)])
-    return replace(wide, block_seconds=3600.0)
 
 
 @pytest.mark.parametrize(
