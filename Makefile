@@ -54,7 +54,7 @@ binaries: setup ## Build the real cluster's programs and the image's layers into
 
 .PHONY: test
 test: unit binaries ## Unit tests, real API server, real programs, end to end on a real cluster
-	@$(BIN)/pytest -m "not long and ($(REAL))" || { \
+	@$(BIN)/pytest --cache-clear -m "not long and ($(REAL))" || { \
 	  echo "What failed runs once more, alone: a real program may have been short of processor for a moment."; \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures=none -m "not long and ($(REAL))"; }
 

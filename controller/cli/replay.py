@@ -23,7 +23,15 @@ from controller.detection.assessment import Assessment, Verdict
 from controller.detection.judgement import judge
 from controller.detection.timeline import Indices
 from controller.inventory.coverage import governs_container
-from controller.inventory.workload import Container, Platform, Replica, RolloutState, Workload, WorkloadRef
+from controller.inventory.workload import (
+    Container,
+    Platform,
+    Replica,
+    RolloutState,
+    Workload,
+    WorkloadRef,
+    stem_of,
+)
 from controller.metrics.recorded_memory import RecordedMemory, stacked
 from controller.metrics.series import ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, WorkloadKind
@@ -170,6 +178,13 @@ def workload_of(key: ContainerKey) -> WorkloadRef | None:
     )
 
 
+def template_of(key: ContainerKey) -> str | None:
+    """Names what was made from the same template; None where the pod's name does not prove one."""
+    if workload_of(key) is None:
+        return None
+    return f"{key.namespace}/{stem_of(key.pod)}/{key.container}"
+
+
 def may_govern(policy: MemoryPolicy, key: ContainerKey) -> bool:
     """
     Whether `policy` may reach the pod of `key`: not where it names workloads, and the pod's name another.
@@ -181,7 +196,7 @@ def may_govern(policy: MemoryPolicy, key: ContainerKey) -> bool:
     if shown is None or not policy.target.workloads:
         return True
     return any(
-        named.name == (shown.name if named.kind in _HASHED else key.pod.rpartition("-")[0])
+        named.name == (shown.name if named.kind in _HASHED else stem_of(key.pod))
         for named in policy.target.workloads
     )
 
@@ -202,6 +217,7 @@ class _Replay:
         self.history = recorded.widened(max(round(wide / recorded.block_seconds), 1))
         self.history_blocks = max(int(longer.lookback.total_seconds()) // self.history.block_seconds, 1)
         self.workloads = [workload_of(key) for key in recorded.keys]
+        self.templates = [template_of(key) for key in recorded.keys]
         self.tracks = [_Track() for _ in recorded.keys]
 
     def judged(self) -> Iterator[_Judged]:
@@ -279,8 +295,8 @@ class _Replay:
         }
 
     def _group(self, row: int, moment: int) -> str | None:
-        workload = self.workloads[row]
-        return None if workload is None else f"{moment}/{workload}/{self.recorded.keys[row].container}"
+        template = self.templates[row]
+        return None if template is None else f"{moment}/{template}"
 
 
 def _moments(recorded: RecordedMemory, step: int, end: int) -> tuple[int, ...]:

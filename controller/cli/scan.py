@@ -15,7 +15,7 @@ from rich.status import Status
 
 from controller.cli.metrics_options import settings_from, source_options
 from controller.cli.plain_cells import WIDE
-from controller.cli.replay import workload_of
+from controller.cli.replay import template_of, workload_of
 from controller.cli.scan_table import Finding, documents, sparkline, table, urgency_of
 from controller.clients.prometheus import PrometheusMemorySource
 from controller.clients.prometheus_session import PrometheusSettings
@@ -309,13 +309,13 @@ def findings_of(scanned: Scanned, rules: DetectionRules, now: datetime) -> Found
     A lookback reaches to pods that are long gone: what is measured no longer is no replica.
     """
     keys = scanned.matrix.keys
-    names = [f"{_workload(scanned, key)}" for key in keys]
-    groups = [f"{name}/{key.container}" for name, key in zip(names, keys, strict=True)]
-    said = assess(scanned.matrix, rules, now, history=scanned.history, peer_groups=groups)
+    names = [f"{_workload(scanned, key)}/{key.container}" for key in keys]
+    alike = [template_of(key) or name for name, key in zip(names, keys, strict=True)]
+    said = assess(scanned.matrix, rules, now, history=scanned.history, peer_groups=alike)
     together: dict[str, list[int]] = {}
     for row, key in enumerate(keys):
         if scanned.pods is None or (key.namespace, key.pod) in scanned.pods:
-            together.setdefault(groups[row], []).append(row)
+            together.setdefault(names[row], []).append(row)
     living = {
         name: kept
         for name, rows in together.items()

@@ -5,6 +5,7 @@ Pure and stateless: asked twice about the same blocks it says the same, so a con
 forgets nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -20,12 +21,15 @@ from controller.detection.recurrence import judge_lives
 from controller.detection.season import judge_days, judge_second_day
 from controller.detection.sensitivity import caution_for
 from controller.detection.statement import state
-from controller.detection.timeline import Indices, join, places
-from controller.metrics.series import BlockMatrix
+from controller.detection.timeline import Floats, Indices, join, places
+from controller.metrics.series import BlockMatrix, Signal
 from controller.policy.memory_policy import DetectionRules
 
 ROWS_AT_ONCE = 512
 """Containers that are judged together: bounds the memory of a sweep, whatever its size."""
+
+MOST_GONE = 64
+"""So many of a group that are gone speak for it, the newest: more lives tell nothing new."""
 
 
 def assess(
@@ -48,7 +52,7 @@ def assess(
     caution = caution_for(rules, matrix.block_seconds)
     history_rows = places(matrix.keys, history)
     lag = now.timestamp() - matrix.end
-    groups = peer_groups or (None,) * len(matrix.keys)
+    groups = _few_gone(matrix, peer_groups or (None,) * len(matrix.keys), caution.stale_after - lag)
     assessments: dict[int, Assessment] = {}
     for rows in _batches(groups):
         timeline = join(matrix, history, history_rows, rows)
@@ -63,6 +67,38 @@ def assess(
         at = [moments[row] if moments else now for row in rows]
         assessments.update(zip(rows.tolist(), state(candidates, findings, caution, at), strict=True))
     return tuple(assessments[row] for row in range(len(matrix.keys)))
+
+
+def _few_gone(matrix: BlockMatrix, groups: Sequence[str | None], gone_after: float) -> Sequence[str | None]:
+    """
+    `groups` without those members that are gone, but for the newest of each group.
+
+    A template of which pods come and go all day has thousands of them within a lookback, and a group is
+    judged in one piece. Gone is what was last measured more than `gone_after` seconds before the end.
+    """
+    large = {group for group, count in Counter(groups).items() if group is not None and count > MOST_GONE}
+    if not large:
+        return groups
+    rows = np.array([row for row, group in enumerate(groups) if group in large], dtype=np.intp)
+    silent = _silent_seconds(matrix, rows)
+    kept, told = list(groups), Counter[str | None]()
+    for place in np.argsort(silent, kind="stable"):
+        group = groups[rows[place]]
+        if silent[place] > gone_after:
+            told[group] += 1
+            if told[group] > MOST_GONE:
+                kept[rows[place]] = None
+    return kept
+
+
+def _silent_seconds(matrix: BlockMatrix, rows: Indices) -> Floats:
+    """For how long nothing was measured of each of `rows`; shape (rows,)."""
+    measured = np.zeros((len(rows), matrix.blocks), dtype=np.bool_)
+    for signal in (Signal.RSS_FLOOR, Signal.WORKING_SET_FLOOR):
+        if signal in matrix.signals:
+            measured |= ~np.isnan(matrix.signals[signal][rows])
+    ago = np.argmax(measured[:, ::-1], axis=1) * matrix.block_seconds
+    return np.where(measured.any(axis=1), ago, np.inf)
 
 
 def _batches(groups: Sequence[str | None]) -> Iterator[Indices]:

@@ -49,8 +49,9 @@ class Candidates:
 
     @property
     def true_ages(self) -> Floats:
-        """Seconds since the real start of each run; the age seen where no start is known."""
-        return np.where(np.isfinite(self.runs.started), -self.runs.started, self.runs.ages)
+        """Seconds since each run really started or began anew; the age seen where no start is known."""
+        ages = np.where(np.isfinite(self.runs.started), -self.runs.started, self.runs.ages)
+        return np.minimum(ages, -self.runs.anew)
 
     @property
     def harmless_below(self) -> Floats:
@@ -80,7 +81,10 @@ def gather(
     tops = load.without_rhythm(timeline, tops, runs.begins)
     shortest = caution.share(1 / 8, 14)
     floor_extremes = RangeExtremes(floors)
-    own, tops = without_shared_rhythm(timeline, floors, tops, floor_extremes, groups, runs.begins, shortest)
+    gone = lag - runs.newest > caution.stale_after
+    own, tops = without_shared_rhythm(
+        timeline, floors, tops, floor_extremes, groups, runs.begins, shortest, gone
+    )
     if own is not floors:
         floors, floor_extremes = own, RangeExtremes(own)
     measured = np.asarray(~np.isnan(floors).all(axis=1))
@@ -108,7 +112,7 @@ def gather(
         lag=lag,
         only_working_set=only_working_set,
         measured=measured,
-        stale=measured & (lag - runs.newest > caution.stale_after),
+        stale=measured & gone,
         too_young=measured & (age + lag < caution.shortest_run),
         gappy=measured & (runs.coverage < 0.4),
     )

@@ -18,7 +18,7 @@ from controller.detection.sensitivity import DAY_OUTLIVED, Caution, Growing
 from controller.detection.timeline import Flags, Floats, Indices
 
 LOOK_BACKS = (1.0, 0.8, 0.62, 0.48, 0.37, 0.28, 0.2, 0.14)
-"""Shares of the run's age at which growth may have begun."""
+"""Shares of the run's age, since it began anew, at which growth may have begun."""
 
 BLOCKS = (24, 14, 8)
 """How finely an episode is cut: fine for smooth memory, coarse to look through long collection cycles."""
@@ -56,7 +56,7 @@ def _look_back(
     shortest: float,
     findings: Findings,
 ) -> None:
-    spans = (np.array(LOOK_BACKS)[:, None] * candidates.runs.ages[rows]).ravel()
+    spans = (np.array(LOOK_BACKS)[:, None] * candidates.runs.fresh_ages[rows]).ravel()
     rows = np.tile(rows, len(LOOK_BACKS))
     for blocks in BLOCKS:
         fine_enough = spans >= np.maximum(shortest, 1.5 * blocks * caution.block_seconds)
@@ -288,15 +288,16 @@ def _since_start(
     there before.
     """
     runs = candidates.runs
-    ages = runs.ages[rows]
-    at_start = shapes.first - shapes.slope * np.maximum(runs.unseen[rows], 0.0)
+    ages = runs.fresh_ages[rows]
+    unseen = np.where(np.isfinite(runs.anew[rows]), 0.0, np.maximum(runs.unseen[rows], 0.0))
+    at_start = shapes.first - shapes.slope * unseen
     fills = (shapes.span >= 0.75 * (ages - ago)) & ~stood_still
     return np.asarray((fills | (hidden.span >= 0.75 * ages)) & (at_start >= 0.1 * shapes.first))
 
 
 def _stood_still_before(candidates: Candidates, rows: Indices, begins: Floats, shapes: Shapes) -> Flags:
     """Whether the run lay above the line of its growth on average before the look-back began."""
-    ages = candidates.runs.ages[rows]
+    ages = candidates.runs.fresh_ages[rows]
     before = window_floors(candidates.timeline, candidates.floor_extremes, rows, -ages, begins, BEFORE)
     ago = np.maximum(ages + begins, 0.0)[:, None] * (1 - (np.arange(BEFORE) + 0.5) / BEFORE)
     at_begin = (shapes.first + shapes.newest - shapes.slope * shapes.span) / 2

@@ -42,6 +42,9 @@ class Findings:
     urgency: Floats
     span: Floats
     slope: Floats
+    slowest: Floats
+    fastest: Floats
+    """Between which the slope lies, where earlier lives tell it; NaN where the present run does."""
     gain: Floats
     crest: Floats
 
@@ -75,6 +78,8 @@ class Findings:
             urgency=np.full(count, np.inf),
             span=np.full(count, np.nan),
             slope=np.full(count, np.nan),
+            slowest=np.full(count, np.nan),
+            fastest=np.full(count, np.nan),
             gain=np.full(count, np.nan),
             crest=np.full(count, np.nan),
         )
@@ -89,8 +94,12 @@ class Findings:
         gain: Floats,
         crest: Floats,
         by_day: bool = False,
+        between: tuple[Floats, Floats] | None = None,
     ) -> None:
-        """Keeps, for each of `rows` (which may repeat), what is more urgent than what is known."""
+        """Keeps, for each of `rows` (which may repeat), what is more urgent than what is known.
+
+        `between` are the slowest and the fastest pace, where earlier lives tell them.
+        """
         # Of several values for one row numpy keeps the last: the most urgent, or the first of equals.
         better = np.argsort(urgency, kind="stable")[::-1]
         better = better[urgency[better] < self.urgency[rows[better]]]
@@ -101,3 +110,5 @@ class Findings:
         self.gain[chosen] = gain[better]
         self.crest[chosen] = crest[better]
         self.by_day[chosen] = by_day
+        slowest, fastest = (ends[better] for ends in between) if between else (np.nan, np.nan)
+        self.slowest[chosen], self.fastest[chosen] = slowest, fastest

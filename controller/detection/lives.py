@@ -131,12 +131,15 @@ def levelled_off_before(
     floors: Floats,
     slopes: Floats,
     ceilings: Floats,
+    *,
+    of_others: bool = True,
 ) -> Flags:
     """
     Where another life of the group stood as high, lived on and does not grow like this any more.
 
     `ages` (seconds since the real start), newest `floors` and `slopes` (bytes per second) describe the
-    present growth of `rows`; what stood below `ceilings` did no harm there.
+    present growth of `rows`; what stood below `ceilings` did no harm there. Where the growth is not that of
+    the present life itself, that one is asked too: not only `of_others`.
     """
     found = np.zeros(len(rows), dtype=np.bool_)
     if not len(lives.row):
@@ -145,8 +148,9 @@ def levelled_off_before(
     order, first, stop = members_of(lives.group_of_row[rows], lives.group)
     for index in np.flatnonzero(stop > first):
         mine, age = order[first[index] : stop[index]], ages[index]
-        other = (lives.finished[mine] | (lives.row[mine] != rows[index])) & (lives.age[mine] >= 1.25 * age)
-        as_high = other & (tops[mine] >= AS_HIGH * floors[index]) & (tops[mine] < ceilings[index])
+        asked = lives.finished[mine] | (lives.row[mine] != rows[index]) | (not of_others)
+        older = asked & (lives.age[mine] >= 1.25 * age)
+        as_high = older & (tops[mine] >= AS_HIGH * floors[index]) & (tops[mine] < ceilings[index])
         found[index] = any(
             _stands(lives, int(life), age, floors[index], slopes[index]) for life in mine[as_high]
         )
@@ -179,8 +183,12 @@ class Votes:
     leaking: Flags
     suspect: Flags
     slope: Floats
+    slowest: Floats
+    fastest: Floats
+    """Of nine in ten of the lives that grow, between which their usual slope lies."""
     length: Floats
-    lives: Indices
+    height: Floats
+    """Where the lives that grow usually end, in bytes."""
 
 
 def vote(lives: Lives, count: int) -> Votes:
@@ -194,8 +202,10 @@ def vote(lives: Lives, count: int) -> Votes:
         leaking=np.zeros(count, dtype=np.bool_),
         suspect=np.zeros(count, dtype=np.bool_),
         slope=np.full(count, np.nan),
+        slowest=np.full(count, np.nan),
+        fastest=np.full(count, np.nan),
         length=np.full(count, np.nan),
-        lives=np.zeros(count, dtype=np.intp),
+        height=np.full(count, np.nan),
     )
     known = np.mean(~np.isnan(lives.floors), axis=1) >= 0.6 if len(lives.row) else np.zeros(0, dtype=np.bool_)
     if not known.any():
@@ -241,14 +251,16 @@ def _vote_of_group(
         float(np.median(np.where(grows[counted], relative[counted], 0))),
     )
     rows = np.flatnonzero(lives.group_of_row == lives.group[chosen[members[0]]])
-    votes.lives[rows] = len(counted)
     if share >= 0.6 and len(growing) >= 3:
         votes.suspect[rows] = True
     if share >= 0.8 and reset >= 0.7 and (gain > 0.3 or (len(growing) >= 8 and gain > 0.08)):
         votes.leaking[rows] = True
     if len(growing):
-        votes.slope[rows] = float(np.median(slopes[growing]))
+        paces = slopes[growing]
+        votes.slope[rows] = float(np.median(paces))
+        votes.slowest[rows], votes.fastest[rows] = np.quantile(paces, (0.05, 0.95))
         votes.length[rows] = usual
+        votes.height[rows] = float(np.nanmedian(np.nanmax(lives.floors[chosen[growing]], axis=1)))
 
 
 def _reset_share(lives: Lives, counted: Indices, grows: Flags) -> float:

@@ -90,10 +90,12 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         leaks, stands = findings.leaks[rows], np.sort(tops[:, -(BLOCKS // 6) :], axis=1)[:, -2]
         to_critical = until(candidates.critical[rows], np.where(leaks, crests, stands), newer)
         haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * to_critical, around_curve)
+        slowest, fastest = findings.slowest[rows], findings.fastest[rows]
+        own = np.isnan(slowest)
         return Projection(
-            slope=slopes.likely,
-            low=slopes.low,
-            high=slopes.high,
+            slope=np.where(own, slopes.likely, paces),
+            low=np.where(own, slopes.low, slowest),
+            high=np.where(own, slopes.high, fastest),
             earliest=np.maximum(left - error, 0.0),
             likely=left,
             # The day's crest, by which days are compared, may be a day away.

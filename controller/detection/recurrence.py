@@ -4,7 +4,8 @@ import numpy as np
 
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
-from controller.detection.lives import vote
+from controller.detection.lives import Votes, levelled_off_before, vote
+from controller.detection.timeline import Flags, Indices
 
 
 def judge_lives(candidates: Candidates, findings: Findings) -> None:
@@ -16,6 +17,7 @@ def judge_lives(candidates: Candidates, findings: Findings) -> None:
     votes = vote(candidates.lives, len(candidates.used))
     able = candidates.measured & ~candidates.stale & ~candidates.only_working_set
     able &= ~np.isnan(candidates.threshold)
+    able &= ~_outlived(candidates, votes, np.flatnonzero(able & votes.suspect))
     leaking, suspect = votes.leaking & able, votes.suspect & able
     findings.leaking_by_lives |= leaking
     findings.firm |= leaking
@@ -28,4 +30,20 @@ def judge_lives(candidates: Candidates, findings: Findings) -> None:
         slope=votes.slope[rows],
         gain=votes.slope[rows] * votes.length[rows],
         crest=candidates.used[rows],
+        between=(votes.slowest[rows], votes.fastest[rows]),
     )
+
+
+def _outlived(candidates: Candidates, votes: Votes, rows: Indices) -> Flags:
+    """Of which of `rows` a life went on as high and stood still: so would the others have, had they lived."""
+    found = np.zeros(len(candidates.used), dtype=np.bool_)
+    found[rows] = levelled_off_before(
+        candidates.lives,
+        rows,
+        votes.length[rows],
+        votes.height[rows],
+        votes.slope[rows],
+        candidates.harmless_below[rows],
+        of_others=False,
+    )
+    return found

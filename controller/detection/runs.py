@@ -18,6 +18,17 @@ SAME_START_SECONDS = 2.0
 LONGEST_RUN_SECONDS = 3.2e9
 """A container does not run for a century: a start before that is an error."""
 
+SEEN_FROM_START_SECONDS = 3 * 3600.0
+"""A run of which less than this went by unseen was seen from (nearly) its start on."""
+
+ANEW, KEPT = 0.75, 0.9
+"""
+A run begins anew where its floor falls at once to this share of all that it held since its start, and stays
+below that share of it: less than the process ever needed. A collection leaves what was there to begin with.
+"""
+ANEW_BLOCKS = 3
+"""So many blocks must have been known before, and so many tell whether it stays."""
+
 LIMIT_CHANGE = 0.01
 """A limit that moves by more than this share was changed; less is rounding."""
 
@@ -41,6 +52,8 @@ class Runs:
     """The oldest start that is known of; -inf where none is."""
     known_from: Floats
     """Begin of the first measured block."""
+    anew: Floats
+    """When a run that was seen from its start gave back all it had held, at once; -inf where none did."""
     coverage: Floats
     limit: Floats
     limit_changed: Floats
@@ -51,6 +64,11 @@ class Runs:
     def ages(self) -> Floats:
         """Seconds of evidence in the present run."""
         return -self.begins
+
+    @property
+    def fresh_ages(self) -> Floats:
+        """The same since it last began anew: what it holds was acquired since then."""
+        return np.minimum(self.ages, -self.anew)
 
     @property
     def unseen(self) -> Floats:
@@ -113,6 +131,7 @@ def find_runs(timeline: Timeline, memory: Matrix, warm_up_seconds: float) -> Run
     warm_up = np.minimum(warm_up_seconds, -0.1 * np.maximum(event, first_measured))
     begins = np.minimum(np.maximum(first_measured, event + warm_up), 0.0)
     first = np.searchsorted(timeline.starts, begins - 1e-3).astype(np.intp)
+    seen_from_start = np.isfinite(started) & (begins - started < SEEN_FROM_START_SECONDS)
     seen = np.arange(timeline.columns) >= first[:, None]
     width = timeline.stops - timeline.starts
     coverage = np.where(
@@ -125,11 +144,34 @@ def find_runs(timeline: Timeline, memory: Matrix, warm_up_seconds: float) -> Run
         newest=newest,
         first_started=_first_known(timeline.signal(Signal.START_TIME)),
         known_from=first_measured,
+        anew=_anew(timeline, memory, first, np.flatnonzero(seen_from_start)),
         coverage=coverage,
         limit=limit,
         limit_changed=limit_changed,
         cuts=cuts,
     )
+
+
+def _anew(timeline: Timeline, memory: Matrix, first: Indices, rows: Indices) -> Floats:
+    """When each of `rows`, whose run begins in column `first`, last began anew; -inf for all others."""
+    found = np.full(len(memory), -np.inf)
+    if timeline.columns <= ANEW_BLOCKS:
+        return found
+    held = np.where(np.arange(timeline.columns) >= first[rows, None], memory[rows], np.float32(np.nan))
+    # Hardly any ever does: below its very first floor is the least that it takes.
+    fell = np.fmin.reduce(held, axis=1) <= ANEW * _first_known(held)
+    rows, held = rows[fell], held[fell]
+    least = np.fmin.accumulate(held, axis=1)[:, :-1]
+    told = np.cumsum(~np.isnan(held), axis=1)[:, :-1] >= ANEW_BLOCKS
+    with np.errstate(invalid="ignore"):
+        # Only beside what was measured just before: what sinks slowly takes its own least with it.
+        falls = told & ~np.isnan(held[:, :-1]) & (held[:, 1:] <= ANEW * least)
+        after = np.lib.stride_tricks.sliding_window_view(held[:, 1:], ANEW_BLOCKS, axis=1)
+        stays = np.fmax.reduce(after, axis=2) <= KEPT * least[:, : after.shape[1]]
+    begins = falls[:, : after.shape[1]] & stays
+    newest = begins.shape[1] - np.argmax(begins[:, ::-1], axis=1)
+    found[rows] = np.where(begins.any(axis=1), timeline.starts[newest], -np.inf)
+    return found
 
 
 def _starts(timeline: Timeline) -> tuple[Floats, tuple[tuple[float, ...], ...]]:

@@ -12,6 +12,7 @@ from controller.detection.findings import Findings
 from controller.detection.growth import fill_gaps, measure, window_floors
 from controller.detection.lives import levelled_off_before
 from controller.detection.rivals import evidence_of_growth
+from controller.detection.runs import SEEN_FROM_START_SECONDS
 from controller.detection.sensitivity import DAY, Caution
 from controller.detection.timeline import Flags, Floats, Indices
 
@@ -67,7 +68,7 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
     """
     ages = candidates.runs.ages
     able = candidates.judged & ~np.isnan(candidates.threshold) & ~candidates.only_working_set
-    able &= _seen_from_start(candidates)
+    able &= candidates.runs.unseen < SEEN_FROM_START_SECONDS
     rows = np.flatnonzero(able & (ages >= SECOND_DAY[0]) & (ages < SECOND_DAY[1]))
     if not len(rows):
         return
@@ -96,11 +97,6 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
             SECOND_DAY[0],
             findings,
         )
-
-
-def _seen_from_start(candidates: Candidates) -> Flags:
-    """Where a run was seen from (nearly) its start on, as far as anybody can tell; shape (containers,)."""
-    return np.asarray(candidates.runs.unseen < 3 * HOUR)
 
 
 def _even_gain(candidates: Candidates, rows: Indices, floors: Floats, compared: Floats) -> Floats:

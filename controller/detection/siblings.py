@@ -37,13 +37,16 @@ def without_shared_rhythm(
     groups: Sequence[str | None],
     run_begins: Floats,
     shortest_run: float,
+    gone: Flags,
 ) -> tuple[Matrix, Matrix]:
     """
     `floors` and `tops` (containers, columns), the rhythm taken from those that stand above their group.
 
-    `floor_extremes` are those of `floors`. Both matrices are the given ones where nothing is taken away.
+    `floor_extremes` are those of `floors`; what is `gone` is no replica at the same time. Both matrices are
+    the given ones where nothing is taken away.
     """
-    numbers = group_numbers(groups, len(floors))
+    present = [None if left else group for group, left in zip(groups, gone, strict=True)]
+    numbers = group_numbers(present, len(floors))
     rows = np.flatnonzero(_stand_above(floors, numbers) & (run_begins <= -shortest_run))
     adjusted_floors, adjusted_tops = floors, tops
     for members, values in _with_the_others(timeline, floor_extremes, numbers, rows, run_begins):

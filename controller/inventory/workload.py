@@ -10,6 +10,15 @@ CLOCKS_DIFFER = timedelta(minutes=2)
 """So much may the controller's clock and the platform's, which dates the replicas, be apart."""
 
 
+def stem_of(pod: str) -> str:
+    """
+    What the names of its ReplicaSet's, StatefulSet's or DaemonSet's pods have in common.
+
+    Of a ReplicaSet's pods it ends with the hash of their template.
+    """
+    return pod.rpartition("-")[0]
+
+
 class Platform(StrEnum):
     """Where a workload runs."""
 

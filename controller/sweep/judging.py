@@ -9,7 +9,7 @@ from controller.detection.assess import assess
 from controller.detection.assessment import Assessment
 from controller.detection.judgement import Judgement, judge
 from controller.inventory.coverage import Conflict, Governed, governing, governs_container
-from controller.inventory.workload import Replica, Workload
+from controller.inventory.workload import Container, Replica, Workload, stem_of
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import DetectionRules, MemoryPolicy
 from controller.ports import MemoryRequest, MemorySource, MetricsUnavailable
@@ -160,8 +160,7 @@ def _assess(covered: Sequence[Covered], gathered: Gathered, now: datetime) -> di
         for replica in item.workload.replicas:
             for container in replica.containers:
                 if governs_container(item.policy, container.name):
-                    kind = f"{item.workload.uid}/{container.name}/{container.image_digest}"
-                    kinds.add(item.workload.ref.namespace, replica, container.name, kind)
+                    kinds.add(item.workload, replica, container)
     assessments: dict[ContainerKey, Assessment] = {}
     for (source, rules), kinds in by_rules.items():
         matrix = gathered.memory.get((source, rules.lookback))
@@ -185,20 +184,19 @@ class _Kinds:
     of_template: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By namespace, what the names of a ReplicaSet's pods begin with, and container."""
 
-    def add(self, namespace: str, replica: Replica, container: str, kind: str) -> None:
-        self.named[ContainerKey(namespace, replica.name, container)] = kind
-        stem = _stem(replica.name)
+    def add(self, workload: Workload, replica: Replica, container: Container) -> None:
+        """A container that runs, or is about to: until it has, nobody knows its image."""
+        namespace, digest = workload.ref.namespace, container.image_digest
+        kind = f"{workload.uid}/{container.name}/{digest}"
+        self.named[ContainerKey(namespace, replica.name, container.name)] = kind
+        stem = stem_of(replica.name)
         # Only a ReplicaSet's pods have the hash of their template in their names.
-        if replica.revision and stem.endswith(f"-{replica.revision}"):
-            self.of_template[namespace, stem, container] = kind
+        if digest and replica.revision and stem.endswith(f"-{replica.revision}"):
+            self.of_template[namespace, stem, container.name] = kind
 
     def of(self, key: ContainerKey) -> str | None:
         """The kind of a container of a replica, or of one that is gone; None where nobody knows."""
-        return self.named.get(key) or self.of_template.get((key.namespace, _stem(key.pod), key.container))
-
-
-def _stem(pod: str) -> str:
-    return pod.rpartition("-")[0]
+        return self.named.get(key) or self.of_template.get((key.namespace, stem_of(key.pod), key.container))
 
 
 def _of(item: Covered, assessments: Mapping[ContainerKey, Assessment]) -> list[Assessment]:

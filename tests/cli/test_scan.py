@@ -19,6 +19,8 @@ from controller.detection.assessment import Verdict
 from controller.detection.reasons import AssessmentReason
 from controller.metrics.series import BlockMatrix, ContainerKey, Signal
 from controller.policy.memory_policy import DetectionRules
+from tests.detection.fleet import NOW as FLEET_NOW
+from tests.detection.fleet import matrix, past_life
 from tests.fakes import NOW, an_assessment
 
 MIB = 2**20
@@ -254,3 +256,16 @@ def test_replica_without_data_does_not_hide_that_another_is_healthy() -> None:
     (only,) = findings_of(scanned, DetectionRules(), NOW).findings
 
     assert (only.worst.verdict, only.replicas) == (Verdict.HEALTHY, 2)
+
+
+def test_release_that_stood_takes_no_alarm_from_the_next_one() -> None:
+    old = past_life(0, 18, lambda age: 330 + 0 * age)
+    new = past_life(18, 48, lambda age: 100 + 8 * age)
+    fleet = matrix([old, new], pods=("api-5c5d7d9f8-b5c7d", "api-7d9f8c6b5-x2k4q"))
+
+    (only,) = findings_of(
+        Scanned(matrix=fleet, history=None, owners={}, pods=None), DetectionRules(), FLEET_NOW
+    ).findings
+
+    assert (only.worst.verdict, only.worst.reason) == (Verdict.LEAKING, AssessmentReason.STEADY_GROWTH)
+    assert only.replicas == 1

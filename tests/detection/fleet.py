@@ -54,6 +54,14 @@ def container(
     return signals
 
 
+def past_life(begin: float, end: float, shape: Shape, *, seed: int = 0) -> dict[Signal, np.ndarray]:
+    """One that lived from hour `begin` to hour `end` of 48, its memory told by its age in hours."""
+    hours = hours_before(48)
+    lived = (hours > begin) & (hours <= end)
+    signals = container(shape(hours - begin), started_hours_ago=48 - begin, seed=seed)
+    return {signal: np.where(lived, values, np.nan) for signal, values in signals.items()}
+
+
 def matrix(containers: Sequence[dict[Signal, np.ndarray]], *, pods: Sequence[str] = ()) -> BlockMatrix:
     """All containers in one matrix, aligned at their ends."""
     blocks = max(len(one[Signal.RSS_FLOOR]) for one in containers)

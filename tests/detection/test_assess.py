@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from controller.detection.assess import assess
+from controller.detection.assess import MOST_GONE, _few_gone, assess
 from controller.detection.assessment import GrowthClass, Verdict
 from controller.detection.lives import Lives, levelled_off_before
 from controller.detection.reasons import AssessmentReason
@@ -26,6 +26,7 @@ from tests.detection.fleet import (
     judged,
     judged_after,
     matrix,
+    past_life,
 )
 
 H = hours_before(48)
@@ -560,6 +561,18 @@ def test_rhythm_that_all_replicas_share_hides_no_leak_of_one() -> None:
     assert [said.verdict is Verdict.LEAKING for said in among] == [True, False, False]
 
 
+def test_replica_that_is_gone_is_none_at_the_same_time() -> None:
+    hours = hours_before(36)
+    shared = 130 + 40 * np.sin(2 * np.pi * hours / 24 - 2)
+    memories = (shared + 5 * hours, shared, 1.1 * shared)
+    fleet = [container(memory, started_hours_ago=36.1, seed=seed) for seed, memory in enumerate(memories)]
+    gone = past_life(0, 12, lambda age: 250 + 0 * age)
+
+    (said, *_) = judged(*fleet, gone, peer_groups=[*GROUP, GROUP[0]])
+
+    assert said.verdict is Verdict.LEAKING
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -586,6 +599,65 @@ def test_leak_that_restarts_hide_is_found_by_its_lives() -> None:
     (said,) = judged(restarted)
 
     assert (said.verdict, said.reason) == (Verdict.LEAKING, AssessmentReason.LIVES_GROW)
+
+
+def test_leak_by_its_lives_is_told_with_the_pace_of_the_lives() -> None:
+    age = np.where(H < 45, H % 9, H - 45)
+    memory = np.where(H < 45, 100 + 25 * age, 130 - 6 * age)
+    (said,) = judged(container(memory, start_time=(H - age - 48) * 3600))
+
+    assert said.reason is AssessmentReason.LIVES_GROW
+    assert said.growth is not None
+    assert said.growth.low_bytes_per_hour <= said.growth.bytes_per_hour <= said.growth.high_bytes_per_hour
+    assert said.growth.bytes_per_hour == pytest.approx(25 * MIB, rel=0.1)
+
+
+@pytest.mark.parametrize("flat", [0, 2])
+def test_short_lives_that_warmed_up_accuse_no_replica_that_outlived_them(flat: int) -> None:
+    """Pods that an autoscaler starts and stops, beside those that stay."""
+    surge = [
+        past_life(begin, begin + 2, lambda age: 120 + 210 * (1 - np.exp(-age / 2)), seed=int(begin))
+        for begin in np.arange(2, 46, 4.4)
+    ]
+    stayed = [container(330 + 0 * H, started_hours_ago=200, seed=90 + place) for place in range(flat)]
+    young = past_life(47, 48, lambda age: 120 + 80 * age)
+
+    said = judged(young, *stayed, *surge, peer_groups=["api"] * (1 + flat + len(surge)))[: 1 + flat]
+
+    assert (AssessmentReason.LIVES_GROW in {one.reason for one in said}) is not flat
+
+
+def test_few_of_very_many_that_are_gone_speak_for_their_kind() -> None:
+    gone = [
+        past_life(begin, begin + 2, lambda age: 120 + 60 * age, seed=place)
+        for place, begin in enumerate(np.linspace(0, 45, 300))
+    ]
+    young = past_life(47.5, 48, lambda age: 120 + 60 * age)
+    fleet = matrix([*gone, young])
+
+    groups = _few_gone(fleet, ["api"] * 301, 1800)
+
+    assert groups.count("api") == MOST_GONE + 1
+    assert groups[-1] == "api"
+    assert set(np.flatnonzero([group == "api" for group in groups])) == set(range(300 - MOST_GONE, 301))
+    assert judged(*gone, young, peer_groups=["api"] * 301)[-1].reason is AssessmentReason.LIVES_GROW
+
+
+@pytest.mark.parametrize(
+    ("fell_to", "leaking"),
+    [
+        pytest.param(12, True, id="the process began anew in its container"),
+        pytest.param(40, False, id="it gave back less than it had since its start"),
+    ],
+)
+def test_process_that_began_anew_in_its_container_grows_since_then(fell_to: float, *, leaking: bool) -> None:
+    """It stood at 45 MiB for five hours; no start is told for what began when it fell."""
+    hours = H[: 18 * 12]
+    memory = np.where(hours < 5, 45, fell_to + (345 - fell_to) / 13 * (hours - 5))
+
+    (said,) = judged(container(memory, started_hours_ago=18.5))
+
+    assert (said.verdict is Verdict.LEAKING) is leaking
 
 
 def test_replicas_that_rise_on_the_limb_of_one_day_are_no_lives_that_all_grow() -> None:

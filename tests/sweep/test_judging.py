@@ -10,7 +10,7 @@ from controller.detection.reasons import AssessmentReason
 from controller.metrics.series import BlockMatrix, ContainerKey
 from controller.policy.memory_policy import MemoryPolicy, RequestRate
 from controller.ports import MemoryRequest
-from controller.sweep.judging import Covered, gather, judge_all
+from controller.sweep.judging import Covered, _Kinds, gather, judge_all
 from tests.fakes import MIB, NOW, FakeWorld, a_replica, a_workload
 from tests.sweep.test_flow import a_leaking_world
 from tests.sweep.worlds import a_quick_policy
@@ -104,3 +104,23 @@ async def test_pod_that_is_gone_speaks_for_its_template_and_for_no_other(
     assert judgement is not None
     assert {one.key.pod for one in judgement.assessments} == {replica.name}
     assert judgement.worst.reason is reason
+
+
+@pytest.mark.parametrize("first", ["api-5d4f6c-aaaaa", "api-5d4f6c-zzzzz"])
+async def test_pod_that_has_not_started_takes_nobodys_kind(first: str) -> None:
+    """Its image is not known yet: it must not speak for what ran, wherever it stands in the list."""
+    runs, waits = (a_replica(name, revision="5d4f6c") for name in ("api-5d4f6c-aaaaa", "api-5d4f6c-zzzzz"))
+    waits = replace(waits, containers=tuple(replace(one, image_digest=None) for one in waits.containers))
+    replicas = tuple(sorted((runs, waits), key=lambda one: one.name != first))
+    kinds = _Kinds()
+    for replica in replicas:
+        kinds.add(a_workload(replicas=replicas), replica, replica.containers[0])
+
+    gone = kinds.of(ContainerKey("shop", "api-5d4f6c-qqqqq", "app"))
+
+    assert gone is not None
+    assert (
+        gone
+        == kinds.of(ContainerKey("shop", runs.name, "app"))
+        != kinds.of(ContainerKey("shop", waits.name, "app"))
+    )
