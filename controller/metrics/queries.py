@@ -42,17 +42,8 @@ _RUNTIME = {Signal.HEAP_FLOOR, Signal.NEXT_GC_FLOOR, Signal.GOROUTINES_FLOOR}
 SIGNALS: tuple[Signal, ...] = (*_REDUCED, Signal.LIMIT)
 """Every signal that a query is made for whatever the policies say."""
 
-HISTORY_SIGNALS: tuple[Signal, ...] = (
-    Signal.RSS_FLOOR,
-    Signal.RSS_TOP,
-    Signal.WORKING_SET_FLOOR,
-    Signal.WORKING_SET_TOP,
-    Signal.START_TIME,
-    Signal.LIMIT,
-    Signal.HEAP_FLOOR,
-    Signal.GOROUTINES_FLOOR,
-)
-"""What is asked of the time before the lookback."""
+HISTORY_SIGNALS: tuple[Signal, ...] = tuple(one for one in SIGNALS if one is not Signal.NEXT_GC_FLOOR)
+"""What is asked of the time before the lookback: all that is judged by, so that a replay of files agrees."""
 
 
 def query(signal: Signal, namespaces: Iterable[str], block_seconds: int) -> str:
