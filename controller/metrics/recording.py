@@ -44,14 +44,14 @@ def parse_answer(document: Any) -> tuple[RecordedSeries, ...]:
     if not isinstance(document, Mapping):
         raise RecordingUnreadable(f"the document must be a JSON object (is {_kind(document)})")
     if document.get("status", "success") != "success":
-        raise RecordingUnreadable(f"`status` must be 'success' (is '{str(document.get('status'))[:80]}')")
+        raise RecordingUnreadable(f"`status` must be 'success' (is {_refusal(document)})")
     data = document.get("data")
     if not isinstance(data, Mapping):
         raise RecordingUnreadable(f"`data` must be an object (is {_kind(data)})")
     if data.get("resultType") != "matrix":
         raise RecordingUnreadable(
             "`data.resultType` must be 'matrix', as query_range answers "
-            f"(is '{str(data.get('resultType'))[:80]}')"
+            f"(is '{_plain(data.get('resultType'), 80)}')"
         )
     result = data.get("result")
     if not isinstance(result, list):
@@ -129,6 +129,19 @@ def _readable_numbers(points: Iterable[Any]) -> tuple[Seconds, NDArray[np.float6
             continue
     array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
+
+
+def _refusal(document: Mapping[str, Any]) -> str:
+    """The status of an answer that is an error, with what the source said of it."""
+    said = [document.get(name) for name in ("errorType", "error")]
+    words = [plain for one in said if isinstance(one, str) and (plain := _plain(one, 200))]
+    return ": ".join([f"'{_plain(document.get('status'), 80)}'", *words])
+
+
+def _plain(value: Any, most: int) -> str:
+    """Text from anywhere in one line of at most `most` characters, each of which can be printed."""
+    printable = "".join(character if character.isprintable() else " " for character in str(value))
+    return " ".join(printable.split())[:most]
 
 
 def _kind(value: Any) -> str:

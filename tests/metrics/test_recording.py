@@ -88,6 +88,27 @@ def test_document_that_is_no_range_answer_is_refused_with_what_was_expected(
         parse_answer(document)
 
 
+def test_error_that_was_saved_is_told_as_the_source_told_it() -> None:
+    saved = {"status": "error", "errorType": "bad_data", "error": "exceeded\n\x1b[2J\u202emax " + "x" * 999}
+
+    with pytest.raises(RecordingUnreadable) as refused:
+        parse_answer(saved)
+
+    said = str(refused.value)
+    assert said.startswith("`status` must be 'success' (is 'error': bad_data: exceeded [2J max xxx")
+    assert said.isprintable()
+    assert len(said) < 300
+
+
+def test_error_that_says_nothing_readable_is_told_by_its_status() -> None:
+    saved = {"status": "er\nror\x07", "errorType": ["x"], "error": {}, "data": None}
+
+    with pytest.raises(RecordingUnreadable) as refused:
+        parse_answer(saved)
+
+    assert str(refused.value) == "`status` must be 'success' (is 'er ror')"
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
