@@ -13,9 +13,10 @@ from typing import Any
 import click
 import numpy as np
 import yaml
+from click.core import ParameterSource
 from rich.console import Console
 
-from controller.cli.backtest_plot import write_plot
+from controller.cli.backtest_plot import check_plot, write_plot
 from controller.cli.metrics_options import settings_from, source_options
 from controller.cli.plain_cells import WIDE, Column, fitting
 from controller.cli.replay import BacktestResult, ContainerResult, block_seconds_for, run_backtest
@@ -209,7 +210,7 @@ def _rfc3339(moment: datetime) -> str:
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write a picture: .html, or .png with the extra `plot`.",
+    help="Write a picture: .html, or .png and .svg with the extra `plot`.",
 )
 @source_options
 def backtest(
@@ -234,12 +235,9 @@ def backtest(
 
     Exit codes: 0 replayed, 1 a recording could not be read or the picture not written, 2 wrong usage.
     """
-    if bool(files) == bool(url):
-        raise click.UsageError("give either --from-file or --prometheus")
-    if more and not files:
-        raise click.UsageError(f"files are read with --from-file only (got '{more[0]}')")
-    if plot is not None and not plot.parent.is_dir():
-        raise click.UsageError(f"--plot: {plot.parent} is no directory")
+    _check_inputs(files, more, url, ("namespaces", "since", *options))
+    if plot is not None:
+        check_plot(plot)
     policy = read_policy(policy_file)
     if url:
         if policy.cluster_wide and not namespaces:
@@ -263,6 +261,28 @@ def backtest(
             write_plot(plot, result, memory)
         except OSError as error:
             raise click.ClickException(f"{plot} could not be written: {error.strerror}") from error
+
+
+def _check_inputs(
+    files: Sequence[Path], more: Sequence[Path], url: str | None, of_source: Iterable[str]
+) -> None:
+    """Raises click.UsageError where it is unclear what to replay; files do not heed `of_source`."""
+    if bool(files) == bool(url):
+        raise click.UsageError("give either --from-file or --prometheus")
+    if more and not files:
+        raise click.UsageError(f"files are read with --from-file only (got '{more[0]}')")
+    given = _given(of_source)
+    if files and given:
+        raise click.UsageError(f"only with --prometheus: {', '.join(given)}; files are replayed as they are")
+
+
+def _given(names: Iterable[str]) -> list[str]:
+    """The options of those of these parameters that stand on the command line."""
+    context = click.get_current_context()
+    options = {one.name: one.opts[0] for one in context.command.params}
+    return [
+        options[name] for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
 
 
 def fetch(

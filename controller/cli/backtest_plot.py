@@ -1,9 +1,10 @@
-"""What a backtest looks like: memory, floors, verdict changes and projections, as HTML or PNG."""
+"""What a backtest looks like: memory, floors, verdict changes and projections, as HTML, PNG or SVG."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ WIDTH, HEIGHT = 1080.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 70.0, 20.0, 16.0, 30.0
 MOST_POINTS = 1200
 MOST_CHARTS = 40
-"""Of a PNG, which becomes too high for most programs."""
+"""Of a PNG or SVG, which becomes too high for most programs."""
 MIB = 2.0**20
 
 COLOURS = {
@@ -47,20 +48,35 @@ class Trace:
     threshold: float
 
 
-def write_plot(path: Path, result: BacktestResult, recordings: Sequence[RecordedMemory]) -> None:
+def check_plot(path: Path) -> None:
     """
-    Writes a plot of every container to `path`, in the format its suffix names.
+    Whether a picture can be written to `path`, in the format its suffix names.
 
-    Raises click.UsageError for another suffix and click.ClickException where matplotlib is missing.
+    Raises click.UsageError where there is no such folder or format, click.ClickException where matplotlib
+    is missing.
     """
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--plot: {path.parent} is no directory")
+    suffix = path.suffix.lower()
+    if suffix not in (".html", ".png", ".svg"):
+        raise click.UsageError(f"--plot writes .html, .png or .svg (is '{suffix or path}')")
+    if suffix == ".html":
+        return
+    try:
+        import_module("matplotlib.backends.backend_agg")
+    except ImportError as error:
+        raise click.ClickException(
+            f"{suffix} needs matplotlib: pip install matplotlib, or write .html, which needs nothing"
+        ) from error
+
+
+def write_plot(path: Path, result: BacktestResult, recordings: Sequence[RecordedMemory]) -> None:
+    """Writes a plot of every container to `path`, which `check_plot` has taken."""
     traces = traces_of(result, recordings)
-    match path.suffix.lower():
-        case ".html":
-            path.write_text(page(traces), encoding="utf-8")
-        case ".png":
-            _write_png(path, traces)
-        case other:
-            raise click.UsageError(f"--plot writes .html or .png (is '{other or path}')")
+    if path.suffix.lower() == ".html":
+        path.write_text(page(traces), encoding="utf-8")
+    else:
+        figure_of(traces).savefig(path, dpi=100)
 
 
 def traces_of(result: BacktestResult, recordings: Sequence[RecordedMemory]) -> tuple[Trace, ...]:
@@ -196,16 +212,6 @@ def _path(times: Any, values: Any, x: Any, y: Any) -> str:
 
 def _text(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%MZ}"
-
-
-def _write_png(path: Path, traces: Sequence[Trace]) -> None:
-    try:
-        figure = figure_of(traces)
-    except ImportError as error:
-        raise click.ClickException(
-            "a PNG needs matplotlib: pip install matplotlib, or write .html, which needs nothing"
-        ) from error
-    figure.savefig(path, dpi=100)
 
 
 def figure_of(traces: Sequence[Trace]) -> "Figure":

@@ -3,10 +3,12 @@
 import dataclasses
 import gzip
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -36,17 +38,25 @@ spec:
 
 def series(name: str, values: np.ndarray, pod: str = "api-7d9f8c6b5-x2k4q") -> dict[str, Any]:
     labels = {"__name__": name, "namespace": "shop", "pod": pod, "container": "app"}
-    samples = [[BEGIN + 60 * place, f"{value:.0f}"] for place, value in enumerate(values)]
+    samples = [
+        [BEGIN + 60 * place, f"{value:.0f}"] for place, value in enumerate(values) if np.isfinite(value)
+    ]
     return {"metric": labels, "values": samples}
 
 
 def recording(memory: np.ndarray, pod: str = "api-7d9f8c6b5-x2k4q") -> dict[str, Any]:
-    """A `query_range` answer of one container; `memory` in MiB, one sample a minute, limit 512 MiB."""
+    """
+    A `query_range` answer of one container; `memory` in MiB, one sample a minute, limit 512 MiB.
+
+    It lives where its memory is a number, and started a minute before.
+    """
+    lived = np.isfinite(memory)
+    started = BEGIN + 60 * int(np.argmax(lived)) - 60
     result = [
         series("container_memory_rss", memory * MIB, pod),
         series("container_memory_working_set_bytes", (memory + 2) * MIB, pod),
-        series("container_spec_memory_limit_bytes", np.full(len(memory), 512 * MIB), pod),
-        series("container_start_time_seconds", np.full(len(memory), BEGIN - 60), pod),
+        series("container_spec_memory_limit_bytes", np.where(lived, 512.0 * MIB, np.nan), pod),
+        series("container_start_time_seconds", np.where(lived, started, np.nan), pod),
     ]
     return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
@@ -164,6 +174,24 @@ def test_crossing_is_told_the_same_however_rarely_it_is_looked(
     crosses = datetime.fromtimestamp(BEGIN + (0.7 * 512 - 82) / 5 * 3600, UTC)
     assert abs(datetime.fromisoformat(last["crossesThresholdAt"]) - crosses) < timedelta(hours=1.5)
     assert last["time"] <= _text(BEGIN + 30.2 * 3600)
+
+
+def test_release_that_stood_takes_no_alarm_from_the_next_one(tmp_path: Path, policy: Path) -> None:
+    hours = np.arange(54 * 60) / 60
+    releases = {
+        "api-5c5d7d9f8-b5c7d": np.where(hours < 18, 330, np.nan),
+        "api-7d9f8c6b5-x2k4q": np.where(hours < 18, np.nan, 100 + 8 * (hours - 18)),
+    }
+    files = [
+        argument
+        for pod, memory in releases.items()
+        for argument in ("--from-file", write(tmp_path / f"{pod}.json", recording(memory, pod)))
+    ]
+
+    answer = json.loads(call("--policy", policy, *files, "-o", "json").stdout)
+
+    verdicts = {one["pod"]: {said["verdict"] for said in one["transitions"]} for one in answer["results"]}
+    assert [("Leaking" in verdicts[pod]) for pod in releases] == [False, True]
 
 
 def test_restart_of_several_leaking_replicas_is_one_remediation(tmp_path: Path) -> None:
@@ -439,6 +467,16 @@ def test_plot_as_png(tmp_path: Path, policy: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_plot_as_svg_is_xml_whatever_the_names(tmp_path: Path, policy: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = write(tmp_path / "leak.json", recording(leak(20), pod="--><script>alert(1)</script>"))
+    picture = tmp_path / "out.SVG"
+
+    assert call("--policy", policy, "--from-file", file, "--plot", picture).exit_code == 0
+    tags = {one.tag.rpartition("}")[2] for one in ElementTree.parse(picture).iter()}
+    assert ("svg" in tags, "path" in tags, "script" in tags) == (True, True, False)
+
+
 def a_trace(**changes: Any) -> Trace:
     said = an_assessment()
     seen = Transition(at=NOW, assessment=said, action=Action.REMEDIATE, action_reason="ThresholdNear")
@@ -473,15 +511,27 @@ def test_png_says_how_many_it_does_not_show() -> None:
     assert figure_of([a_trace()] * 40).get_suptitle() == ""
 
 
-def test_plot_into_a_missing_folder_is_refused_before_the_replay(
-    tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("plot", "exit_code", "says"),
+    [
+        pytest.param("missing/out.html", 2, "missing is no directory", id="no folder"),
+        pytest.param("out.gif", 2, "--plot writes .html, .png or .svg (is '.gif')", id="another format"),
+        pytest.param("out", 2, "--plot writes .html, .png or .svg (is '/", id="no format"),
+        pytest.param("out.png", 1, ".png needs matplotlib", id="png without matplotlib"),
+        pytest.param("out.svg", 1, ".svg needs matplotlib", id="svg without matplotlib"),
+    ],
+)
+def test_plot_that_cannot_be_is_refused_before_the_replay(
+    tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch, plot: str, exit_code: int, says: str
 ) -> None:
     monkeypatch.setattr(backtesting, "run_backtest", lambda *_: pytest.fail("it was replayed"))
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     file = write(tmp_path / "leak.json", recording(leak(5)))
 
-    result = call("--policy", policy, "--from-file", file, "--plot", tmp_path / "missing" / "out.html")
+    result = call("--policy", policy, "--from-file", file, "--plot", tmp_path / plot)
 
-    assert (result.exit_code, "is no directory" in result.output) == (2, True)
+    assert (result.exit_code, says in result.output) == (exit_code, True), result.output
+    assert result.stdout == ""
 
 
 def test_plot_that_cannot_be_written_is_a_sentence(tmp_path: Path, policy: Path) -> None:
@@ -511,12 +561,25 @@ def test_container_without_memory_has_no_chart() -> None:
     assert [one.result.key for one in traces_of(result, [recorded])] == [keys[0]]
 
 
-def test_plot_in_another_format_is_wrong_usage(tmp_path: Path, policy: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        pytest.param(["--namespace", "shop"], "--namespace", id="namespace"),
+        pytest.param(["-n", "shop"], "--namespace", id="namespace in short"),
+        pytest.param(["--since", "240h"], "--since", id="since, as it would be anyway"),
+        pytest.param(["--since", "5h", "-n", "shop"], "--namespace, --since", id="both"),
+        pytest.param(["--sample-interval", "30"], "--sample-interval", id="how a source is asked"),
+    ],
+)
+def test_option_that_files_do_not_heed_is_wrong_usage(
+    tmp_path: Path, policy: Path, given: list[str], names: str
+) -> None:
     file = write(tmp_path / "leak.json", recording(leak(5)))
 
-    result = call("--policy", policy, "--from-file", file, "--plot", tmp_path / "out.gif")
+    result = call("--policy", policy, "--from-file", file, *given)
 
-    assert (result.exit_code, ".html or .png" in result.output) == (2, True)
+    assert (result.exit_code, f"only with --prometheus: {names};" in result.output) == (2, True)
+    assert result.stdout == ""
 
 
 def _text(moment: float) -> str:
