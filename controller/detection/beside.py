@@ -13,6 +13,7 @@ from controller.detection.findings import Findings
 from controller.detection.growth import measure, window_floors
 from controller.detection.sensitivity import Caution
 from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes
+from controller.detection.trend import slope_interval
 from controller.metrics.series import Matrix, Signal
 
 LOOK_BACKS = (1.0, 0.62, 0.37, 0.2)
@@ -90,13 +91,16 @@ def _judge(
     told = rows[grows]
     findings.suspect[told] = True
     findings.beside[told] = _class_codes(candidates, told, spans[grows], shapes.gain[grows])
+    pace = shapes.slope[grows]
+    likely = slope_interval(values[grows], spans[grows] / BLOCKS, z=1.64)
     findings.keep(
         told,
         1 + left[grows] / spans[grows],
         span=spans[grows],
-        slope=shapes.slope[grows],
+        slope=pace,
         gain=shapes.gain[grows],
         crest=used[grows],
+        between=(np.fmin(likely.low, pace), np.fmax(likely.high, pace)),
     )
 
 

@@ -44,7 +44,7 @@ class Findings:
     slope: Floats
     slowest: Floats
     fastest: Floats
-    """Between which the slope lies, where earlier lives tell it; NaN where the present run does."""
+    """Between which the slope lies, where not the memory of the present run tells it; NaN where that does."""
     gain: Floats
     crest: Floats
 
@@ -98,7 +98,7 @@ class Findings:
     ) -> None:
         """Keeps, for each of `rows` (which may repeat), what is more urgent than what is known.
 
-        `between` are the slowest and the fastest pace, where earlier lives tell them.
+        `between` are the slowest and the fastest pace, where not the memory of the present run tells them.
         """
         # Of several values for one row numpy keeps the last: the most urgent, or the first of equals.
         better = np.argsort(urgency, kind="stable")[::-1]

@@ -722,6 +722,9 @@ def test_growth_beside_the_process_is_told_and_never_leaking(
 
     assert said.verdict is Verdict.SUSPECT
     assert (said.reason, said.growth_class) == (AssessmentReason.CACHE_GROWS, growth_class)
+    assert said.growth is not None
+    assert said.growth.low_bytes_per_hour <= said.growth.bytes_per_hour <= said.growth.high_bytes_per_hour
+    assert said.growth.bytes_per_hour == pytest.approx(5 * MIB, rel=0.2), "of what grows, not of the process"
 
 
 def test_without_a_limit_nothing_is_more_than_suspect() -> None:
