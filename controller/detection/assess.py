@@ -29,7 +29,7 @@ ROWS_AT_ONCE = 512
 """Containers that are judged together: bounds the memory of a sweep, whatever its size."""
 
 MOST_GONE = 64
-"""So many of a group that are gone speak for it, the newest: more lives tell nothing new."""
+"""So many of a group that are gone speak for it: half of them the newest, half those that lived longest."""
 
 
 def assess(
@@ -71,34 +71,40 @@ def assess(
 
 def _few_gone(matrix: BlockMatrix, groups: Sequence[str | None], gone_after: float) -> Sequence[str | None]:
     """
-    `groups` without those members that are gone, but for the newest of each group.
+    `groups` without those members that are gone, but for a few of each group.
 
     A template of which pods come and go all day has thousands of them within a lookback, and a group is
     judged in one piece. Gone is what was last measured more than `gone_after` seconds before the end.
     """
     large = {group for group, count in Counter(groups).items() if group is not None and count > MOST_GONE}
-    if not large:
+    if not large or not matrix.blocks:
         return groups
     rows = np.array([row for row, group in enumerate(groups) if group in large], dtype=np.intp)
-    silent = _silent_seconds(matrix, rows)
-    kept, told = list(groups), Counter[str | None]()
-    for place in np.argsort(silent, kind="stable"):
-        group = groups[rows[place]]
-        if silent[place] > gone_after:
-            told[group] += 1
-            if told[group] > MOST_GONE:
-                kept[rows[place]] = None
-    return kept
+    silent, seen = _silent_and_seen(matrix, rows)
+    gone = np.flatnonzero(silent > gone_after)
+    newest, longest = (gone[np.argsort(by[gone], kind="stable")] for by in (silent, -seen))
+    speak = {row for order in (newest, longest) for row in _first_of_each(rows[order], groups)}
+    left_out = set(rows[gone].tolist()) - speak
+    return [None if row in left_out else group for row, group in enumerate(groups)]
 
 
-def _silent_seconds(matrix: BlockMatrix, rows: Indices) -> Floats:
-    """For how long nothing was measured of each of `rows`; shape (rows,)."""
+def _first_of_each(rows: Indices, groups: Sequence[str | None]) -> Iterator[int]:
+    """The first of `rows` of each group, half as many as may speak."""
+    told = Counter[str | None]()
+    for row in rows.tolist():
+        told[groups[row]] += 1
+        if told[groups[row]] <= MOST_GONE // 2:
+            yield row
+
+
+def _silent_and_seen(matrix: BlockMatrix, rows: Indices) -> tuple[Floats, Indices]:
+    """For how many seconds nothing was measured of each of `rows` at last, and in how many blocks it was."""
     measured = np.zeros((len(rows), matrix.blocks), dtype=np.bool_)
     for signal in (Signal.RSS_FLOOR, Signal.WORKING_SET_FLOOR):
         if signal in matrix.signals:
             measured |= ~np.isnan(matrix.signals[signal][rows])
     ago = np.argmax(measured[:, ::-1], axis=1) * matrix.block_seconds
-    return np.where(measured.any(axis=1), ago, np.inf)
+    return np.where(measured.any(axis=1), ago, np.inf), measured.sum(axis=1)
 
 
 def _batches(groups: Sequence[str | None]) -> Iterator[Indices]:

@@ -68,7 +68,9 @@ def _may_grow(candidates: Candidates, caution: Caution, rows: Indices) -> Flags:
     """The cheap pre-filter: some later part of the run lies materially above an earlier one."""
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
-    y = block_floors(candidates.timeline, candidates.floor_extremes, rows, candidates.runs.ages[rows], 8)
+    y = block_floors(
+        candidates.timeline, candidates.floor_extremes, rows, candidates.runs.fresh_ages[rows], 8
+    )
     low = np.fmin.accumulate(y, axis=1)
     with np.errstate(invalid="ignore"):
         rise = np.nanmax(np.where(np.isnan(y), -np.inf, y - low), axis=1)
@@ -223,7 +225,10 @@ def _weigh(
     over = np.maximum(danger - threshold, 0.0)
     # What always stood above its threshold never met it.
     sound = _straight(caution, shapes) & (shapes.first < threshold)
-    firm = caution.firm(lasted - over / shapes.slope, shapes.gain - over, shapes.first, sound=sound)
+    # What was given back when it began anew may have been a cache: outgrowing the rest tells nothing.
+    anew = np.isfinite(candidates.runs.anew[rows])
+    began_with = np.where(anew, np.inf, shapes.first)
+    firm = caution.firm(lasted - over / shapes.slope, shapes.gain - over, began_with, sound=sound)
     findings.firm[rows[told & firm]] = True
     findings.follows_heap[rows[told & (hidden.span > shapes.span)]] = True
     findings.suspect[rows[leaking | suspect]] = True

@@ -100,7 +100,7 @@ def _longest(
     if signal is Signal.GOROUTINES_FLOOR:
         least = np.full(count, MANY_GOROUTINES)
     for share in LOOK_BACKS:
-        spans = candidates.runs.ages[rows] * share
+        spans = candidates.runs.fresh_ages[rows] * share
         values = window_floors(candidates.timeline, extremes, everyone, -spans, np.zeros(count), BLOCKS)
         known = np.mean(~np.isnan(values), axis=1) >= COVERAGE
         shapes = measure(values, spans)

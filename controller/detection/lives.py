@@ -18,6 +18,12 @@ from controller.detection.timeline import Flags, Floats, Indices, RangeExtremes,
 
 BLOCKS = 14
 
+SLOWS, DRIFT = 0.5, 0.05
+"""A life goes on that keeps more than this share of its own pace, and adds this share of its height."""
+
+OUTLIVED = 1.25
+"""A life so many times as long as another tells what that one would have done."""
+
 AS_HIGH = 0.9
 """The share of the present height at which another life stood about as high."""
 
@@ -131,15 +137,12 @@ def levelled_off_before(
     floors: Floats,
     slopes: Floats,
     ceilings: Floats,
-    *,
-    of_others: bool = True,
 ) -> Flags:
     """
     Where another life of the group stood as high, lived on and does not grow like this any more.
 
     `ages` (seconds since the real start), newest `floors` and `slopes` (bytes per second) describe the
-    present growth of `rows`; what stood below `ceilings` did no harm there. Where the growth is not that of
-    the present life itself, that one is asked too: not only `of_others`.
+    present growth of `rows`; what stood below `ceilings` did no harm there.
     """
     found = np.zeros(len(rows), dtype=np.bool_)
     if not len(lives.row):
@@ -148,9 +151,10 @@ def levelled_off_before(
     order, first, stop = members_of(lives.group_of_row[rows], lives.group)
     for index in np.flatnonzero(stop > first):
         mine, age = order[first[index] : stop[index]], ages[index]
-        asked = lives.finished[mine] | (lives.row[mine] != rows[index]) | (not of_others)
-        older = asked & (lives.age[mine] >= 1.25 * age)
-        as_high = older & (tops[mine] >= AS_HIGH * floors[index]) & (tops[mine] < ceilings[index])
+        other = (lives.finished[mine] | (lives.row[mine] != rows[index])) & (
+            lives.age[mine] >= OUTLIVED * age
+        )
+        as_high = other & (tops[mine] >= AS_HIGH * floors[index]) & (tops[mine] < ceilings[index])
         found[index] = any(
             _stands(lives, int(life), age, floors[index], slopes[index]) for life in mine[as_high]
         )
@@ -171,9 +175,21 @@ def _stands(lives: Lives, life: int, age: float, height: float, slope: float) ->
             return False
         lasted = (known[-1] - known[0]) * lives.length[life] / BLOCKS
         rose = floors[known].max() - floors[known[0]]
-        if lasted > least * age and rose <= 0.3 * slope * lasted and floors[known[-1]] >= lowest:
+        stood = rose <= 0.3 * slope * lasted and not _goes_on(floors, begin)
+        if lasted > least * age and stood and floors[known[-1]] >= lowest:
             return True
     return False
+
+
+def _goes_on(floors: Floats, begin: int) -> bool:
+    """Whether it rose from block `begin` on about as before: a leak that is only slower is no end of one."""
+    begin = begin if begin > 1 else (begin + BLOCKS) // 2
+    before, after = (np.flatnonzero(~np.isnan(part)) for part in (floors[:begin], floors[begin:]))
+    if len(before) < 2 or len(after) < 2:
+        return False
+    pace = (floors[before[-1]] - floors[before[0]]) / (before[-1] - before[0])
+    rose = floors[begin:][after[-1]] - floors[begin:][after[0]]
+    return bool(rose > SLOWS * pace * (after[-1] - after[0]) and rose > DRIFT * floors[before[-1]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,8 +203,10 @@ class Votes:
     fastest: Floats
     """Of nine in ten of the lives that grow, between which their usual slope lies."""
     length: Floats
-    height: Floats
-    """Where the lives that grow usually end, in bytes."""
+    outlived: Flags
+    """The present life has outlived the usual one and does not grow like that: it speaks for itself."""
+    doubted: Flags
+    """There is such a life in the group."""
 
 
 def vote(lives: Lives, count: int) -> Votes:
@@ -205,7 +223,8 @@ def vote(lives: Lives, count: int) -> Votes:
         slowest=np.full(count, np.nan),
         fastest=np.full(count, np.nan),
         length=np.full(count, np.nan),
-        height=np.full(count, np.nan),
+        outlived=np.zeros(count, dtype=np.bool_),
+        doubted=np.zeros(count, dtype=np.bool_),
     )
     known = np.mean(~np.isnan(lives.floors), axis=1) >= 0.6 if len(lives.row) else np.zeros(0, dtype=np.bool_)
     if not known.any():
@@ -245,12 +264,15 @@ def _vote_of_group(
     if len(counted) < 4:
         return
     growing = counted[grows[counted]]
+    present = members[~finished & (lives.age[chosen[members]] >= OUTLIVED * usual) & ~grows[members]]
+    votes.outlived[lives.row[chosen[present]]] = True
     reset = _reset_share(lives, chosen[counted], grows[counted])
     share, gain = (
         len(growing) / len(counted),
         float(np.median(np.where(grows[counted], relative[counted], 0))),
     )
     rows = np.flatnonzero(lives.group_of_row == lives.group[chosen[members[0]]])
+    votes.doubted[rows] = len(present) > 0
     if share >= 0.6 and len(growing) >= 3:
         votes.suspect[rows] = True
     if share >= 0.8 and reset >= 0.7 and (gain > 0.3 or (len(growing) >= 8 and gain > 0.08)):
@@ -260,7 +282,6 @@ def _vote_of_group(
         votes.slope[rows] = float(np.median(paces))
         votes.slowest[rows], votes.fastest[rows] = np.quantile(paces, (0.05, 0.95))
         votes.length[rows] = usual
-        votes.height[rows] = float(np.nanmedian(np.nanmax(lives.floors[chosen[growing]], axis=1)))
 
 
 def _reset_share(lives: Lives, counted: Indices, grows: Flags) -> float:

@@ -64,15 +64,17 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
     floors = block_floors(timeline, candidates.floor_extremes, rows, spans, BLOCKS)
     slopes = slope_interval(floors, spacing, z=1.64)
     by_day = findings.by_day[rows]
+    slowest, fastest = findings.slowest[rows], findings.fastest[rows]
+    own = np.isnan(slowest)
     tops = fill_gaps(block_floors(timeline, candidates.danger_extremes, rows, spans, BLOCKS))
     around = tops - (paces * spacing)[:, None] * np.arange(BLOCKS)
-    # A run much younger than the lives it is judged by shows no curve of its own.
-    seen = np.mean(~np.isnan(floors), axis=1) >= CURVE_COVERAGE
+    # A run much younger than the lives it is judged by shows no curve of its own, and need not follow theirs.
+    seen = own & (np.mean(~np.isnan(floors), axis=1) >= CURVE_COVERAGE)
     accelerations = np.where(seen, _accelerations(floors, spans), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         bend = np.where(seen, _bend(floors, spacing, paces), 0.0)
         around_line, around_curve = (
-            np.where(by_day, 0.0, np.nan_to_num(SPREAD_ERROR * _spread(values) / paces))
+            np.where(by_day | ~own, 0.0, np.nan_to_num(SPREAD_ERROR * _spread(values) / paces))
             for values in (around, _parabola(around).residuals)
         )
 
@@ -83,15 +85,14 @@ def project(candidates: Candidates, findings: Findings, rows: Indices) -> Projec
         ahead = min(CREST_AHEAD_BLOCKS * timeline.block_seconds, CREST_AHEAD_SECONDS)
         # Only towards a line that is still to be met, and not where haste is safer.
         left = np.where(by_day | (left <= 0), left, left + ahead)
-        error = np.hypot(_relative_error(np.abs(bend), by_day) * left, around_line)
+        differ = np.nan_to_num((fastest - slowest) / 2 / paces)
+        error = np.hypot(np.hypot(_relative_error(np.abs(bend), by_day), differ) * left, around_line)
         # What slows down must not seem the nearer to the critical line for that.
         newer = paces * np.where(by_day, 1.0, np.exp(np.clip(bend / 2, np.log(LEAST_PACE), 0.0)))
         # The second highest: one spike is no memory that stays.
         leaks, stands = findings.leaks[rows], np.sort(tops[:, -(BLOCKS // 6) :], axis=1)[:, -2]
         to_critical = until(candidates.critical[rows], np.where(leaks, crests, stands), newer)
         haste = np.hypot(_relative_error(np.maximum(bend, 0.0), by_day) * to_critical, around_curve)
-        slowest, fastest = findings.slowest[rows], findings.fastest[rows]
-        own = np.isnan(slowest)
         return Projection(
             slope=np.where(own, slopes.likely, paces),
             low=np.where(own, slopes.low, slowest),

@@ -4,21 +4,27 @@ import numpy as np
 
 from controller.detection.candidates import Candidates
 from controller.detection.findings import Findings
-from controller.detection.lives import Votes, levelled_off_before, vote
-from controller.detection.timeline import Flags, Indices
+from controller.detection.lives import vote
 
 
 def judge_lives(candidates: Candidates, findings: Findings) -> None:
     """
     Adds what the lives of each container and its replicas say.
 
-    A present run too young to be judged by itself can still be known by its kind.
+    A present run too young to be judged by itself can still be known by its kind. One that has outlived its
+    kind is judged by itself, and where it does not grow as they did, they may only have warmed up.
     """
     votes = vote(candidates.lives, len(candidates.used))
     able = candidates.measured & ~candidates.stale & ~candidates.only_working_set
     able &= ~np.isnan(candidates.threshold)
-    able &= ~_outlived(candidates, votes, np.flatnonzero(able & votes.suspect))
+    able &= ~votes.outlived
     leaking, suspect = votes.leaking & able, votes.suspect & able
+    groups = candidates.lives.group_of_row
+    # Alone, it may have stood for a night or a weekend.
+    among_others = np.bincount(groups, minlength=len(groups))[groups] > 1
+    doubted = leaking & (votes.doubted | (findings.levelled_before & among_others))
+    leaking &= ~doubted
+    findings.levelled_before |= doubted
     findings.leaking_by_lives |= leaking
     findings.firm |= leaking
     findings.suspect |= suspect
@@ -32,18 +38,3 @@ def judge_lives(candidates: Candidates, findings: Findings) -> None:
         crest=candidates.used[rows],
         between=(votes.slowest[rows], votes.fastest[rows]),
     )
-
-
-def _outlived(candidates: Candidates, votes: Votes, rows: Indices) -> Flags:
-    """Of which of `rows` a life went on as high and stood still: so would the others have, had they lived."""
-    found = np.zeros(len(candidates.used), dtype=np.bool_)
-    found[rows] = levelled_off_before(
-        candidates.lives,
-        rows,
-        votes.length[rows],
-        votes.height[rows],
-        votes.slope[rows],
-        candidates.harmless_below[rows],
-        of_others=False,
-    )
-    return found

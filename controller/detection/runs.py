@@ -26,8 +26,11 @@ ANEW, KEPT = 0.75, 0.9
 A run begins anew where its floor falls at once to this share of all that it held since its start, and stays
 below that share of it: less than the process ever needed. A collection leaves what was there to begin with.
 """
-ANEW_BLOCKS = 3
-"""So many blocks must have been known before, and so many tell whether it stays."""
+ANEW_BLOCKS, SETTLED_BLOCKS, BACK = 3, 12, 0.5
+"""
+So many blocks must be known on either side of the fall, and in so many after it memory must not be back at
+once by this share of what it fell: then it was a dip.
+"""
 
 LIMIT_CHANGE = 0.01
 """A limit that moves by more than this share was changed; less is rounding."""
@@ -155,23 +158,35 @@ def find_runs(timeline: Timeline, memory: Matrix, warm_up_seconds: float) -> Run
 def _anew(timeline: Timeline, memory: Matrix, first: Indices, rows: Indices) -> Floats:
     """When each of `rows`, whose run begins in column `first`, last began anew; -inf for all others."""
     found = np.full(len(memory), -np.inf)
-    if timeline.columns <= ANEW_BLOCKS:
-        return found
-    held = np.where(np.arange(timeline.columns) >= first[rows, None], memory[rows], np.float32(np.nan))
+    rows = rows[first[rows] < timeline.columns]
     # Hardly any ever does: below its very first floor is the least that it takes.
-    fell = np.fmin.reduce(held, axis=1) <= ANEW * _first_known(held)
-    rows, held = rows[fell], held[fell]
+    begin = memory[rows, first[rows]]
+    rows = rows[np.isnan(begin) | (np.fmin.reduce(memory[rows], axis=1) <= ANEW * begin)]
+    held = np.where(np.arange(timeline.columns) >= first[rows, None], memory[rows], np.float32(np.nan))
     least = np.fmin.accumulate(held, axis=1)[:, :-1]
-    told = np.cumsum(~np.isnan(held), axis=1)[:, :-1] >= ANEW_BLOCKS
+    # In wide blocks a slow decline is a fall, too.
+    fine = timeline.stops - timeline.starts <= 1.01 * timeline.block_seconds
     with np.errstate(invalid="ignore"):
         # Only beside what was measured just before: what sinks slowly takes its own least with it.
-        falls = told & ~np.isnan(held[:, :-1]) & (held[:, 1:] <= ANEW * least)
-        after = np.lib.stride_tricks.sliding_window_view(held[:, 1:], ANEW_BLOCKS, axis=1)
-        stays = np.fmax.reduce(after, axis=2) <= KEPT * least[:, : after.shape[1]]
-    begins = falls[:, : after.shape[1]] & stays
-    newest = begins.shape[1] - np.argmax(begins[:, ::-1], axis=1)
-    found[rows] = np.where(begins.any(axis=1), timeline.starts[newest], -np.inf)
+        falls = fine[1:] & ~np.isnan(held[:, :-1]) & (held[:, 1:] <= ANEW * least)
+    for place in np.flatnonzero(falls.any(axis=1)):
+        at = _last_kept(held[place].astype(np.float64), np.flatnonzero(falls[place]) + 1)
+        if at is not None:
+            found[rows[place]] = timeline.starts[at]
     return found
+
+
+def _last_kept(held: Floats, falls: Indices) -> int | None:
+    """The last of the places of `held` (blocks,) at which it `falls` and stays down; None without one."""
+    for at in falls[::-1].tolist():
+        before, after = held[:at], held[at : at + SETTLED_BLOCKS]
+        lowest = np.fmin.reduce(before)
+        known = np.sum(~np.isnan(before)) >= ANEW_BLOCKS and len(after) == SETTLED_BLOCKS
+        stays = bool(np.all(after[:ANEW_BLOCKS] <= KEPT * lowest))
+        back = np.fmax.reduce(np.diff(after), initial=0.0) >= BACK * (lowest - after[0])
+        if known and stays and not back:
+            return int(at)
+    return None
 
 
 def _starts(timeline: Timeline) -> tuple[Floats, tuple[tuple[float, ...], ...]]:

@@ -25,9 +25,6 @@ TRAILING_HOURS = (1, 6, 24)
 MEANS = 14
 """Means of a day that are compared with curves that stop."""
 
-CONFIRMED_HOURS = 28
-"""For so long a day must have added memory."""
-
 SECOND_DAY = (34 * HOUR, 60 * HOUR)
 """Ages of a run of which ten hours and more of the second day, but no two whole days are known."""
 
@@ -94,7 +91,6 @@ def judge_second_day(candidates: Candidates, caution: Caution, findings: Finding
             floors[kept, -1],
             allowed,
             np.zeros(len(rows), np.bool_),
-            SECOND_DAY[0],
             findings,
         )
 
@@ -186,13 +182,7 @@ def _compare(
         material = gain > np.maximum(0.025 * level, 0.004 * limit)
         goes_on = gain >= 0.6 * previous
         record = tops[:, -1] >= np.nanmax(np.where(np.isnan(tops), -np.inf, tops)[:, :-1], axis=1)
-        kept = (
-            material
-            & (confirmed >= CONFIRMED_HOURS)
-            & goes_on
-            & record
-            & (_walk(daily, floors, confirmed) >= 3.5)
-        )
+        kept = material & (confirmed >= 28) & goes_on & record & (_walk(daily, floors, confirmed) >= 3.5)
         kept &= ~_one_step(floors, confirmed, trailing)
     place = np.flatnonzero(kept)
     kept[place] = ~_bends(candidates, caution, rows[place], floors[place], confirmed[place])
@@ -207,16 +197,7 @@ def _compare(
         )
         with_level = ~candidates.load.known[rows] & _grows_with_level(floors)
         _weigh_days(
-            candidates,
-            caution,
-            rows,
-            span,
-            slope,
-            floors[:, -1],
-            patience * span,
-            with_level,
-            (CONFIRMED_HOURS + 24) * HOUR,
-            findings,
+            candidates, caution, rows, span, slope, floors[:, -1], patience * span, with_level, findings
         )
 
 
@@ -293,25 +274,15 @@ def _weigh_days(
     newest: Floats,
     allowed: Floats,
     grows_with_level: Flags,
-    told_from: float,
     findings: Findings,
 ) -> None:
-    """
-    Compares the time to the threshold with what is `allowed`, both in seconds.
-
-    Growth that met the threshold before it was `told_from` seconds old could not be told then and has nothing
-    to gain from haste: the line that counts is the critical one.
-    """
+    """Compares the time to the threshold with what is `allowed`, both in seconds."""
     day = np.zeros(len(rows))
     tops = window_floors(candidates.timeline, candidates.danger_extremes, rows, day - 24 * HOUR, day, 24)
     # The day's crest may be a day old: carried to now, it is where the next one will be.
     carried = tops + slope[:, None] * HOUR * np.arange(23, -1, -1)
     crest = np.sort(np.where(np.isnan(carried), -np.inf, carried), axis=1)[:, -2]
-    threshold = candidates.threshold[rows]
-    since = np.maximum(crest - threshold, 0.0) / slope
-    behind = (crest >= threshold) & (span - since < told_from)
-    allowed = np.where(behind, np.minimum(allowed, caution.behind_the_line(span) * span), allowed)
-    left = np.maximum(np.where(behind, candidates.critical[rows], threshold) - crest, 0.0) / slope
+    left = np.maximum(candidates.threshold[rows] - crest, 0.0) / slope
     explained = candidates.load.explained_share(
         candidates.timeline, candidates.floor_extremes, rows, candidates.runs.begins[rows], span
     )
@@ -326,9 +297,10 @@ def _weigh_days(
     with np.errstate(divide="ignore", invalid="ignore"):
         told = (explained <= 0.5) & ~grows_with_level & ~before & (allowed > 0)
         urgency = np.where(told, left / allowed, np.inf)
-    began_below = newest - slope * span < threshold
-    leaking = (urgency <= 1) & began_below & (slope * span >= 0.1 * threshold)
+    began_below = newest - slope * span < candidates.threshold[rows]
+    leaking = (urgency <= 1) & began_below & (slope * span >= 0.1 * candidates.threshold[rows])
     findings.leaking_by_days[rows] |= leaking
+    since = np.maximum(crest - candidates.threshold[rows], 0.0) / slope
     findings.firm[rows] |= leaking & caution.firm_by_days(span - since)
     findings.suspect[rows] |= left <= 3 * span
     findings.follows_load[rows] |= explained > 0.5

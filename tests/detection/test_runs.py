@@ -31,7 +31,8 @@ def test_when_a_process_began_anew_in_its_container_is_known_to_the_block() -> N
         pytest.param(np.where((H > 6) & (H < 6.1), 10, 300), 0.1, id="one block was measured wrongly"),
         pytest.param(np.where(H < 6, 60 + 40 * H, 60), 0.1, id="it gave back what it had added"),
         pytest.param(np.where(H < 6, 300, 60), 30, id="a collection in a run whose start was not seen"),
-        pytest.param(np.where(H < 47.9, 300, 60), 0.1, id="whether it stays is not known yet"),
+        pytest.param(np.where((H > 6) & (H < 6.3), 10, 300), 0.1, id="a dip"),
+        pytest.param(np.where(H < 47.5, 300, 60), 0.1, id="whether it stays is not known yet"),
         pytest.param(np.full(3, 60.0), 0.1, id="hardly anything was seen"),
     ],
 )
